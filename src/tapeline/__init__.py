@@ -1,0 +1,49 @@
+"""Tapeline: live market data you can trust.
+
+    import tapeline as tl
+
+    async for event in tl.stream("binance:BTC-USDT", channels=["trades", "book"]):
+        ...
+    for event in tl.replay("data", instruments=["binance:BTC-USDT"]):
+        ...
+
+Names are imported when first used, so that `import tapeline` stays quick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(
+        ("Alert", "Bar", "BookUpdate", "Event", "Flag", "Liquidation", "Metrics", "Quote", "Status", "Ticker", "Trade"),
+        "tapeline.events",
+    ),
+    "TapelineError": "tapeline.errors",
+}
+__all__ = [
+    "Alert",
+    "Bar",
+    "BookUpdate",
+    "Event",
+    "Flag",
+    "Liquidation",
+    "Metrics",
+    "Quote",
+    "Status",
+    "Ticker",
+    "Trade",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tapeline' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)

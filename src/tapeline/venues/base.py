@@ -1,0 +1,172 @@
+"""What a venue is to the rest of the house. Pure: bytes in, records out; no clock, no sockets.
+
+A venue file gives one subclass of `Venue` and one line in `venues/registry.py`. The engine asks it
+    `plan(...)`      which connections to open and which streams go on which,
+    `decoder(...)`   for a stateful decoder of one label's frames,
+    `instruments_request()` / `read_instruments(...)`   for the venue's instrument list.
+The decoder never fetches: where a book needs a snapshot, the market floor *asks* with a `Request`, the engine sends it through
+the venue's weight budget, and the answer comes back as an HTTP frame.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Protocol
+
+import msgspec
+
+from tapeline.config import VenueSettings
+from tapeline.events import Event, Status
+from tapeline.frames import HttpAnswer
+from tapeline.instruments import Instrument, Registry
+
+Channel = Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's published limits; sources stand in the venue's file."""
+
+    messages_per_second: float  # what we may send on one connection, pongs included
+    streams_per_connection: int
+    connects_per_5_minutes: int
+    http_weight_per_minute: int
+    max_age_seconds: float | None = None  # the venue closes every connection at this age
+    ping_seconds: float | None = None  # the server's own ping interval
+    client_ping_seconds: float | None = None  # how often we must ping at the application level
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """One venue-native stream: `name` as the venue spells it, what it carries, of which instrument (id)."""
+
+    name: str
+    channel: Channel
+    instrument: str
+
+
+class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection to open. `hello` are the messages to send once it is up, in order, within `limits`.
+
+    `acks` is how many of them the venue acknowledges.
+    """
+
+    venue: str
+    url: str
+    streams: tuple[Stream, ...]
+    hello: tuple[bytes, ...]
+    acks: int
+    limits: Limits
+    client_ping: bytes | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A question for the venue's HTTP side. `url` is absolute. The answer's frame repeats purpose, native and attempt.
+
+    `not_before` (ns UTC) is when it may be sent at the earliest: backoff is decided where it is reproducible, here.
+    """
+
+    venue: str
+    purpose: str
+    url: str
+    weight: int
+    native: str = ""
+    attempt: int = 0
+    not_before: int = 0
+
+
+class BookMessage(msgspec.Struct, frozen=True, gc=False):
+    """A book message before it is proved: covers the ids (`prev_seq`, `seq`]. `limit`: levels asked for in a snapshot, 0 in a diff.
+
+    `partial`: a whole top-N book each time (no diff, no continuity), shown as a snapshot.
+    """
+
+    native: str
+    ts_event: int
+    flags: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    seq: int
+    prev_seq: int
+    snapshot: bool = False
+    limit: int = 0
+    partial: bool = False
+
+
+class Ack(msgspec.Struct, frozen=True, gc=False):
+    """The venue's answer to one of our control messages. `error` empty: accepted. `names`: the streams it spoke of, if it says."""
+
+    id: int | str | None
+    error: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Notice(msgspec.Struct, frozen=True, gc=False):
+    """The venue will close this connection soon: open its successor at once."""
+
+    reason: str
+
+
+Record = Event | BookMessage | Ack | Notice
+
+
+class Decoder(Protocol):
+    """Stateful, pure. Raises `errors.MalformedFrame` on what cannot be read; unknown message kinds give `[]` and are counted."""
+
+    registry: Registry
+    unknown: dict[str, int]
+
+    def decode(self, data: bytes, ts_recv: int) -> Sequence[Record]: ...
+
+    def decode_answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]: ...
+
+    def instrument(self, native: str) -> str:
+        """The id of a venue-native name, listed or derived."""
+        ...
+
+    def snapshot_request(self, native: str, attempt: int, not_before: int) -> Request | None:
+        """How to ask for a book snapshot; None where books begin on the socket."""
+        ...
+
+
+class Venue:
+    """Subclass, set the class variables, implement the methods; `docs/adding-a-venue.md` walks through it."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    limits: ClassVar[Limits]
+    ws_url: ClassVar[str]
+    http_url: ClassVar[str]
+    channels: ClassVar[tuple[Channel, ...]]
+
+    def __init__(self, settings: VenueSettings | None = None) -> None:
+        self.settings = settings or VenueSettings()
+
+    def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
+        raise NotImplementedError
+
+    def is_ack(self, data: bytes) -> bool:
+        """Whether a received message answers one of the `hello` messages: how a planned reconnect knows that it is ready."""
+        raise NotImplementedError
+
+    def decoder(self, registry: Registry, *, simulated: bool) -> Decoder:
+        raise NotImplementedError
+
+    def instruments_request(self) -> Request:
+        raise NotImplementedError
+
+    def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
+        """Raises MalformedFrame where the body is not the list."""
+        raise NotImplementedError
+
+    def derive(self, native: str, label: str) -> Instrument:
+        """An instrument from its native name alone (known quote assets)."""
+        raise NotImplementedError
+
+    def native_of(self, symbol: str) -> str:
+        """`BTC-USDT` → `BTCUSDT`: for an instrument that is not listed."""
+        raise NotImplementedError
+
+    def event_time(self, data: bytes) -> int | None:
+        """The venue's time in a raw message, for recordings that lack our receive time. None where it has none."""
+        raise NotImplementedError
+
+
+def rejected(venue: str, instrument: str, ts_recv: int, channel: str, reason: str, flags: int = 0) -> Status:
+    return Status(instrument, ts_recv, ts_recv, flags, "rejected", venue, channel, reason, None, None, 1)
