@@ -13,6 +13,8 @@ Layout of `data` by kind:
     CLOSED         `Closed` as JSON
     TICK           empty: time passed and timers fell due while no frame came (docs/decisions/0001)
     SESSION        `Session` as JSON
+    LOST           `Lost` as JSON: the tape could not be written for a while; books and bars begin anew from here, live
+                   and replayed alike, because the replay lacks what came in between
 """
 
 from enum import IntEnum
@@ -32,6 +34,7 @@ class FrameKind(IntEnum):
     PONG = 8
     TICK = 9
     SESSION = 10
+    LOST = 11
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -93,14 +96,23 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
+class Lost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`frames` frames since `since` (ns) were handled but not recorded."""
+
+    frames: int
+    since: int
+    reason: str
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(HttpAnswer).decode
 _decode_opened = msgspec.json.Decoder(Opened).decode
 _decode_closed = msgspec.json.Decoder(Closed).decode
+_decode_lost = msgspec.json.Decoder(Lost).decode
 _decode_session = msgspec.json.Decoder(Session).decode
 
 
-def pack(head: Opened | Closed | Session) -> bytes:
+def pack(head: Opened | Closed | Session | Lost) -> bytes:
     return _encode(head)
 
 
@@ -124,3 +136,7 @@ def unpack_closed(data: bytes) -> Closed:
 
 def unpack_session(data: bytes) -> Session:
     return _decode_session(data)
+
+
+def unpack_lost(data: bytes) -> Lost:
+    return _decode_lost(data)

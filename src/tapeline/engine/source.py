@@ -1,0 +1,49 @@
+"""What the faces (server, CLI) see of a running engine, be it the live collector or a replay."""
+
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from tapeline.engine.bus import Bus
+from tapeline.events import Bar, Level
+from tapeline.instruments import Instrument
+
+Mode = Literal["live", "simulated", "replay"]
+BookState = Literal["synced", "joining", "buffering", "invalid"]
+
+
+class BookView(msgspec.Struct, frozen=True, kw_only=True):
+    """A book at one moment, best level first. Levels past `bid_floor` / `ask_ceiling` may be missing and are never given."""
+
+    instrument: str
+    ts_event: int
+    ts_recv: int
+    seq: int | None
+    state: BookState
+    bids: list[Level]
+    asks: list[Level]
+    bid_floor: float | None
+    ask_ceiling: float | None
+
+
+class Source(Protocol):
+    mode: Mode
+    bus: Bus
+
+    def status(self) -> dict[str, Any]:
+        """`/api/v1/status` of docs/api.md with times in ns, without `viewers` and `dropped_viewers`."""
+        ...
+
+    def instruments(self) -> list[Instrument]:
+        """Those being streamed."""
+        ...
+
+    def listed(self) -> list[Instrument]:
+        """Those the connected venues list."""
+        ...
+
+    def book(self, instrument: str, depth: int) -> BookView | None: ...
+
+    def open_bar(self, instrument: str, interval: str) -> Bar | None:
+        """The bar that is still filling, None where no trade has come since the last one closed."""
+        ...
