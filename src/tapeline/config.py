@@ -105,16 +105,16 @@ class SinkSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    instruments: Annotated[list[str], Doc(description="What to stream.")] = [
+    instruments: Annotated[tuple[str, ...], Doc(description="What to stream.")] = (
         "binance:BTC-USDT",
         "binance:ETH-USDT",
         "binance:SOL-USDT",
         "binance-usdm:BTC-USDT-PERP",
-    ]
+    )
     channels: Annotated[
-        list[Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"]],
+        tuple[Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"], ...],
         Doc(description="What to ask the venues for."),
-    ] = ["trades", "book", "quotes", "ticker", "liquidations"]
+    ] = ("trades", "book", "quotes", "ticker", "liquidations")
     data: Annotated[str, Doc(description="Directory of the tape, the lake and the SQLite file.")] = "data"
     answer_seconds: Annotated[float, Doc(gt=0, description="How long a venue may take to answer before the fallback.")] = 10.0
     pipeline: PipelineSettings = PipelineSettings()
