@@ -1,0 +1,54 @@
+import pytest
+
+from tapeline import masking
+from tapeline.masking import hide, is_secret, mask, mask_bytes, mask_headers
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("wss://ws.finnhub.io?token=c0ffee123", "wss://ws.finnhub.io?token=***"),
+        ("https://api/x?a=1&apiKey=c0ffee&b=2", "https://api/x?a=1&apiKey=***&b=2"),
+        ("https://api/x?key=c0ffee&b=2", "https://api/x?key=***&b=2"),
+        ("http://user:c0ffee@proxy:3128/", "http://***@proxy:3128/"),
+        ('{"op":"login","args":[{"apiKey":"c0ffee","passphrase":"c0ffee","sign":"c0ffee"}]}', None),
+        ("Authorization: Bearer c0ffee.c0ffee", "Authorization: Bearer ***"),
+        ("listenKey=c0ffee", "listenKey=***"),
+        ("X-MBX-APIKEY: c0ffee", "X-MBX-APIKEY: ***"),
+    ],
+)
+def test_a_secret_is_known_by_its_shape(text, shown):
+    masked = mask(text)
+    assert "c0ffee" not in masked
+    if shown and "Bearer" not in text:
+        assert masked == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"method":"SUBSCRIBE","params":["btcusdt@aggTrade","btcusdt@depth"],"id":1}',
+        "wss://stream.binance.com:9443/stream?streams=btcusdt@trade/btcusdt@depth@100ms",
+        "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=5000",
+        "mail me@example.org about keys: none",
+    ],
+)
+def test_ordinary_text_is_left_alone(text):
+    assert mask(text) == text
+
+
+def test_a_hidden_value_is_masked_in_any_shape(monkeypatch):
+    monkeypatch.setattr(masking, "_hidden", set())
+    hide("s3cr3t-value")
+    hide("abc")  # too short to hide: it would riddle the text
+    assert mask("GET /path/s3cr3t-value/abc") == "GET /path/***/abc"
+
+
+def test_raw_messages_that_are_no_text_come_through():
+    assert mask_bytes(b"\xff\xfe token=c0ffee") == b"\xff\xfe token=***"
+
+
+def test_headers_by_their_names():
+    assert mask_headers({"X-MBX-APIKEY": "c0ffee", "Accept": "*/*"}) == {"X-MBX-APIKEY": "***", "Accept": "*/*"}
+    assert is_secret("TAPELINE_FINNHUB_TOKEN")
+    assert not is_secret("TAPELINE_TAPE_MODE")
