@@ -1,0 +1,104 @@
+"""Proving the tape: every checksum, every column, the order of seqs and times, holes, torn tails.
+
+What is on the tape must be provable later by somebody else, so this trusts no header: it reads every byte. A hole is a finding
+even where a LOST frame admits it: the frames are missing all the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tapeline.frames import Frame, FrameKind
+from tapeline.tape import layout
+from tapeline.tape.blocks import Block, Damage, SegmentFile
+from tapeline.tape.format import Damaged, decode
+
+Kind = Literal["damage", "torn", "hole", "order", "head"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`damage`: bytes that are no block; `torn`: a tail that a crash left; `hole`: frames that are missing;
+    `order`: seq or receive time running back; `head`: the session does not begin with its SESSION frame.
+    """
+
+    kind: Kind
+    session: str
+    segment: str
+    offset: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.segment} at {self.offset}: {self.text}"
+
+
+class _Place(msgspec.Struct):
+    """How far the check of a session has come."""
+
+    session: str
+    live: bool
+    next_seq: int = 0
+    last_ts: int = 0
+
+
+def verify(root: Path) -> list[Finding]:
+    """Everything that does not hold together; an empty list is a sound tape. Raises TapeError where a file cannot be read.
+
+    The tail of a session that is being written now is not judged.
+    """
+    findings: list[Finding] = []
+    for name in layout.session_ids(root):
+        directory = layout.tape_dir(root) / name
+        place = _Place(name, layout.is_live(directory))
+        for _, path in layout.segments(directory):
+            findings += _segment(path, place)
+    return findings
+
+
+def _segment(path: Path, place: _Place) -> Iterator[Finding]:
+    with SegmentFile(path) as file:
+        for item in file.walk(lambda _: True):
+            if isinstance(item, Block):
+                for kind, text in _block(item, place):
+                    yield Finding(kind, place.session, str(file.path), item.offset, text)
+            elif not (item.torn and place.live):
+                yield _damage(item, place)
+
+
+def _damage(item: Damage, place: _Place) -> Finding:
+    if item.torn:
+        text = f"{item.size} bytes that a crash left, `tapeline tape seal` drops them: {item.text}"
+        return Finding("torn", place.session, item.segment, item.offset, text)
+    return Finding("damage", place.session, item.segment, item.offset, f"{item.size} bytes: {item.text}")
+
+
+def _block(block: Block, place: _Place) -> Iterator[tuple[Kind, str]]:
+    h = block.header
+    if h.first_seq > place.next_seq:
+        yield "hole", f"frames {place.next_seq} to {h.first_seq - 1} are missing"
+    elif h.first_seq < place.next_seq:
+        yield "order", f"frame {h.first_seq} comes after frame {place.next_seq - 1}"
+    try:
+        frames = decode(h, block.raw or b"")
+    except Damaged as e:
+        yield "damage", str(e)
+        return
+    if h.first_seq == 0 and frames[0].kind != FrameKind.SESSION:
+        yield "head", "frame 0 is not the SESSION frame"
+    back = _running_back(h.first_seq, frames, place)
+    if back:
+        yield "order", back
+    if (h.first_ts, h.last_ts) != (frames[0].ts_recv, frames[-1].ts_recv):
+        yield "damage", "the header's times are not those of its frames"
+    place.next_seq = max(place.next_seq, h.last_seq + 1)
+
+
+def _running_back(first_seq: int, frames: Sequence[Frame], place: _Place) -> str:
+    """The first frame of a block that was received before one ahead of it, in words."""
+    text = ""
+    for seq, frame in enumerate(frames, first_seq):
+        if frame.ts_recv < place.last_ts and not text:
+            text = f"frame {seq} was received {place.last_ts - frame.ts_recv} ns before one ahead of it"
+        place.last_ts = max(place.last_ts, frame.ts_recv)
+    return text

@@ -1,0 +1,227 @@
+"""The writing half of the tape, without event loop and threads: frames get their numbers, blocks, segments; trouble is met.
+
+Policy. In `default` mode frames wait in one block, at most BLOCK_FRAMES of them or BLOCK_BYTES; when it is full it is handed
+to the operating system before `append` returns, so `kill -9` takes at most 255 handled frames. In `strict` mode nothing waits.
+
+Trouble (full disk, read-only, I/O error) never reaches the feed as an exception. The states:
+
+    recording ──a write fails──▶ failing ──a retry succeeds──▶ recording
+                                    └──close──▶ off
+
+* On the failure the waiting block is dropped and counted, with every frame that comes while failing; nothing is buffered, so
+  memory is bounded. Dropped frames keep their seq, the hole shows in the block headers.
+* `append` retries at most once a second of frame time. The first thing a retry writes is a LOST frame with a seq of its own
+  and the time of the first frame of that `append`. Only when it is on the tape does the state change; the frames of that
+  call follow it.
+* So a LOST frame stands on the tape exactly *before the frames of the `append` call in which writing worked again*. `take_lost`
+  hands it to whoever feeds the pipeline, who feeds it first. `close` makes a last try; its LOST frame comes after all others.
+* The SESSION frame (seq 0) is the one frame that is kept while failing: without it the rest could not be replayed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tapeline.clock import SECOND, Clock
+from tapeline.config import TapeSettings
+from tapeline.errors import TapeError
+from tapeline.frames import Frame, FrameKind, Lost, Session, pack
+from tapeline.tape import layout
+from tapeline.tape.format import BLOCK_BYTES, BLOCK_FRAMES, encode, split
+from tapeline.tape.segment import Segment
+
+RETRY_NS = SECOND
+
+
+class SyncJob(msgspec.Struct):
+    """What one fdatasync covers. `run` may be called in a thread; the result goes back through `Journal.end_sync`."""
+
+    ended: list[Segment]
+    current: Segment | None
+    written: int
+    settled: int
+    error: OSError | None = None
+
+    def run(self) -> "SyncJob":
+        for segment in self.ended if self.current is None else [*self.ended, self.current]:
+            try:
+                segment.sync()
+                if segment is not self.current:
+                    segment.close()
+            except OSError as e:
+                self.error = e
+        return self
+
+
+class Journal:
+    """Frames in, files out. Not thread-safe: one thread appends. `end_sync` is to be called by that thread, too."""
+
+    def __init__(
+        self, root: Path, session: Session, settings: TapeSettings, clock: Clock, on_trouble: Callable[[str], None] | None
+    ) -> None:
+        self.directory = layout.tape_dir(root) / session.id
+        if self.directory.exists():
+            raise TapeError(f"{self.directory} exists: a new start never writes to an old session; take a new session id")
+        self.trouble = ""
+        self.next_seq = 1
+        self.written_seq = self.synced_seq = self.settled_seq = -1
+        self.frames = self.lost_frames = self.bytes = self.segments = 0
+        self.current: Segment | None = None
+        self.head = Frame(clock.now(), FrameKind.SESSION, 0, pack(session))
+        self._strict = settings.mode == "strict"
+        self._most_bytes = settings.segment_mb << 20
+        self._most_ns = settings.segment_minutes * 60 * SECOND
+        self._on_trouble = on_trouble
+        self._lock = layout.SessionLock(self.directory)
+        self._locked = self._head_written = False
+        self._pending: list[Frame] = []
+        self._pending_bytes = 0
+        self._retired: list[Segment] = []
+        self._last_ts = self._tried = self.head.ts_recv
+        self._lost = self._lost_since = 0
+        self._lost_out: deque[tuple[int, Frame]] = deque(maxlen=64)
+        try:
+            self._write_head()
+        except OSError as e:
+            self._fail(e)
+
+    @property
+    def last_seq(self) -> int:
+        return self.next_seq - 1
+
+    @property
+    def waiting(self) -> int:
+        return len(self._pending)
+
+    def append(self, frames: Sequence[Frame]) -> int:
+        """The seq of the last one. Never raises for what the disk does."""
+        if not frames:
+            return self.last_seq
+        if self.trouble and frames[0].ts_recv - self._tried >= RETRY_NS:
+            self._resume(frames[0].ts_recv)
+        self.next_seq += len(frames)
+        self._last_ts = frames[-1].ts_recv
+        if self.trouble:
+            self._lose(frames)
+            return self.last_seq
+        self._pending += frames
+        self._pending_bytes += sum([len(f.data) for f in frames])
+        if self._strict or len(self._pending) >= BLOCK_FRAMES or self._pending_bytes >= BLOCK_BYTES:
+            self.flush(partial=self._strict or self._pending_bytes >= BLOCK_BYTES)
+        return self.last_seq
+
+    def flush(self, *, partial: bool = True) -> None:
+        """Hand what waits to the operating system; without `partial`, full blocks only."""
+        while self._pending and (partial or len(self._pending) >= BLOCK_FRAMES):
+            run = self._pending[:BLOCK_FRAMES]
+            if self._pending_bytes >= BLOCK_BYTES:
+                run = list(next(split(run)))
+            try:
+                self._write(self.next_seq - len(self._pending), run)
+            except OSError as e:
+                self._fail(e)
+                return
+            self._pending = self._pending[len(run) :]
+            self._pending_bytes = sum([len(f.data) for f in self._pending])
+
+    def take_lost(self) -> tuple[int, Frame] | None:
+        return self._lost_out.popleft() if self._lost_out else None
+
+    def _write(self, first_seq: int, frames: Sequence[Frame]) -> None:
+        """Raises OSError, with nothing of it on the tape."""
+        segment = self.current
+        ts = frames[0].ts_recv
+        if segment and (segment.size >= self._most_bytes or ts - segment.first_ts >= self._most_ns):
+            self.retire()
+            segment = None
+        if segment is None:
+            self._prepare()
+            segment = self.current = Segment(self.directory, first_seq, ts)
+            self.segments += 1
+        block = encode(first_seq, frames)
+        segment.write(block)
+        self.frames += len(frames)
+        self.bytes += len(block)
+        self.written_seq = first_seq + len(frames) - 1
+
+    def _write_head(self) -> None:
+        self._write(0, [self.head])
+        self._head_written = True
+
+    def _prepare(self) -> None:
+        """The session's directory and its lock."""
+        if self._locked:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        layout.sync_dir(self.directory.parent)
+        self._locked = self._lock.take(wait=True)
+
+    def retire(self) -> None:
+        """End the current segment; the next sync closes it."""
+        segment, self.current = self.current, None
+        if segment is None:
+            return
+        if segment.size:
+            self._retired.append(segment)
+        else:
+            segment.close()
+            self.segments -= 1
+
+    def _fail(self, error: OSError) -> None:
+        """From here on nothing is recorded, until `_resume`."""
+        told = bool(self.trouble)
+        self._lose(self._pending)
+        self._pending, self._pending_bytes = [], 0
+        self.trouble = f"{error.strerror or error} ({self.directory})"
+        self._tried = self._last_ts
+        self.retire()
+        if not told and self._on_trouble is not None:
+            self._on_trouble(self.trouble)
+
+    def _lose(self, frames: Sequence[Frame]) -> None:
+        if frames and not self._lost:
+            self._lost_since = frames[0].ts_recv
+        self._lost += len(frames)
+        self.lost_frames += len(frames)
+
+    def _resume(self, ts: int) -> None:
+        """Try to write again, the LOST frame first."""
+        lost = Frame(ts, FrameKind.LOST, 0, pack(Lost(frames=self._lost, since=self._lost_since, reason=self.trouble)))
+        try:
+            if not self._head_written:
+                self._write_head()
+            if self._lost:
+                self._write(self.next_seq, [lost])
+                self._lost_out.append((self.next_seq, lost))
+                self.next_seq += 1
+        except OSError as e:
+            self._fail(e)
+            self._tried = ts
+        else:
+            self.trouble, self._lost = "", 0
+
+    def finish(self, now: int) -> None:
+        """Write all that can be written and end the last segment."""
+        if self.trouble:
+            self._resume(max(now, self._last_ts))
+        self.flush()
+        self.retire()
+
+    def begin_sync(self) -> SyncJob:
+        current = self.current if self.current is not None and self.current.dirty else None
+        return SyncJob([*self._retired], current, self.written_seq, self.last_seq - self.waiting)
+
+    def end_sync(self, job: SyncJob) -> list[Path]:
+        """Take a job's result; the paths of segments that are closed now and may be sealed."""
+        self._retired = [s for s in self._retired if s not in job.ended]
+        self.settled_seq = max(self.settled_seq, job.settled)
+        if job.error is None:
+            self.synced_seq = max(self.synced_seq, job.written)
+        else:
+            self._fail(job.error)
+        return [s.path for s in job.ended if not s.dirty]
+
+    def unlock(self) -> None:
+        self._lock.release()
