@@ -96,9 +96,12 @@ class ServerSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 class SinkSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lake: Annotated[bool, Doc(description="Write events to the Parquet lake.")] = True
     sqlite: Annotated[bool, Doc(description="Write events to SQLite.")] = True
-    batch_events: Annotated[int, Doc(ge=1, description="Events a sink commits at most at once.")] = 50_000
+    batch_events: Annotated[int, Doc(ge=1, description="Events a sink other than the lake commits at most at once.")] = 50_000
     commit_seconds: Annotated[float, Doc(gt=0, description="Time between two commits.")] = 2.0
     lake_seconds: Annotated[float, Doc(gt=0, description="Time between two commits of the lake: each makes files.")] = 30.0
+    lake_events: Annotated[
+        int, Doc(ge=1, description="Events the lake commits at most at once; many make few, well-packed files.")
+    ] = 250_000
     queue_events: Annotated[
         int, Doc(ge=1000, description="Events waiting for one sink; past that it catches up from the tape.")
     ] = 500_000

@@ -1,0 +1,95 @@
+"""Batches gathered into commits: the same for the live queue, for catching up and for repairs.
+
+A sink must never be given half a frame, for its position is the number of a frame; so commits are whole batches, joined end to
+end. A batch from the live queue must follow exactly. One from the tape may leave frames out, since a tape that could not be written
+for a while has holes in its numbers and says so with a LOST frame; but it may never give a frame again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from tapeline.engine.bus import Batch
+from tapeline.errors import IntegrityError
+from tapeline.events import Event
+from tapeline.sinks.base import Sink
+
+
+CatchUp = Callable[[str, int], Iterator[Batch]]
+"""(session, after) → the batches of the frames past `after`, in order, up to the tape's present end; called in a thread, may
+block. One batch a frame, so that catching up can end between any two frames of the live queue; coarser ones are right too, but
+may have to be replayed again where they straddle a batch of the queue. Raises TapeError where the tape cannot be read.
+"""
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+class Gathered:
+    """The frames after `position` of one session that wait to be committed."""
+
+    def __init__(self, session: str, position: int) -> None:
+        self.session = session
+        self.seq = position
+        self.events: list[Event] = []
+        self.waiting = False
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether `batch` begins right where this ends."""
+        return batch.session == self.session and batch.first_seq == self.seq + 1
+
+    def add(self, batch: Batch) -> None:
+        self.seq = batch.seq
+        self.events += batch.events
+        self.waiting = True
+
+    def committed(self) -> None:
+        self.events, self.waiting = [], False
+
+
+def commit_all(
+    sink: Sink,
+    session: str,
+    batches: Iterable[Batch],
+    *,
+    events: int,
+    upto: int | None = None,
+    before: Callable[[int], None] = _nothing,
+    after: Callable[[int], object] = _nothing,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Commit `batches`, which follow the sink's position, some `events` at a time; the number of events committed.
+
+    It ends with the batches, with the batch that reaches frame `upto`, or where `stop()` says so. `before(seq)` is called before
+    each commit and may wait (until the tape is durable up to there) or raise; `after(n)` after it. Whatever a batch source raises
+    comes through, after what came before it is committed.
+    """
+    gathered, total = Gathered(session, sink.position(session)), 0
+
+    def commit() -> None:
+        nonlocal total
+        if gathered.waiting:
+            before(gathered.seq)
+            sink.commit(session, gathered.seq, gathered.events)
+            total += len(gathered.events)
+            after(len(gathered.events))
+            gathered.committed()
+
+    source = iter(batches)
+    while not stop():
+        try:
+            batch = next(source, None)
+        except Exception:
+            commit()
+            raise
+        if batch is None:
+            break
+        if batch.first_seq <= gathered.seq:
+            commit()
+            raise IntegrityError(f"frame {batch.first_seq} of session {session!r} comes again after frame {gathered.seq}")
+        gathered.add(batch)
+        if len(gathered.events) >= events:
+            commit()
+        if upto is not None and batch.seq >= upto:
+            break
+    commit()
+    return total

@@ -1,0 +1,46 @@
+"""The sinks by name, and how often each commits.
+
+A new sink is one file, one line in `SINKS` and, where its pace differs, one in `pace`. The conformance suite picks it up from
+here. Heavy imports wait until a sink is made.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tapeline.config import SinkSettings
+from tapeline.sinks.base import Serial, Sink
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """A commit is made after `seconds`, or as soon as `events` wait."""
+
+    seconds: float
+    events: int
+
+
+def _sqlite(data: Path, _: SinkSettings) -> Sink:
+    from tapeline.sinks.sqlite import SqliteSink
+
+    return SqliteSink(data)
+
+
+def _lake(data: Path, _: SinkSettings) -> Sink:
+    from tapeline.sinks.lake import LakeSink
+
+    return LakeSink(data)
+
+
+SINKS: dict[str, Callable[[Path, SinkSettings], Sink]] = {"lake": _lake, "sqlite": _sqlite}
+
+
+def pace(name: str, settings: SinkSettings) -> Pace:
+    if name == "lake":
+        return Pace(settings.lake_seconds, settings.lake_events)
+    return Pace(settings.commit_seconds, settings.batch_events)
+
+
+def make(data: Path, settings: SinkSettings) -> list[Sink]:
+    """The sinks that are switched on, not yet opened; a runner and a repair may share each of them."""
+    return [Serial(factory(data, settings)) for name, factory in SINKS.items() if getattr(settings, name)]

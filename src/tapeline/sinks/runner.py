@@ -1,0 +1,265 @@
+"""The runner: from the bus to one sink, without ever holding up the feed.
+
+    queue ──▶ gather ──▶ every few seconds or so many events: wait until the tape is durable ──▶ commit, in a thread
+
+Three things come from the queue, and one rule decides them all: a commit must follow the sink's position, frame by frame.
+
+    a batch that begins right after what is gathered       is gathered
+    a batch that ends at or before the position            is skipped: it is in the sink already
+    a batch that begins later, or straddles the position,  the sink catches up from the tape: the session is replayed from its
+    or a `Missed` marker                                   first frame, and what comes after the position is committed
+
+A commit that fails is tried again, after 1 s to 30 s, for as long as the program runs. Meanwhile the queue fills up,
+overflows into a `Missed`, and the tape gives back what it dropped: memory stays bounded, nothing is lost. Only where the tape does
+not have the frames either (it could not be written) is the hole accepted, after three attempts, and counted as `dropped`.
+
+At the end, `close` commits what is there within its deadline. The rest is on the tape, and `recovery.repair` of the next start
+finds it.
+"""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from tapeline.clock import SECOND, Clock
+from tapeline.config import SinkSettings
+from tapeline.engine.bus import Batch, Missed, Subscription
+from tapeline.errors import TapeError
+from tapeline.sinks.base import Sink, SinkStats
+from tapeline.sinks.feed import CatchUp, Gathered, commit_all
+from tapeline.sinks.registry import pace
+from tapeline.sinks.worker import Worker
+
+BACKOFF_FIRST, BACKOFF_MOST = 1.0, 30.0
+SHORT_TAPE_TRIES = 3
+YIELD_EVERY = 256
+
+
+class SinkRunner:
+    """`synced(seq)` returns once the tape is durable up to frame `seq`. The sink is open already; `close` closes it."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        subscription: Subscription,
+        *,
+        settings: SinkSettings,
+        clock: Clock,
+        synced: Callable[[int], Awaitable[None]],
+        catch_up: CatchUp,
+        backoff_first: float = BACKOFF_FIRST,
+    ) -> None:
+        self._sink, self._subscription, self._clock = sink, subscription, clock
+        self._synced, self._catch_up_source = synced, catch_up
+        self._pace = pace(sink.name, settings)
+        self._backoff_first = backoff_first
+        self._worker = Worker(f"sink-{sink.name}")
+        self._gathered = Gathered("", -1)
+        self._oldest: int | None = None  # clock time since which something waits here
+        self._due: float | None = None  # loop time of the next commit
+        self._closing = asyncio.Event()
+        self._whole = True  # nothing was left behind when closing
+        self._task: asyncio.Task[None] | None = None
+        self._stats = SinkStats(sink.name)
+
+    @property
+    def stats(self) -> SinkStats:
+        s = self._stats
+        s.depth = self._subscription.depth + len(self._gathered.events)
+        s.missed = self._subscription.dropped
+        s.lag_seconds = 0.0 if self._oldest is None else max(0.0, (self._clock.now() - self._oldest) / SECOND)
+        return s
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self.run(), name=f"sink-{self._sink.name}")
+        self._task.add_done_callback(self._ended)
+
+    async def close(self, seconds: float = 1.0) -> bool:
+        """Commit what is there, close the sink; False where the deadline or an error came first.
+
+        Nothing more is taken from the bus. What is left over is on the tape.
+        """
+        self._closing.set()
+        self._subscription.close()
+        try:
+            async with asyncio.timeout(seconds):
+                if self._task is not None:
+                    await asyncio.wait([self._task])
+                await self._worker.call(self._sink.close)
+        except TimeoutError:
+            self._worker.post(self._sink.close)
+            return False
+        finally:
+            self._worker.stop()
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        return self._whole
+
+    async def run(self) -> None:
+        """Until the subscription ends. `start` does this as a task."""
+        going_on = True
+        while going_on:
+            held, going_on = await self._gather()
+            await self._commit()
+            if held is not None:
+                await self._resolve(held)
+
+    async def _gather(self) -> tuple[Batch | Missed | None, bool]:
+        """Take from the queue until a commit is due; (an item that needs more than gathering, whether the queue goes on)."""
+        taken = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._due) as deadline:
+                async for item in self._subscription:
+                    if isinstance(item, Missed) or not self._take(item):
+                        return item, True
+                    if deadline.when() != self._due:
+                        deadline.reschedule(self._due)
+                    if len(self._gathered.events) >= self._pace.events:
+                        return None, True
+                    taken += 1
+                    if taken % YIELD_EVERY == 0:
+                        await asyncio.sleep(0)
+                return None, False
+        return None, True
+
+    def _take(self, batch: Batch) -> bool:
+        """True where the batch is gathered, or is in the sink already."""
+        gathered = self._gathered
+        if batch.session == gathered.session and batch.seq <= gathered.seq:
+            return True
+        if not gathered.fits(batch):
+            return False
+        if not gathered.waiting:
+            self._due = asyncio.get_running_loop().time() + self._pace.seconds
+        gathered.add(batch)
+        if self._oldest is None and batch.events:
+            self._oldest = batch.events[0].ts_recv
+        return True
+
+    async def _resolve(self, item: Batch | Missed) -> None:
+        """An item that does not simply follow: of another session, after a hole, or straddling the position."""
+        if item.session != self._gathered.session:
+            position = await self._persist(lambda: self._sink.position(item.session))
+            if position is None:
+                return
+            self._gathered = Gathered(item.session, position)
+        if isinstance(item, Batch) and self._take(item):
+            return
+        if item.seq > self._gathered.seq:
+            await self._catch_up(item)
+
+    async def _commit(self) -> None:
+        gathered = self._gathered
+
+        def commit() -> int:
+            if self._sink.position(gathered.session) < gathered.seq:  # else an attempt that seemed to fail did not
+                self._sink.commit(gathered.session, gathered.seq, gathered.events)
+            return len(gathered.events)
+
+        if gathered.waiting:
+            done = await self._persist(commit, durable=gathered.seq)
+            if done is None:
+                return
+            self._count(done)
+            gathered.committed()
+        self._oldest = self._due = None
+
+    async def _catch_up(self, item: Batch | Missed) -> None:
+        """Bring the sink up to `item.seq`, from the tape."""
+        if self._closing.is_set():
+            self._whole = False
+            return
+        self._oldest = self._clock.now()
+        short = 0
+
+        def replay(loop: asyncio.AbstractEventLoop) -> int:
+            nonlocal short
+            self._replay(item, loop)
+            reached = self._sink.position(item.session)
+            if reached < item.seq and not self._closing.is_set():
+                short += 1
+                if short < SHORT_TAPE_TRIES:
+                    raise TapeError(f"the tape of session {item.session} gives frames up to {reached}, not to {item.seq}")
+            return reached
+
+        loop = asyncio.get_running_loop()
+        reached = await self._persist(lambda: replay(loop), durable=item.seq)
+        if reached is None:
+            return
+        if reached < item.seq:
+            self._admit_hole(item, reached)
+        self._gathered = Gathered(item.session, max(reached, item.seq))
+        self._oldest = self._due = None
+
+    def _replay(self, item: Batch | Missed, loop: asyncio.AbstractEventLoop) -> None:
+        """In the thread: commit what the tape has after the sink's position, up to the item's last frame."""
+        commit_all(
+            self._sink,
+            item.session,
+            self._catch_up_source(item.session, self._sink.position(item.session)),
+            events=self._pace.events,
+            upto=item.seq,
+            before=lambda seq: self._wait_synced(seq, loop),
+            after=lambda n: loop.call_soon_threadsafe(self._count, n),
+            stop=self._closing.is_set,
+        )
+
+    def _admit_hole(self, item: Batch | Missed, reached: int) -> None:
+        self._whole = False
+        if not self._closing.is_set():
+            lost = item.events if isinstance(item, Missed) else len(item.events)
+            self._stats.dropped += lost
+            self._stats.error = f"frames {reached + 1} to {item.seq} are not on the tape: {lost} events are not in this sink"
+
+    def _wait_synced(self, seq: int, loop: asyncio.AbstractEventLoop) -> None:
+        """In the thread: wait for the tape, but not past the end of the program."""
+
+        async def synced() -> None:
+            await self._synced(seq)
+
+        waiting = asyncio.run_coroutine_threadsafe(synced(), loop)
+        while True:
+            try:
+                return waiting.result(timeout=0.1)
+            except concurrent.futures.TimeoutError:
+                if waiting.done():
+                    raise
+                if self._closing.is_set():
+                    waiting.cancel()
+                    raise TapeError("the program ends before the tape is durable") from None
+
+    async def _persist(self, function: Callable[[], int], durable: int | None = None) -> int | None:
+        """Run `function` in the thread until it goes through; its result, or None when closing cut it short.
+
+        Every failure is kept in the stats and tried again: a sink in trouble must not bring down the feed.
+        """
+        delay = self._backoff_first
+        while True:
+            try:
+                if durable is not None:
+                    await self._synced(durable)
+                result = await self._worker.call(function)
+            except Exception as e:  # noqa: BLE001 - shown, and tried again
+                self._stats.error = f"{type(e).__name__}: {e}"
+            else:
+                self._stats.error = ""
+                return result
+            if self._closing.is_set():
+                self._whole = False
+                return None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._closing.wait()
+            delay = min(delay * 2, BACKOFF_MOST)
+
+    def _count(self, events: int) -> None:
+        self._stats.events += events
+        self._stats.commits += 1
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A runner that dies of a fault of its own says so; the feed goes on, and the next start repairs the sink."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._whole = False
+            self._stats.error = f"stopped: {type(error).__name__}: {error}"
