@@ -12,7 +12,6 @@ from tapeline.errors import IntegrityError
 from tapeline.events import Event
 from tapeline.sinks.base import Sink
 
-
 CatchUp = Callable[[str, int], Iterator[Batch]]
 """(session, after) → the batches of the frames past `after`, in order, up to the tape's present end; called in a thread, may
 block. One batch a frame, so that catching up can end between any two frames of the live queue; coarser ones are right too, but

@@ -91,8 +91,11 @@ class LakeSink:
             intent = Intent(f"{name}-{len(staged)}.tmp", f"{part.partition.path}/{name}")
             staged.append(intent)
             path = self.pending / intent.pending
-            tables.write(part.table, path)
-            _sync_file(path)
+            try:
+                tables.write(part.table, path)
+                _sync_file(path)
+            except OSError as e:
+                raise OSError(e.errno, f"{e.strerror or e}: the lake cannot write {path}") from e
         if staged:
             _sync_folder(self.pending)
 

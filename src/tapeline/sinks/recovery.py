@@ -8,7 +8,6 @@ A session whose last frame a sink has already reached is not replayed. A tape th
 unfinished and tried again at the next start.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +28,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     events: int = 0
-    seconds: float = 0.0
     error: str = ""
 
 
@@ -59,8 +57,7 @@ def repair(
 
 
 def _repair_one(data: Path, sink: Sink, session: str, end: int | None, catch_up: CatchUp, stop: Callable[[], bool]) -> Report:
-    began, events, error = time.monotonic(), 0, ""
-    position = sink.position(session)
+    position, error = sink.position(session), ""
     counted: list[int] = []
     try:
         if end is None or position < end:
@@ -70,9 +67,11 @@ def _repair_one(data: Path, sink: Sink, session: str, end: int | None, catch_up:
             sink.finish(session)
     except (OSError, TapelineError) as e:
         error = f"{sink.name} is not complete for session {session} of {data}: {e}"
-    events = sum(counted)
-    reached = sink.position(session)
-    seconds = time.monotonic() - began
     return Report(
-        session=session, sink=sink.name, first_seq=position + 1, last_seq=reached, events=events, seconds=seconds, error=error
+        session=session,
+        sink=sink.name,
+        first_seq=position + 1,
+        last_seq=sink.position(session),
+        events=sum(counted),
+        error=error,
     )

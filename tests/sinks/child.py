@@ -1,0 +1,89 @@
+"""The other end of `helpers.Nursery`: forks a child for each line of standard input. Commands are tab-separated."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+import duckdb  # noqa: F401 - imported before forking, as all that is heavy
+import pyarrow.parquet  # noqa: F401
+from tests.sinks.helpers import MANY, frames
+
+from tapeline.config import SinkSettings
+from tapeline.sinks import lake, sqlite  # noqa: F401
+from tapeline.sinks.base import Sink
+from tapeline.sinks.registry import SINKS
+
+
+def say(*words: object) -> None:
+    os.write(1, (" ".join(map(str, words)).replace("\n", " ") + "\n").encode())
+
+
+def sink_of(name: str, data: str) -> Sink:
+    return SINKS[name](Path(data), SinkSettings())
+
+
+def write(name: str, data: str, session: str, count: str, step: str) -> None:
+    """Resume where the sink stands and commit `step` frames at a time, up to `count`."""
+    made = frames(int(count))
+    say("working", os.getpid())
+    sink = sink_of(name, data)
+    sink.open()
+    first = sink.position(session) + 1
+    for i in range(first, len(made), int(step)):
+        part = made[i : i + int(step)]
+        sink.commit(session, i + len(part) - 1, [e for events in part for e in events])
+
+
+def forbidden(name: str, data: str) -> None:
+    """Open a sink in a folder that may be read only; as root one must first become somebody."""
+    say("working", os.getpid())
+    if os.getuid() == 0:
+        os.setuid(65534)
+    try:
+        sink_of(name, data).open()
+    except Exception as e:  # noqa: BLE001 - the parent judges
+        say(type(e).__name__, e)
+
+
+def full(name: str, data: str, session: str, count: str) -> None:
+    """Half the frames are committed; then no file may grow past what is hardly anything; then it may again."""
+    made = frames(int(count))
+    half = len(made) // 2
+    say("working", os.getpid())
+    sink = sink_of(name, data)
+    sink.open()
+    sink.commit(session, half - 1, [e for events in made[:half] for e in events])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    rest = [e for events in made[half:] for e in events]
+    try:
+        sink.commit(session, len(made) - 1, rest)
+        said = "no error"
+    except OSError as e:
+        said = f"OSError {e}"
+    position = sink.position(session)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    sink.commit(session, len(made) - 1, rest)
+    say(position, said)
+
+
+COMMANDS = {"write": write, "forbidden": forbidden, "full": full}
+
+
+def main() -> None:
+    frames(MANY)  # cached, so that each child has them at once
+    for line in sys.stdin:
+        command, *arguments = line.rstrip("\n").split("\t")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                COMMANDS[command](*arguments)
+            except BaseException as e:  # noqa: BLE001 - a forked child must not run on
+                say("failed", repr(e))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        say("end", "killed" if os.WIFSIGNALED(status) else "ended")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""What the sink tests share: events to give, the same read back without our code, and processes that can be killed.
+
+A new sink adds one reader to `READERS`, and says in `KEPT` what it leaves out.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tapeline.engine.bus import Batch
+from tapeline.events import TYPES, Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
+
+T0 = 1_795_132_799_000_000_000  # 2026-11-19T23:59:59Z: a second before midnight, so that days change within the tests
+BTC, ETH = "binance:BTC-USDT", "sim:ETH-USDT"
+MANY = 20_000
+Row = tuple[Any, ...]
+
+
+def one_of_each() -> list[Event]:
+    """Every event type; None in every field that allows it; text that is not ASCII; several flags."""
+    sim = Flag.SIMULATED | Flag.LATE
+    return [
+        Trade(BTC, T0, T0 + 5, 0, 61800.3, 0.006, "buy", "5266583935"),
+        Trade(ETH, T0 + 1, T0 + 6, int(sim), 1e-7, 123456789.12345, "unknown", "ä-☂'\"\n,"),
+        Quote(BTC, T0, T0, 0, 1.5, 2.0, 1.6, 3.0, 77, "venue"),
+        Quote(BTC, T0, T0, int(Flag.BOOK_UNPROVEN), None, None, None, None, None, "book"),
+        BookUpdate(BTC, T0, T0, int(Flag.SNAPSHOT), [(1.5, 2.0), (1.4, 0.0)], [], True, 9, None),
+        BookUpdate(ETH, T0, T0, 0, [], [(0.1, 0.2)], False, None, None),
+        Bar(BTC, T0, T0, 0, "1m", T0 - 60, 1.0, 2.0, 0.5, 1.5, 10.0, None, None, None, None, False, 0, "venue"),
+        Bar(BTC, T0, T0, 1, "1m", T0 - 60, 1.0, 2.0, 0.5, 1.5, 10.0, 4.0, 15.0, 1.5, 3, True, 2, "trades"),
+        Metrics(BTC, T0, T0, 0, 1.55, 0.1, 645.16, -0.2, 1.54, None),
+        Metrics(BTC, T0, T0, 0, None, None, None, None, None, 4),
+        Ticker(BTC, T0, T0, 0),
+        Ticker(BTC, T0, T0, 0, *(float(i) for i in range(10)), 1_795_132_800_000_000_000, 3.5),
+        Liquidation(BTC, T0, T0, 0, 100.0, 1.0, "sell", None, ""),
+        Status("", T0, T0, 0, "disconnected", "binance", "", "closed: 1006 ☠", None, None, None),
+        Status(BTC, T0, T0, 0, "gap", "binance", "book", "missing ids", 5, 9, 5),
+        Alert(BTC, T0, T0, 0, "price", "firing", None, "über 100 €"),
+    ]
+
+
+@cache
+def frames(count: int, seed: int = 1) -> list[list[Event]]:
+    """The events of `count` frames: the same for the same seed, as a replay is; some frames make none."""
+    r = random.Random(seed)
+    made, ts, revision = [], T0, 0
+    for i in range(count):
+        ts += r.randrange(0, 40_000_000)
+        name = r.choice((BTC, ETH))
+        flags = 0 if name == BTC else int(Flag.SIMULATED)
+        events: list[Event] = [
+            Trade(
+                name,
+                ts - r.randrange(3) * 50_000_000,
+                ts,
+                flags,
+                round(r.uniform(1, 9), 2),
+                r.random(),
+                "buy",
+                f"{seed}-{i}-{k}",
+            )
+            for k in range(r.randrange(3))
+        ]
+        if i % 3 == 0:
+            bid = float(r.randrange(3))
+            events += [
+                BookUpdate(name, ts, ts, flags, [(bid, r.random())], [(9.0, 0.0)], i == 0, i, i - 1),
+                Quote(name, ts, ts, flags, bid, 1.0, 9.0, 1.0, i, "book"),
+                Metrics(name, ts, ts, flags, bid, 1.0, None, None, None, i),
+            ]
+        if i % 10 == 0:
+            revision += 1
+            events.append(
+                Bar(
+                    name,
+                    T0,
+                    ts,
+                    flags,
+                    "1m",
+                    T0 - T0 % 60,
+                    1.0,
+                    2.0,
+                    1.0,
+                    2.0,
+                    float(i),
+                    0.0,
+                    1.0,
+                    1.0,
+                    i,
+                    True,
+                    revision,
+                    "trades",
+                )
+            )
+        if i % 50 == 7:
+            events.append(Status("", ts, ts, flags, "connected", "sim", "", f"frame {i}", None, None, None))
+        made.append(events)
+    return made
+
+
+def batches(made: list[list[Event]], session: str, size: int = 1, after: int = -1) -> list[Batch]:
+    """Batches of `size` frames, from the frame after `after`."""
+    return [
+        Batch(session, i, min(i + size, len(made)) - 1, [e for events in made[i : i + size] for e in events])
+        for i in range(after + 1, len(made), size)
+    ]
+
+
+def row(event: Event) -> Row:
+    def levels(v: Any) -> Any:
+        return tuple(map(tuple, v)) if isinstance(v, list) else v
+
+    return (type(event).__struct_config__.tag, *(levels(getattr(event, f)) for f in event.__struct_fields__))
+
+
+def everything(sessions: Iterable[Iterable[Event]]) -> list[Row]:
+    return [row(e) for events in sessions for e in events]
+
+
+def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
+    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics, the last revision of a bar."""
+    kept: list[Row] = []
+    bars: dict[tuple[str, str, int], Bar] = {}
+    for events in sessions:
+        last: dict[tuple[type[Event], str], list[Any]] = {}
+        for e in events:
+            if isinstance(e, BookUpdate):
+                continue
+            if isinstance(e, Bar):
+                bars[e.instrument, e.origin, e.ts_open] = e
+                continue
+            if isinstance(e, Metrics) or (isinstance(e, Quote) and e.origin == "book"):
+                values = [getattr(e, f) for f in e.__struct_fields__ if f not in ("ts_event", "ts_recv", "seq")]
+                if last.get((type(e), e.instrument)) == values:
+                    continue
+                last[type(e), e.instrument] = values
+            kept.append(row(e))
+    return kept + [row(b) for b in bars.values()]
+
+
+def read_lake(data: Path) -> list[Row]:
+    """By DuckDB, file by file as anyone would find them."""
+    found: list[tuple[tuple[str, int], Row]] = []
+    for tag, event_type in TYPES.items():
+        glob = f"{data}/lake/kind={tag}/**/*.parquet"
+        if not list((data / "lake").glob(f"kind={tag}/**/*.parquet")):
+            continue
+        names = ["status" if (tag, f) == ("status", "kind") else f for f in event_type.__struct_fields__]
+        columns = ", ".join(f'"{n}"' for n in names)
+        with duckdb.connect() as db:
+            rows = db.execute(
+                f"SELECT filename, n, {columns} FROM read_parquet('{glob}', hive_partitioning = false, filename = true)"
+            ).fetchall()
+        for name, n, *values in rows:
+            session = name.rsplit("/", 1)[1].rsplit("-", 2)[0]
+            found.append(((session, n), (tag, *(_levels(v) for v in values))))
+    keys = [key for key, _ in found]
+    assert len(set(keys)) == len(keys), "an event stands twice in the lake"
+    return [values for _, values in sorted(found, key=lambda pair: pair[0])]
+
+
+def _levels(value: Any) -> Any:
+    return tuple((x["price"], x["size"]) for x in value) if isinstance(value, list) else value
+
+
+SQLITE_TABLES = {
+    "trade": "trades",
+    "quote": "quotes",
+    "bar": "bars",
+    "metrics": "metrics",
+    "ticker": "tickers",
+    "liquidation": "liquidations",
+    "status": "status",
+    "alert": "alerts",
+}
+
+
+def read_sqlite(data: Path) -> list[Row]:
+    db = sqlite3.connect(f"file:{data}/tapeline.sqlite?mode=ro", uri=True)
+    try:
+        found: list[Row] = []
+        for tag, table in SQLITE_TABLES.items():
+            names = TYPES[tag].__struct_fields__
+            for values in db.execute(f"SELECT {', '.join(f'{chr(34)}{n}{chr(34)}' for n in names)} FROM {table}"):
+                typed = dict(zip(names, values, strict=True))
+                if "complete" in typed:
+                    typed["complete"] = bool(typed["complete"])
+                found.append((tag, *typed.values()))
+        return found
+    finally:
+        db.close()
+
+
+READERS: dict[str, Callable[[Path], list[Row]]] = {"lake": read_lake, "sqlite": read_sqlite}
+KEPT: dict[str, Callable[[Iterable[Iterable[Event]]], list[Row]]] = {"lake": everything, "sqlite": without_repetition}
+
+
+def in_order(rows: list[Row]) -> list[str]:
+    return sorted(map(repr, rows))
+
+
+class Nursery:
+    """A process that has imported everything and forks children on demand, so that twenty of them can be killed in seconds."""
+
+    def __enter__(self) -> "Nursery":
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.sinks.child"],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(self, command: str, *arguments: object) -> int:
+        """The child's process id, once it says that it is at work."""
+        assert self._process.stdin is not None
+        print(command, *arguments, sep="\t", file=self._process.stdin, flush=True)
+        said, pid = self.hear().split()
+        assert said == "working"
+        return int(pid)
+
+    def hear(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the child's parent has died"
+        return line.strip()
+
+    def kill(self, pid: int) -> str:
+        """SIGKILL; what the parent says of the child's end, `killed` or `ended`."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> str:
+        self.said = ""
+        while not (line := self.hear()).startswith("end "):
+            self.said = line
+        return line.removeprefix("end ")
