@@ -80,6 +80,10 @@ class VenueSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ws_url: Annotated[str, Doc(description="WebSocket address, `ws://` or `wss://`, without the path.")] = ""
     http_url: Annotated[str, Doc(description="REST address, `http://` or `https://`, without the path.")] = ""
+    streams: Annotated[
+        dict[str, str],
+        Doc(description='Other native stream suffixes by channel, as in `trades = "aggTrade"`, `book = "depth20@100ms"`.'),
+    ] = {}
     time_unit: Annotated[
         Literal["ms", "us"], Doc(description="us: ask Binance for microsecond times (`timeUnit=MICROSECOND`).")
     ] = "ms"

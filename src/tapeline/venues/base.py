@@ -71,22 +71,27 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     not_before: int = 0
 
 
-class BookMessage(msgspec.Struct, frozen=True, gc=False):
-    """A book message before it is proved: covers the ids (`prev_seq`, `seq`]. `limit`: levels asked for in a snapshot, 0 in a diff.
+BookKind = Literal["diff", "fetched", "snapshot", "partial"]
 
-    `partial`: a whole top-N book each time (no diff, no continuity), shown as a snapshot.
+
+class BookMessage(msgspec.Struct, frozen=True, gc=False):
+    """A book message before it is proved. `kind` says what it is:
+
+    "diff"      changed levels, covering the update ids (`prev_seq`, `seq`]
+    "fetched"   a whole book asked for over HTTP, standing at `seq`; `limit` levels a side were asked for
+    "snapshot"  a whole book inside the stream, in order with the diffs
+    "partial"   the best levels only, whole each time and without continuity
     """
 
     native: str
     ts_event: int
     flags: int
+    kind: BookKind
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
     seq: int
     prev_seq: int
-    snapshot: bool = False
     limit: int = 0
-    partial: bool = False
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
@@ -97,13 +102,22 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
     names: tuple[str, ...] = ()
 
 
+class Skipped(msgspec.Struct, frozen=True, gc=False):
+    """A trade that is no part of the market (insurance fund, zero price): not given out, but its id was seen."""
+
+    instrument: str
+    id: int
+    aggregated: bool
+    reason: str
+
+
 class Notice(msgspec.Struct, frozen=True, gc=False):
     """The venue will close this connection soon: open its successor at once."""
 
     reason: str
 
 
-Record = Event | BookMessage | Ack | Notice
+Record = Event | BookMessage | Ack | Skipped | Notice
 
 
 class Decoder(Protocol):
@@ -134,11 +148,16 @@ class Venue:
     ws_url: ClassVar[str]
     http_url: ClassVar[str]
     channels: ClassVar[tuple[Channel, ...]]
+    numbered_trades: ClassVar[bool] = False  # trade ids are integers, +1 each, so that a missing one shows
 
     def __init__(self, settings: VenueSettings | None = None) -> None:
         self.settings = settings or VenueSettings()
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
+        raise NotImplementedError
+
+    def stream(self, name: str) -> tuple[Channel, str] | None:
+        """What a venue-native stream name carries: (channel, native symbol). None where it is not known."""
         raise NotImplementedError
 
     def is_ack(self, data: bytes) -> bool:

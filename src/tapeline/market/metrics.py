@@ -1,0 +1,32 @@
+"""Metrics of a book after one update: mid, spread, imbalance, microprice.
+
+    mid          (bid + ask) / 2
+    spread       ask − bid;  in basis points 10⁴ · spread / mid
+    imbalance    (B − A) / (B + A), B and A the summed sizes of the best N levels a side
+    microprice   (bid · ask_size + ask · bid_size) / (bid_size + ask_size)   (Gatheral and Oomen 2010: the weighted mid)
+
+A one-sided book has none of them: None, never 0.
+"""
+
+from tapeline.events import Metrics
+from tapeline.market.book import Book
+
+
+def book_metrics(book: Book, levels: int, instrument: str, ts_event: int, ts_recv: int, flags: int) -> Metrics:
+    bid, bid_size, ask, ask_size = book.touch()
+    if bid is None or ask is None or bid_size is None or ask_size is None:
+        return Metrics(instrument, ts_event, ts_recv, flags, None, None, None, None, None, book.seq)
+    mid, spread = (bid + ask) / 2, ask - bid
+    total_bid, total_ask = book.sizes(levels)
+    return Metrics(
+        instrument,
+        ts_event,
+        ts_recv,
+        flags,
+        mid,
+        spread,
+        10_000 * spread / mid,
+        (total_bid - total_ask) / (total_bid + total_ask),
+        (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
+        book.seq,
+    )

@@ -1,0 +1,277 @@
+"""Keeping one book right: snapshot and diffs joined, every diff verified, a broken chain mended.
+
+    state        means                                                  the book is
+    ─────────────────────────────────────────────────────────────────────────────────────────
+    EMPTY        nothing heard yet, or the connection was lost          invalid
+    BUFFERING    diffs are kept while a snapshot is asked for           invalid
+    JOINING      a snapshot stands; no diff has continued it yet        shown, flagged BOOK_UNPROVEN
+    SYNCED       every diff has continued the one before                right
+
+A diff covers the ids (prev_seq, seq]. Against a book that stands at `id` it is OLD (seq <= id), NEXT (prev_seq <= id < seq)
+or AHEAD (prev_seq > id: something is missing). Sizes are absolute, so a diff that overlaps the book's id is safe to apply.
+That one rule serves Binance spot (prev_seq = U − 1; "U <= lastUpdateId + 1 <= u") and futures (prev_seq = pu;
+"pu == previous u", "U <= lastUpdateId <= u or pu == lastUpdateId"): binance-spot-api-docs web-socket-streams.md "How to
+manage a local order book correctly", and the USDⓈ-M document of the same name.
+
+A snapshot older than the buffer is asked for again with backoff 0.5 s → 30 s, one request at a time, never one a frame.
+Every step is a Status event with its reason and id range. What is only decided by ids is decided here; who fetches and when
+the answer comes is not: the answer is one more message.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+from tapeline.clock import MILLI, SECOND
+from tapeline.config import PipelineSettings
+from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
+from tapeline.market.book import Book
+from tapeline.market.metrics import book_metrics
+from tapeline.venues.base import BookMessage, Request
+
+BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
+STABLE_NS = 60 * SECOND  # a book that held this long starts its backoff anew
+OLD_RUN_IS_RESET = 50  # that many old diffs in a row are no duplicates: the venue restarted its numbers
+
+
+class State(Enum):
+    EMPTY = "invalid"
+    BUFFERING = "buffering"
+    JOINING = "joining"
+    SYNCED = "synced"
+
+
+class Fit(Enum):
+    OLD = 0
+    NEXT = 1
+    AHEAD = 2
+
+
+Ask = Callable[[int, int], Request | None]
+"""(attempt, not_before ns) → the request for a snapshot, None where books begin on the socket."""
+
+
+class BookSync:
+    """One instrument's book with its proof. Feed it messages; it appends events to `out` and requests to `requests`."""
+
+    def __init__(
+        self, instrument: str, venue: str, settings: PipelineSettings, ask: Ask, requests: list[Request], flags: int = 0
+    ) -> None:
+        self.instrument, self.venue, self.settings, self.flags = instrument, venue, settings, flags
+        self.book = Book(settings.book_levels)
+        self.state = State.EMPTY
+        self.buffer: deque[tuple[BookMessage, int]] = deque()
+        self.gaps = self.resyncs = self.duplicates = 0
+        self._ask, self._requests = ask, requests
+        self._attempt = 0
+        self._asked = False
+        self._old_run = 0
+        self._snapshot_seq = 0
+        self._synced_at = 0
+        self._lost = False
+        self._has_diffs = False
+        self._on_diff = {
+            (State.JOINING, Fit.OLD): self._ignore,
+            (State.JOINING, Fit.NEXT): self._join,
+            (State.JOINING, Fit.AHEAD): self._gap,
+            (State.SYNCED, Fit.OLD): self._ignore,
+            (State.SYNCED, Fit.NEXT): self._apply,
+            (State.SYNCED, Fit.AHEAD): self._gap,
+        }
+
+    def on_message(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        if m.kind == "diff":
+            self._has_diffs = True
+            book_seq = self.book.seq
+            if self.state is State.SYNCED and book_seq is not None and m.prev_seq <= book_seq < m.seq:
+                self._apply(m, ts_recv, out)  # the way of nearly every message, spared the table
+            elif self.state is State.EMPTY or self.state is State.BUFFERING:
+                self._keep(m, ts_recv, out)
+            else:
+                self._on_diff[self.state, self._fit(m)](m, ts_recv, out)
+        elif m.kind == "fetched":
+            self._fetched(m, ts_recv, out)
+        elif m.kind == "snapshot":
+            self._snapshot(m, ts_recv, out)
+        else:
+            self._partial(m, ts_recv, out)
+
+    def on_refused(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        """The snapshot could not be had (HTTP error, no answer): ask again, later."""
+        if self.state is State.BUFFERING:
+            self._asked = False
+            self._status("resyncing", f"no snapshot: {reason}", ts_recv, out)
+            self._request(ts_recv)
+
+    def on_lost(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        """The stream ended or cannot be trusted any more: the book is invalid until a new snapshot is joined."""
+        if self.state is not State.EMPTY:
+            self._status("resyncing", reason, ts_recv, out)
+        self._flush_unproven(out)
+        self.book.clear()
+        self.state, self._attempt, self._asked, self._lost = State.EMPTY, 0, False, True
+
+    def damage(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        """A message of this book could not be read: what it said is missing."""
+        if self.state in (State.SYNCED, State.JOINING):
+            self._resync(None, "gap", reason, ts_recv, out)
+
+    def finish(self, out: list[Event]) -> None:
+        """End of input: what still waits for a snapshot is given out, flagged."""
+        self._flush_unproven(out)
+
+    def _fit(self, m: BookMessage) -> Fit:
+        at = self.book.seq if self.book.seq is not None else -1
+        if m.seq <= at:
+            return Fit.OLD
+        return Fit.NEXT if m.prev_seq <= at else Fit.AHEAD
+
+    def _keep(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        if self.buffer and m.prev_seq > (last := self.buffer[-1][0].seq):
+            self.gaps += 1
+            self._status("gap", "updates missing while a snapshot is awaited", ts_recv, out, last + 1, m.prev_seq)
+            self._flush_unproven(out)
+        if len(self.buffer) >= self.settings.buffer_updates:
+            self._emit(*self.buffer.popleft(), out, Flag.BOOK_UNPROVEN)
+        self.buffer.append((m, ts_recv))
+        if self.state is State.EMPTY:
+            self.state = State.BUFFERING
+            self._status("resyncing", "book begins: a snapshot is asked for", ts_recv, out, m.prev_seq + 1, m.seq)
+            self._request(ts_recv)
+
+    def _fetched(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        self._asked = False
+        if self.state in (State.SYNCED, State.JOINING):
+            return  # the stream itself is the better source
+        if self.state is State.EMPTY and self._lost:
+            return  # asked for on a connection that is gone
+        if self.buffer and m.seq < (first := self.buffer[0][0].prev_seq):
+            self.state = State.BUFFERING
+            reason = f"snapshot {m.seq} is older than the first buffered update {first + 1}"
+            self._status("resyncing", reason, ts_recv, out, m.seq + 1, first)
+            self._request(ts_recv)
+            return
+        waiting = [(d, t) for d, t in self.buffer if d.seq > m.seq]
+        self.buffer.clear()
+        self._begin(m, ts_recv, out, proven=bool(waiting))
+        for d, t in waiting:
+            self.on_message(d, t, out)
+
+    def _snapshot(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        self.buffer.clear()
+        self._begin(m, ts_recv, out, proven=True)
+        self._synced(0, ts_recv, out)
+
+    def _partial(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        if self._has_diffs:
+            return  # a top-N picture must not overwrite the full book it is part of
+        if self.state is State.SYNCED and self.book.seq is not None and m.seq <= self.book.seq:
+            self.duplicates += 1
+            return
+        first = self.state is not State.SYNCED
+        self._begin(m, ts_recv, out, proven=True)
+        self.book.bid_floor = min((p for p, s in m.bids if s), default=None)
+        self.book.ask_ceiling = max((p for p, s in m.asks if s), default=None)
+        if first:
+            self._synced(0, ts_recv, out)
+
+    def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> None:
+        self.book.replace(m.bids, m.asks, m.limit)
+        self.book.seq, self._snapshot_seq = m.seq, m.seq
+        self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
+        self._old_run = 0
+        self._emit(m, ts_recv, out, Flag.SNAPSHOT if proven else Flag.SNAPSHOT | Flag.BOOK_UNPROVEN, touch=True)
+
+    def _join(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        self.state = State.SYNCED
+        self._synced(m.seq, ts_recv, out)
+        self._apply(m, ts_recv, out)
+
+    def _synced(self, seq: int, ts_recv: int, out: list[Event]) -> None:
+        self._synced_at = ts_recv
+        self._status("synced", "snapshot joined", ts_recv, out, self._snapshot_seq, seq or self._snapshot_seq)
+
+    def _apply(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        book = self.book
+        book.apply(m.bids, m.asks)
+        book.seq = m.seq
+        self._old_run = 0
+        if book.crossed:
+            bid, _, ask, _ = book.touch()
+            self._emit(m, ts_recv, out, Flag.BOOK_UNPROVEN)
+            self._resync(None, "crossed", f"best bid {bid} at or above best ask {ask}", ts_recv, out)
+            return
+        self._emit(m, ts_recv, out, 0, touch=True)
+
+    def _ignore(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        self.duplicates += 1
+        self._old_run += 1
+        if self._old_run >= OLD_RUN_IS_RESET:
+            reason = f"update ids went back from {self.book.seq} to {m.seq}: the venue restarted its numbers"
+            self._resync((m, ts_recv), "gap", reason, ts_recv, out)
+
+    def _gap(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        last = self.book.seq if self.book.seq is not None else -1
+        self._resync((m, ts_recv), "gap", "updates missing", ts_recv, out, last + 1, m.prev_seq)
+
+    def _resync(
+        self,
+        first: tuple[BookMessage, int] | None,
+        kind: StatusKind,
+        reason: str,
+        ts_recv: int,
+        out: list[Event],
+        from_seq: int | None = None,
+        to_seq: int | None = None,
+    ) -> None:
+        self.gaps += kind == "gap"
+        self.resyncs += 1
+        self._status(kind, reason, ts_recv, out, from_seq, to_seq)
+        self.buffer.clear()
+        if first is not None:
+            self.buffer.append(first)
+        self.book.clear()
+        self.state, self._old_run = State.BUFFERING, 0
+        if ts_recv - self._synced_at > STABLE_NS:
+            self._attempt = 0
+        self._status("resyncing", "a new snapshot is asked for", ts_recv, out)
+        self._request(ts_recv)
+
+    def _request(self, ts_recv: int) -> None:
+        if self._asked:
+            return
+        wait = 0 if self._attempt == 0 else min(BACKOFF_FIRST_MS << (self._attempt - 1), BACKOFF_MOST_MS)
+        request = self._ask(self._attempt, ts_recv + wait * MILLI)
+        self._attempt = min(self._attempt + 1, 16)
+        if request is not None:
+            self._asked = True
+            self._requests.append(request)
+
+    def _emit(self, m: BookMessage, ts_recv: int, out: list[Event], flags: int, *, touch: bool = False) -> None:
+        name, flags, snapshot = self.instrument, int(flags) | m.flags | self.flags, m.kind != "diff"
+        out.append(
+            BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, m.seq, None if snapshot else m.prev_seq)
+        )
+        if touch:
+            book = self.book
+            book.ts_event, book.ts_recv = m.ts_event, ts_recv
+            out.append(Quote(name, m.ts_event, ts_recv, flags, *book.touch(), m.seq, "book"))
+            out.append(book_metrics(book, self.settings.imbalance_levels, name, m.ts_event, ts_recv, flags))
+
+    def _flush_unproven(self, out: list[Event]) -> None:
+        while self.buffer:
+            self._emit(*self.buffer.popleft(), out, Flag.BOOK_UNPROVEN)
+
+    def _status(
+        self,
+        kind: StatusKind,
+        reason: str,
+        ts_recv: int,
+        out: list[Event],
+        from_seq: int | None = None,
+        to_seq: int | None = None,
+    ) -> None:
+        count = None if from_seq is None or to_seq is None else to_seq - from_seq + 1
+        out.append(
+            Status(self.instrument, ts_recv, ts_recv, self.flags, kind, self.venue, "book", reason, from_seq, to_seq, count)
+        )

@@ -1,0 +1,186 @@
+"""Binance spot: connections, subscriptions, instruments. The messages are in binance_wire.py.
+
+Source: binance-spot-api-docs, `web-socket-streams.md` and `rest-api.md` (2026-06/07). One URL `/stream` for everything; streams
+are subscribed by message, so that each is acknowledged. At most 5 incoming messages a second (pongs count), 1024 streams a
+connection, 300 connection attempts in 5 minutes, pings every 20 s, disconnection after 24 h. An unknown stream is acknowledged and
+stays silent: only its silence tells.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+from urllib.parse import quote
+
+import msgspec
+
+from tapeline.errors import MalformedFrame
+from tapeline.instruments import Instrument, Kind, Registry, split_pair
+from tapeline.venues.base import Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
+from tapeline.venues.binance_wire import BinanceDecoder, event_time
+
+STREAMS_PER_MESSAGE = 100  # keeps a SUBSCRIBE below the 4 KiB that proxies like
+_IS_ACK = re.compile(rb'^\s*\{\s*"(result|error|id|code)"\s*:')
+_CHANNELS: dict[str, Channel] = {
+    "trade": "trades",
+    "aggTrade": "trades",
+    "depth": "book",
+    "bookTicker": "quotes",
+    "kline": "bars",
+    "ticker": "ticker",
+    "miniTicker": "ticker",
+    "markPrice": "ticker",
+    "forceOrder": "liquidations",
+}
+
+
+class _Filter(msgspec.Struct):
+    filterType: str = ""
+    tickSize: float | None = None
+    stepSize: float | None = None
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    status: str
+    baseAsset: str
+    quoteAsset: str
+    filters: list[_Filter] = []
+    contractType: str = ""
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Symbol]
+
+
+_read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
+
+
+class Binance(Venue):
+    name = "binance"
+    title = "Binance spot"
+    ws_url = "wss://stream.binance.com:9443"
+    http_url = "https://api.binance.com"
+    channels: ClassVar[tuple[Channel, ...]] = ("trades", "book", "quotes", "bars", "ticker")
+    numbered_trades = True
+    limits = Limits(
+        messages_per_second=5,
+        streams_per_connection=1024,
+        connects_per_5_minutes=300,
+        http_weight_per_minute=6000,
+        max_age_seconds=24 * 3600,
+        ping_seconds=20,
+    )
+    api: ClassVar[str] = "/api/v3"
+    depth: ClassVar[tuple[int, int]] = (5000, 250)  # levels of a snapshot, weight of asking for it
+    info_weight: ClassVar[int] = 20
+    decoder_class: ClassVar[type[BinanceDecoder]] = BinanceDecoder
+    suffixes: ClassVar[dict[Channel, tuple[str, ...]]] = {
+        "trades": ("trade",),
+        "book": ("depth@100ms",),
+        "quotes": ("bookTicker",),
+        "bars": ("kline_1m",),
+        "ticker": ("ticker",),
+    }
+
+    def path(self, suffix: str) -> str:
+        """The URL path that a stream is served on."""
+        return "/stream"
+
+    def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
+        by_path: dict[str, list[Stream]] = {}
+        for instrument in instruments:
+            for channel in channels:
+                for suffix in self._suffixes(channel):
+                    stream = Stream(f"{instrument.native.lower()}@{suffix}", channel, instrument.id)
+                    by_path.setdefault(self.path(suffix), []).append(stream)
+        most = self.limits.streams_per_connection
+        return [
+            self._connection(path, streams[i : i + most])
+            for path, streams in by_path.items()
+            for i in range(0, len(streams), most)
+        ]
+
+    def _suffixes(self, channel: Channel) -> tuple[str, ...]:
+        other = self.settings.streams.get(channel)
+        return (other,) if other else self.suffixes.get(channel, ())
+
+    def _connection(self, path: str, streams: list[Stream]) -> ConnectionPlan:
+        url = (self.settings.ws_url or self.ws_url).rstrip("/") + path
+        if self.settings.time_unit == "us":
+            url += "?timeUnit=MICROSECOND"
+        names = [s.name for s in streams]
+        hello = tuple(
+            msgspec.json.encode({"method": "SUBSCRIBE", "params": names[i : i + STREAMS_PER_MESSAGE], "id": n})
+            for n, i in enumerate(range(0, len(names), STREAMS_PER_MESSAGE), 1)
+        )
+        return ConnectionPlan(
+            venue=self.name, url=url, streams=tuple(streams), hello=hello, acks=len(hello), limits=self.limits
+        )
+
+    def stream(self, name: str) -> tuple[Channel, str] | None:
+        native, _, suffix = name.partition("@")
+        channel = _CHANNELS.get(re.split(r"[@_\d]", suffix, maxsplit=1)[0])
+        return None if channel is None or not native else (channel, native.upper())
+
+    def is_ack(self, data: bytes) -> bool:
+        return _IS_ACK.match(data) is not None
+
+    def decoder(self, registry: Registry, *, simulated: bool) -> Decoder:
+        return self.decoder_class(registry, self.derive, self._snapshot_request, simulated=simulated)
+
+    def _snapshot_request(self, native: str, attempt: int, not_before: int) -> Request:
+        levels, weight = self.depth
+        return Request(
+            venue=self.name,
+            purpose="book",
+            url=f"{self._http()}{self.api}/depth?symbol={quote(native)}&limit={levels}",
+            weight=weight,
+            native=native,
+            attempt=attempt,
+            not_before=not_before,
+        )
+
+    def _http(self) -> str:
+        return (self.settings.http_url or self.http_url).rstrip("/")
+
+    def instruments_request(self) -> Request:
+        url = f"{self._http()}{self.api}/exchangeInfo"
+        return Request(venue=self.name, purpose="instruments", url=url, weight=self.info_weight)
+
+    def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
+        try:
+            info = _read_info(body)
+        except (msgspec.MsgspecError, ValueError) as e:
+            raise MalformedFrame(f"exchangeInfo of {self.name}: {e}") from None
+        return [self._listed(s, label) for s in info.symbols]
+
+    def _listed(self, s: _Symbol, label: str) -> Instrument:
+        symbol, kind = self._name(s)
+        tick = next((f.tickSize for f in s.filters if f.filterType == "PRICE_FILTER"), None)
+        lot = next((f.stepSize for f in s.filters if f.filterType == "LOT_SIZE"), None)
+        return Instrument(
+            id=f"{label}:{symbol}",
+            venue=label,
+            native=s.symbol,
+            kind=kind,
+            base=s.baseAsset,
+            quote=s.quoteAsset,
+            tick=tick or None,
+            lot=lot or None,
+            status=s.status,
+        )
+
+    def _name(self, s: _Symbol) -> tuple[str, Kind]:
+        return f"{s.baseAsset}-{s.quoteAsset}", "spot"
+
+    def derive(self, native: str, label: str) -> Instrument:
+        pair = split_pair(native)
+        base, quoted = pair or (native, "")
+        symbol = f"{base}-{quoted}" if pair else native
+        return Instrument(id=f"{label}:{symbol}", venue=label, native=native, kind="spot", base=base, quote=quoted)
+
+    def native_of(self, symbol: str) -> str:
+        return symbol.replace("-", "").upper()
+
+    def event_time(self, data: bytes) -> int | None:
+        return event_time(data)

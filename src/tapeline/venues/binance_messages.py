@@ -1,0 +1,170 @@
+"""The shapes of Binance's messages, spot and futures, and the typed decoders made from them.
+
+Sources: binance-spot-api-docs `web-socket-streams.md` (2026-06), the USDⓈ-M WebSocket market stream pages (2026-03 to 07).
+Only the fields that are used stand here: unknown ones are skipped by the parser. Numbers come as strings. The constraints in the
+types refuse NaN, infinities, negative sizes and ids past 2⁶³ while decoding, at no cost of their own.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+Price = Annotated[float, msgspec.Meta(gt=0, le=1e300)]
+AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+Size = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Levels = list[tuple[Price, Size]]
+
+
+class Trade(msgspec.Struct, gc=False):
+    t: Id
+    p: AnyPrice
+    q: Size
+    T: Time
+    m: bool
+    s: str = ""
+    X: str = "MARKET"
+
+
+class AggTrade(msgspec.Struct, gc=False):
+    p: AnyPrice
+    q: Size
+    T: Time
+    m: bool
+    s: str = ""
+    a: Id | None = None
+
+
+class Depth(msgspec.Struct, gc=False):
+    E: Time
+    U: Id
+    u: Id
+    b: Levels
+    a: Levels
+    s: str = ""
+    pu: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
+
+
+class BookTicker(msgspec.Struct, gc=False):
+    u: Id
+    b: AnyPrice
+    B: Size
+    a: AnyPrice
+    A: Size
+    s: str = ""
+    E: Time | None = None
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    lastUpdateId: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+    bids: Levels
+    asks: Levels
+    E: Time | None = None
+
+
+class Candle(msgspec.Struct, gc=False):
+    t: Time
+    T: Time
+    i: str
+    o: Price
+    c: Price
+    h: Price
+    l: Price  # noqa: E741 - the venue's name
+    v: Size
+    n: int
+    x: bool
+    q: Size
+    V: Size
+
+
+class Kline(msgspec.Struct, gc=False):
+    E: Time
+    s: str
+    k: Candle
+
+
+class Ticker(msgspec.Struct, gc=False):
+    E: Time
+    s: str
+    c: AnyPrice
+    o: AnyPrice
+    h: AnyPrice
+    l: AnyPrice  # noqa: E741 - the venue's name
+    v: Size
+    q: Size
+    P: float | None = None
+
+
+class MarkPrice(msgspec.Struct, gc=False):
+    E: Time
+    s: str
+    p: AnyPrice
+    r: str = ""
+    i: AnyPrice | None = None
+    T: Time = 0
+
+
+class ForcedOrder(msgspec.Struct, gc=False):
+    s: str
+    S: str
+    q: Size
+    p: AnyPrice
+    T: Time
+    ap: AnyPrice | None = None
+
+
+class ForceOrder(msgspec.Struct, gc=False):
+    o: ForcedOrder
+
+
+class OpenInterest(msgspec.Struct, gc=False):
+    symbol: str
+    openInterest: Size
+    time: Time | None = None
+
+
+class Error(msgspec.Struct, gc=False):
+    code: int = 0
+    msg: str = ""
+
+
+class Head(msgspec.Struct, gc=False):
+    """Just enough of any message to know what it is."""
+
+    stream: str = ""
+    data: msgspec.Raw | None = None
+    e: str = ""
+    s: str = ""
+    u: int | None = None
+    lastUpdateId: int | None = None
+    openInterest: msgspec.Raw | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    id: int | str | None = None
+    error: Error | None = None
+    code: int | None = None
+    msg: str = ""
+
+
+def reader(kind: Any) -> Callable[[bytes | msgspec.Raw], Any]:
+    return msgspec.json.Decoder(kind, strict=False).decode
+
+
+def enveloped(kind: type[msgspec.Struct]) -> Callable[[bytes], Any]:
+    struct = msgspec.defstruct(f"{kind.__name__}Envelope", [("data", kind)], gc=False)
+    return msgspec.json.Decoder(struct, strict=False).decode
+
+
+read_head = reader(Head)
+read_list = reader(list[msgspec.Raw])
+read_trade = reader(Trade)
+read_agg_trade = reader(AggTrade)
+read_depth = reader(Depth)
+read_book_ticker = reader(BookTicker)
+read_kline = reader(Kline)
+read_ticker = reader(Ticker)
+read_mark_price = reader(MarkPrice)
+read_force_order = reader(ForceOrder)
+read_open_interest = reader(OpenInterest)
+read_snapshot = reader(Snapshot)

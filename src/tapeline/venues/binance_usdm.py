@@ -1,0 +1,66 @@
+"""Binance USDⓈ-M futures: what differs from spot.
+
+Source: USDⓈ-M "Important WebSocket Change Notice" (2026-03) and the market stream pages. Since 2026-04-23 the streams are split over
+two paths: `/public` (order book and bookTicker) and `/market` (trades, candles, mark price, liquidations). A stream asked for on
+the wrong path is acknowledged and stays silent, so one venue takes two connections. 10 incoming messages a second, at most
+200 streams a connection, pings every 3 minutes. Trades come aggregated (`aggTrade`); `@trade` is undocumented, and served on
+`/public`. Books continue by `pu`, see market/sync.py.
+"""
+
+from typing import ClassVar
+
+from tapeline.instruments import Instrument, Kind, split_pair
+from tapeline.venues.base import Channel, Limits
+from tapeline.venues.binance import Binance, _Symbol
+from tapeline.venues.binance_wire import BinanceDecoder, FuturesDecoder
+
+_PUBLIC = ("depth", "bookTicker", "rpiDepth", "trade")
+
+
+class BinanceUsdm(Binance):
+    name = "binance-usdm"
+    title = "Binance USDⓈ-M futures"
+    ws_url = "wss://fstream.binance.com"
+    http_url = "https://fapi.binance.com"
+    channels: ClassVar[tuple[Channel, ...]] = ("trades", "book", "quotes", "bars", "ticker", "liquidations")
+    limits = Limits(
+        messages_per_second=10,
+        streams_per_connection=200,
+        connects_per_5_minutes=300,
+        http_weight_per_minute=2400,
+        max_age_seconds=24 * 3600,
+        ping_seconds=180,
+    )
+    api = "/fapi/v1"
+    depth = (1000, 20)
+    info_weight = 1
+    decoder_class: ClassVar[type[BinanceDecoder]] = FuturesDecoder
+    suffixes: ClassVar[dict[Channel, tuple[str, ...]]] = {
+        "trades": ("aggTrade",),
+        "book": ("depth@100ms",),
+        "quotes": ("bookTicker",),
+        "bars": ("kline_1m",),
+        "ticker": ("markPrice@1s", "ticker"),
+        "liquidations": ("forceOrder",),
+    }
+
+    def path(self, suffix: str) -> str:
+        return "/public/stream" if suffix.startswith(_PUBLIC) else "/market/stream"
+
+    def _name(self, s: _Symbol) -> tuple[str, Kind]:
+        if s.contractType in ("", "PERPETUAL", "TRADIFI_PERPETUAL"):
+            return f"{s.baseAsset}-{s.quoteAsset}-PERP", "perpetual"
+        return f"{s.baseAsset}-{s.quoteAsset}-{s.symbol.partition('_')[2]}", "future"
+
+    def derive(self, native: str, label: str) -> Instrument:
+        """`BTCUSDT` is a perpetual, `BTCUSDT_240927` a future that is delivered on that day."""
+        pair, _, delivery = native.partition("_")
+        base, quoted = split_pair(pair) or (pair, "")
+        symbol = "-".join(part for part in (base, quoted, delivery or "PERP") if part)
+        kind: Kind = "future" if delivery else "perpetual"
+        return Instrument(id=f"{label}:{symbol}", venue=label, native=native, kind=kind, base=base, quote=quoted)
+
+    def native_of(self, symbol: str) -> str:
+        base, _, rest = symbol.upper().partition("-")
+        quoted, _, delivery = rest.partition("-")
+        return base + quoted + (f"_{delivery}" if delivery not in ("", "PERP") else "")

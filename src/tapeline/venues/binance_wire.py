@@ -1,0 +1,298 @@
+"""One decoder for Binance's messages, spot and futures.
+
+Sources: binance-spot-api-docs `web-socket-streams.md` (2026-06), the USDⓈ-M WebSocket market stream pages (2026-03 to 07).
+
+A message comes raw (`/ws/…`) or in an envelope `{"stream": name, "data": …}` (`/stream`); acknowledgements and errors never
+have the envelope. Nearly every frame is an enveloped trade, bookTicker or depthUpdate, so those are routed by the stream name
+cut out of the bytes and decoded by one typed decoder, envelope and all; every other shape takes the slow way by its fields.
+The shapes stand in binance_messages.py.
+
+Traps: spot's bookTicker and partial depth carry no time and no event name; `m` true means the buyer was the maker, so the
+aggressor sold; futures trades with `X` other than MARKET are no market trades; a futures partial book has the shape of a diff and
+only the stream name tells; kline `f`/`L` may be −1; times are µs instead of ms where the connection asked for it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from tapeline.clock import MICRO, MILLI, SECOND
+from tapeline.errors import MalformedFrame
+from tapeline.events import Bar, Flag, Liquidation, Quote, Side, Ticker, Trade
+from tapeline.frames import HttpAnswer
+from tapeline.instruments import Instrument, Registry
+from tapeline.venues import binance_messages as w
+from tapeline.venues.base import Ack, BookMessage, Notice, Record, Request, Skipped
+
+EARLIEST = 946_684_800 * SECOND  # 2000-01-01: no market time before it is true
+DAY = 86_400 * SECOND
+FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side that /depth can be asked for
+
+
+_DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
+_LONG = b"0" * 16
+_NUMBER = re.compile(rb'[":,\[]"?-?(\d*\.?\d{1,})(?:[eE][-+]?\d+)?"?(?=[",\]}])')
+_EVENT_TIME = re.compile(rb'"[ET]":\s*(\d{12,17})\b')
+_PARTIAL = re.compile(r"@depth\d+(@|$)")
+
+
+def nanoseconds(t: int) -> int:
+    """Venue time to ns: 13 digits are milliseconds, 16 are microseconds. Integers all the way."""
+    return t * MILLI if t < 100_000_000_000_000 else t * MICRO
+
+
+def inexact(raw: bytes) -> bool:
+    """Whether a decimal in `raw` has more than 15 significant digits, so that a float64 may not hold it.
+
+    The first test is quick and passes nearly everything: no run of 16 digits, the points taken out.
+    """
+    if _LONG not in raw.translate(_DIGITS, b"."):
+        return False
+    return any(b"." in n and len(n.replace(b".", b"").strip(b"0")) > 15 for n in _NUMBER.findall(raw))
+
+
+def event_time(raw: bytes) -> int | None:
+    found = _EVENT_TIME.search(raw)
+    return nanoseconds(int(found[1])) if found else None
+
+
+Route = Callable[[bytes, int], Sequence[Record]]
+
+
+class BinanceDecoder:
+    """Stateless but for its routes and counters. `build` turns one decoded struct into records; see the table at the end."""
+
+    futures: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        registry: Registry,
+        derive: Callable[[str, str], Instrument],
+        snapshot: Callable[[str, int, int], Request | None],
+        *,
+        simulated: bool,
+    ) -> None:
+        self.registry = registry
+        self.unknown: dict[str, int] = {}
+        self.flags = int(Flag.SIMULATED) if simulated else 0
+        self._derive, self._snapshot = derive, snapshot
+        self._routes: dict[bytes, Route] = {}
+        self._kinds: dict[str, tuple[Callable[..., Any], Callable[..., Sequence[Record]]]] = {
+            "trade": (w.read_trade, self._trade),
+            "aggTrade": (w.read_agg_trade, self._agg_trade),
+            "blockTrade": (w.read_trade, self._block_trade),
+            "depthUpdate": (w.read_depth, self._depth),
+            "bookTicker": (w.read_book_ticker, self._quote),
+            "kline": (w.read_kline, self._kline),
+            "24hrTicker": (w.read_ticker, self._ticker),
+            "24hrMiniTicker": (w.read_ticker, self._ticker),
+            "markPriceUpdate": (w.read_mark_price, self._mark_price),
+            "forceOrder": (w.read_force_order, self._liquidation),
+        }
+
+    def instrument(self, native: str) -> str:
+        known = self.registry.by_native.get(native)
+        if known is None:
+            known = self.registry.add(self._derive(native, self.registry.label))
+        return known.id
+
+    def snapshot_request(self, native: str, attempt: int, not_before: int) -> Request | None:
+        return self._snapshot(native, attempt, not_before)
+
+    def decode(self, data: bytes, ts_recv: int) -> Sequence[Record]:
+        try:
+            if data[:11] == b'{"stream":"':
+                name = data[11 : data.index(b'"', 11)]
+                route = self._routes.get(name)
+                if route is None:
+                    route = self._routes[name] = self._route(name)
+                return route(data, ts_recv)
+            return self._by_fields(data, ts_recv)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
+            raise MalformedFrame(f"{e}") from None
+
+    def decode_answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]:
+        """A book snapshot. Other purposes are not for the market."""
+        if answer.purpose != "book":
+            return []
+        try:
+            snapshot = w.read_snapshot(body)
+        except (msgspec.MsgspecError, ValueError) as e:
+            raise MalformedFrame(f"book snapshot of {answer.native}: {e}") from None
+        asked = re.search(r"[?&]limit=(\d+)", answer.url)
+        return [self._fetched(snapshot, answer.native, ts_recv, int(asked[1]) if asked else 0, self._flags(body))]
+
+    def _route(self, name: bytes) -> Route:
+        """The way of one stream's frames, made when its first one comes."""
+        native, _, kind = name.decode().partition("@")
+        native = native.upper()
+        quick: dict[str, tuple[type[msgspec.Struct], Callable[..., Sequence[Record]]]] = {
+            "trade": (w.Trade, self._trade),
+            "aggTrade": (w.AggTrade, self._agg_trade),
+            "bookTicker": (w.BookTicker, self._quote),
+        }
+        if re.fullmatch(r"depth(@\d+ms)?", kind):
+            read, build = w.enveloped(w.Depth), self._depth
+        elif kind in quick and native[:1] != "!":
+            read, build = w.enveloped(quick[kind][0]), quick[kind][1]
+        else:
+            return self._by_fields
+        self.instrument(native)
+
+        def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
+            return build(read(raw).data, ts_recv, native, self._flags(raw))
+
+        return route
+
+    def _flags(self, raw: bytes) -> int:
+        return self.flags | Flag.INEXACT if inexact(raw) else self.flags
+
+    def _by_fields(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
+        if raw[:1] == b"[":
+            return [r for item in w.read_list(raw) for r in self._payload(bytes(item), "", ts_recv)]
+        head = w.read_head(raw)
+        if head.data is None:
+            return self._payload(raw, head.stream, ts_recv, head)
+        inner = bytes(head.data)
+        if inner[:1] == b"[":
+            return [r for item in w.read_list(inner) for r in self._payload(bytes(item), head.stream, ts_recv)]
+        return self._payload(inner, head.stream, ts_recv)
+
+    def _payload(self, raw: bytes, stream: str, ts_recv: int, head: w.Head | None = None) -> Sequence[Record]:
+        head = head or w.read_head(raw)
+        native = stream.partition("@")[0].upper() if stream and stream[0] != "!" else ""
+        if head.e:
+            return self._event(raw, head.e, stream, native, ts_recv)
+        if head.lastUpdateId is not None:
+            return self._whole_book(raw, stream, native, ts_recv)
+        if head.u is not None and (head.s or native):
+            return self._quote(w.read_book_ticker(raw), ts_recv, head.s or native, self._flags(raw))
+        if head.openInterest is not None:
+            return self._open_interest(w.read_open_interest(raw), ts_recv)
+        return self._control(head)
+
+    def _event(self, raw: bytes, kind: str, stream: str, native: str, ts_recv: int) -> Sequence[Record]:
+        if kind == "serverShutdown":
+            return [Notice("serverShutdown")]
+        known = self._kinds.get(kind)
+        if known is None:
+            self.unknown[kind] = self.unknown.get(kind, 0) + 1
+            return []
+        read, build = known
+        message = read(raw)
+        native = getattr(message, "s", "") or native
+        if kind == "depthUpdate" and _PARTIAL.search(stream):
+            return self._partial_of_diff(message, ts_recv, native, self._flags(raw))
+        if kind != "forceOrder" and not native:
+            raise MalformedFrame(f"{kind} names no symbol")
+        return build(message, ts_recv, native, self._flags(raw))
+
+    def _control(self, head: w.Head) -> Sequence[Record]:
+        if head.error is not None:
+            return [Ack(head.id, f"{head.error.msg} (code {head.error.code})")]
+        if head.code is not None and head.msg:
+            return [Ack(head.id, f"{head.msg} (code {head.code})")]
+        if head.result is not msgspec.UNSET:
+            return [Ack(head.id)]
+        self.unknown["(other)"] = self.unknown.get("(other)", 0) + 1
+        return []
+
+    def _time(self, t: int, ts_recv: int, flags: int) -> tuple[int, int]:
+        """(ns, flags): a time that cannot be true is kept and flagged."""
+        ns = t * MILLI if t < 100_000_000_000_000 else t * MICRO
+        return ns, flags if EARLIEST < ns < ts_recv + DAY else flags | Flag.BAD_TIME
+
+    def _trade(self, m: w.Trade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        instrument = self.instrument(native)
+        if m.X != "MARKET" or m.p == 0 or m.q == 0:
+            return [Skipped(instrument, m.t, False, m.X if m.X != "MARKET" else "zero")]
+        ts, flags = self._time(m.T, ts_recv, flags)
+        return [Trade(instrument, ts, ts_recv, flags, m.p, m.q, "sell" if m.m else "buy", str(m.t))]
+
+    def _block_trade(self, m: w.Trade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        ts, flags = self._time(m.T, ts_recv, flags | Flag.OFF_BOOK)
+        return [Trade(self.instrument(native), ts, ts_recv, flags, m.p, m.q, "sell" if m.m else "buy", str(m.t))]
+
+    def _agg_trade(self, m: w.AggTrade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        instrument = self.instrument(native)
+        if m.p == 0 or m.q == 0:
+            return [] if m.a is None else [Skipped(instrument, m.a, True, "zero")]
+        ts, flags = self._time(m.T, ts_recv, flags | Flag.AGGREGATED)
+        name = "" if m.a is None else str(m.a)
+        return [Trade(instrument, ts, ts_recv, flags, m.p, m.q, "sell" if m.m else "buy", name)]
+
+    def _depth(self, m: w.Depth, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        if m.u < m.U:
+            raise MalformedFrame(f"depthUpdate of {native} ends at {m.u} before it begins at {m.U}")
+        ts, flags = self._time(m.E, ts_recv, flags)
+        if not self.futures:
+            return [BookMessage(native, ts, flags, "diff", m.b, m.a, m.u, m.U - 1)]
+        if m.pu is None:
+            raise MalformedFrame(f"depthUpdate of {native} lacks pu")
+        return [BookMessage(native, ts, flags, "diff", m.b, m.a, m.u, min(m.pu, m.U - 1))]
+
+    def _partial_of_diff(self, m: w.Depth, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        ts, flags = self._time(m.E, ts_recv, flags)
+        return [BookMessage(native, ts, flags, "partial", m.b, m.a, m.u, -1)]
+
+    def _whole_book(self, raw: bytes, stream: str, native: str, ts_recv: int) -> Sequence[Record]:
+        """A partial book of a stream, or a REST snapshot that stands among recorded lines (then no symbol is named)."""
+        m, flags = w.read_snapshot(raw), self._flags(raw)
+        if native and not stream.endswith("@depthSnapshot"):
+            return [BookMessage(native, ts_recv, flags | Flag.NO_VENUE_TIME, "partial", m.bids, m.asks, m.lastUpdateId, -1)]
+        full = len(m.bids) if len(m.bids) in FULL_LIMITS else len(m.asks)
+        return [self._fetched(m, native, ts_recv, full if full in FULL_LIMITS else 0, flags)]
+
+    def _fetched(self, m: w.Snapshot, native: str, ts_recv: int, limit: int, flags: int) -> BookMessage:
+        ts, flags = (ts_recv, flags | Flag.NO_VENUE_TIME) if m.E is None else self._time(m.E, ts_recv, flags)
+        return BookMessage(native, ts, flags, "fetched", m.bids, m.asks, m.lastUpdateId, -1, limit)
+
+    def _quote(self, m: w.BookTicker, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        ts, flags = (ts_recv, flags | Flag.NO_VENUE_TIME) if m.E is None else self._time(m.E, ts_recv, flags)
+        known = self.registry.by_native.get(native)
+        name = known.id if known is not None else self.instrument(native)
+        if m.B == 0 or m.A == 0:  # a side without orders is unknown, not a price of 0
+            bid, bid_size = (m.b, m.B) if m.B else (None, None)
+            ask, ask_size = (m.a, m.A) if m.A else (None, None)
+            return [Quote(name, ts, ts_recv, flags, bid, bid_size, ask, ask_size, m.u, "venue")]
+        return [Quote(name, ts, ts_recv, flags, m.b, m.B, m.a, m.A, m.u, "venue")]
+
+    def _kline(self, m: w.Kline, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        k, (ts, flags) = m.k, self._time(m.E, ts_recv, flags)
+        vwap = k.q / k.v if k.v else None
+        return [
+            Bar(
+                self.instrument(native), ts, ts_recv, flags, k.i, nanoseconds(k.t), k.o, k.h, k.l, k.c,
+                k.v, k.V, k.q, vwap, k.n, k.x, 0, "venue",
+            )
+        ]  # fmt: skip
+
+    def _ticker(self, m: w.Ticker, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        ts, flags = self._time(m.E, ts_recv, flags)
+        return [Ticker(self.instrument(native), ts, ts_recv, flags, m.c, m.o, m.h, m.l, m.v, m.q, m.P)]
+
+    def _mark_price(self, m: w.MarkPrice, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        """`r` is empty and `T` 0 for what pays no funding (dated futures)."""
+        ts, flags = self._time(m.E, ts_recv, flags)
+        rate = float(m.r) if m.r and m.T else None
+        funding = nanoseconds(m.T) if m.T else None
+        return [
+            Ticker(self.instrument(native), ts, ts_recv, flags, mark=m.p, index=m.i, funding_rate=rate, next_funding=funding)
+        ]
+
+    def _liquidation(self, m: w.ForceOrder, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
+        """Only the latest order of a symbol per second is sent, so what arrives is a sample."""
+        o = m.o
+        ts, flags = self._time(o.T, ts_recv, flags | Flag.SAMPLED)
+        side: Side = "sell" if o.S == "SELL" else "buy" if o.S == "BUY" else "unknown"
+        return [Liquidation(self.instrument(o.s), ts, ts_recv, flags, o.p, o.q, side, o.ap or None, "")]
+
+    def _open_interest(self, m: w.OpenInterest, ts_recv: int) -> Sequence[Record]:
+        ts, flags = (ts_recv, self.flags | Flag.NO_VENUE_TIME) if m.time is None else self._time(m.time, ts_recv, self.flags)
+        return [Ticker(self.instrument(m.symbol), ts, ts_recv, flags, open_interest=m.openInterest)]
+
+
+class FuturesDecoder(BinanceDecoder):
+    futures = True
