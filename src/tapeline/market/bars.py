@@ -107,6 +107,7 @@ class Bars:
         self._size, self._price = Scale(), Scale()
         self._watermark = -1
         self._closed_until = -1  # every bar that ends at or before this venue time is closed
+        self.closed_second = -1  # a trade before this venue time is late: its second is closed
         self._lag: int | None = None
         self._damaged_until = NEVER  # bars that open before this venue time are incomplete; the feed begins inside one
         self._began = False
@@ -123,7 +124,7 @@ class Bars:
             self._began, self._damaged_until = True, ts
         now = self.levels[0].now
         if now is None or not now.start <= ts < now.end:
-            if ts - ts % SECOND + SECOND <= self._closed_until:
+            if ts < self.closed_second:
                 return self._add_late(ts, price, volume, volume * money, trade, out)
             self._close_until(ts, trade.ts_recv, out)
             now = self._open(self.levels[0], ts)
@@ -244,7 +245,8 @@ class Bars:
                 self._open(self.levels[i + 1], bar.start).merge(bar)
             self._remember(level, bar)
             out.append(self._bar(level.name, bar, ts_recv, bar.flags))
-        self._closed_until = max(self._closed_until, ts)
+        if ts > self._closed_until:
+            self._closed_until, self.closed_second = ts, ts - ts % SECOND
 
     def _remember(self, level: _Level, bar: _Sum) -> None:
         level.closed[bar.start] = bar

@@ -160,6 +160,10 @@ class Venue:
         """What a venue-native stream name carries: (channel, native symbol). None where it is not known."""
         raise NotImplementedError
 
+    def asked(self, data: bytes) -> tuple[int | str, tuple[str, ...]] | None:
+        """(id, stream names) of a subscription that we sent, to know what an acknowledgement or its absence is about."""
+        raise NotImplementedError
+
     def is_ack(self, data: bytes) -> bool:
         """Whether a received message answers one of the `hello` messages: how a planned reconnect knows that it is ready."""
         raise NotImplementedError

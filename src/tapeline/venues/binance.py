@@ -52,6 +52,13 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[_Symbol]
 
 
+class _Subscribe(msgspec.Struct):
+    method: str
+    id: int | str
+    params: tuple[str, ...] = ()
+
+
+_read_subscribe = msgspec.json.Decoder(_Subscribe).decode
 _read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
 
 
@@ -121,6 +128,13 @@ class Binance(Venue):
         native, _, suffix = name.partition("@")
         channel = _CHANNELS.get(re.split(r"[@_\d]", suffix, maxsplit=1)[0])
         return None if channel is None or not native else (channel, native.upper())
+
+    def asked(self, data: bytes) -> tuple[int | str, tuple[str, ...]] | None:
+        try:
+            message = _read_subscribe(data)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        return (message.id, message.params) if message.method == "SUBSCRIBE" else None
 
     def is_ack(self, data: bytes) -> bool:
         return _IS_ACK.match(data) is not None

@@ -1,0 +1,158 @@
+"""What a live collector and a replay have in common: frames go through one pipeline to the bus, and faces may look in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tapeline import __version__
+from tapeline.clock import MILLI, SECOND, Clock
+from tapeline.engine.bus import Batch, Bus
+from tapeline.engine.lane import Lane
+from tapeline.engine.pipeline import Pipeline
+from tapeline.engine.source import BookView, Mode
+from tapeline.events import Bar, Event, Flag, Status
+from tapeline.frames import Frame
+from tapeline.instruments import Instrument
+from tapeline.market.sync import State
+
+
+class Engine:
+    """One session. `frames` counts frames handled, `events` events published; both are what `/api/v1/status` shows."""
+
+    def __init__(self, pipeline: Pipeline, session: str, clock: Clock, mode: Mode) -> None:
+        self.pipeline, self.session, self.clock, self.mode = pipeline, session, clock, mode
+        self.bus = Bus()
+        self.reason = ""
+        self.started = clock.now()
+        self.frames = self.events = 0
+        self.latency_ms: float | None = None
+        self.last_status: dict[str, Status] = {}
+        self._rate = (self.started, 0, 0.0)  # when last counted, frames then, frames a second
+        self._decimals: dict[str, tuple[int, int]] = {}
+        self.bus.tap(self._look)
+
+    def handle(self, first_seq: int, frames: Sequence[Frame]) -> None:
+        """Feed frames in order and publish what they make as one batch."""
+        out: list[Event] = []
+        self.pipeline.feed_many(first_seq, frames, out)
+        self.frames += len(frames)
+        self.events += len(out)
+        self.bus.publish(Batch(self.session, first_seq, first_seq + len(frames) - 1, out))
+
+    def _look(self, batch: Batch) -> None:
+        """Keep the last status of each instrument, and one sample of the latency a batch."""
+        if not batch.events:
+            return
+        e = batch.events[-1]
+        if not e.flags & (Flag.NO_VENUE_TIME | Flag.BAD_TIME) and type(e) is not Status:
+            sample = (e.ts_recv - e.ts_event) / MILLI
+            self.latency_ms = sample if self.latency_ms is None else self.latency_ms + 0.05 * (sample - self.latency_ms)
+        for e in batch.events:
+            if type(e) is Status:
+                self.last_status[e.instrument] = e
+
+    # What faces see
+
+    def instruments(self) -> list[Instrument]:
+        return [i for lane in self.pipeline.lanes.values() if (i := self._instrument(lane.instrument)) is not None]
+
+    def listed(self) -> list[Instrument]:
+        return [i for feed in self.pipeline.feeds.values() for i in feed.registry.by_id.values()]
+
+    def _instrument(self, name: str) -> Instrument | None:
+        for feed in self.pipeline.feeds.values():
+            if (known := feed.registry.by_id.get(name)) is not None:
+                return known
+        return None
+
+    def book(self, instrument: str, depth: int) -> BookView | None:
+        lane = self.pipeline.lanes.get(instrument)
+        if lane is None:
+            return None
+        book = lane.sync.book
+        bids, asks = book.depth(depth)
+        return BookView(
+            instrument=instrument,
+            ts_event=book.ts_event,
+            ts_recv=book.ts_recv,
+            seq=book.seq,
+            state=lane.sync.state.value,
+            bids=bids,
+            asks=asks,
+            bid_floor=book.bid_floor,
+            ask_ceiling=book.ask_ceiling,
+        )
+
+    def open_bar(self, instrument: str, interval: str) -> Bar | None:
+        lane = self.pipeline.lanes.get(instrument)
+        return None if lane is None else lane.bars.open_bar(interval, self.clock.now())
+
+    def status(self) -> dict[str, Any]:
+        now = self.clock.now()
+        return {
+            "mode": self.mode,
+            "reason": self.reason,
+            "version": __version__,
+            "session": self.session,
+            "started": self.started,
+            "now": now,
+            "speed": None,
+            "frames": self.frames,
+            "events": self.events,
+            "frames_per_second": self._frames_per_second(now),
+            **self.pipeline.stats(),
+            "latency_ms": self.latency_ms,
+            "connections": [],
+            "instruments": [self._instrument_status(lane) for lane in self.pipeline.lanes.values()],
+            "tape": {"state": "off", "reason": "", "path": "", "bytes": 0, "frames": 0, "lag_frames": 0},
+            "sinks": [],
+        }
+
+    def _frames_per_second(self, now: int) -> float:
+        when, frames, rate = self._rate
+        if now - when >= SECOND:
+            rate = (self.frames - frames) * SECOND / (now - when)
+            self._rate = (now, self.frames, rate)
+        return rate
+
+    def _instrument_status(self, lane: Lane) -> dict[str, Any]:
+        price, size = self._decimals_of(lane)
+        last = self.last_status.get(lane.instrument)
+        return {
+            "id": lane.instrument,
+            "state": self._state(lane),
+            "book": lane.sync.state.value,
+            "last_event": max(lane.heard.values()),
+            "price_decimals": price,
+            "size_decimals": size,
+            "gaps": lane.gaps + lane.sync.gaps,
+            "resyncs": lane.sync.resyncs,
+            "last_status": last,
+        }
+
+    def _state(self, lane: Lane) -> str:
+        if not lane.silences and self.mode != "replay":
+            return "disconnected"
+        if any(s.stale for s in lane.silences.values() if s.channel in {"book", "quotes", "trades"}):
+            return "stale"
+        if not any(lane.heard.values()):
+            return "waiting"
+        resyncing = lane.sync.state is State.BUFFERING and lane.sync.resyncs > 0
+        return "resyncing" if resyncing else "live"
+
+    def _decimals_of(self, lane: Lane) -> tuple[int, int]:
+        """Decimals to print: the instrument's steps where known, else the most that its best prices have shown."""
+        known = self._instrument(lane.instrument)
+        if known is not None and known.tick and known.lot:
+            return _decimals(known.tick), _decimals(known.lot)
+        bid, bid_size, ask, ask_size = lane.sync.book.touch()
+        price, size = self._decimals.get(lane.instrument, (0, 0))
+        price = max(price, *(_decimals(x) for x in (bid, ask, lane.last_price) if x is not None))
+        size = max([size, *(_decimals(x) for x in (bid_size, ask_size) if x is not None)])
+        self._decimals[lane.instrument] = price, size
+        return price, size
+
+
+def _decimals(x: float) -> int:
+    """Digits after the point of a float's shortest decimal: 0.01 → 2, 1e-08 → 8, 5.0 → 0."""
+    text = f"{x:.12f}".rstrip("0")
+    return len(text) - text.index(".") - 1

@@ -1,0 +1,63 @@
+"""Recordings as lines: `<recv_ns> <raw message>` or the raw message alone, turned into frames.
+
+The way in for other people's recordings and for independent checks. Nothing is skipped: a line that is no message becomes a
+frame that the decoder rejects. Without a receive time the venue's own time stands in for it (the last one, where there is
+none), never running backwards, since frames are ordered by it.
+"""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from tapeline.engine.pipeline import Pipeline
+from tapeline.errors import UsageError
+from tapeline.events import Event
+from tapeline.frames import Frame, FrameKind, Opened, pack
+from tapeline.venues.base import Venue
+
+CONNECTION = 1
+MOST_LINE = 64 << 20
+
+
+def open_lines(path: Path) -> IO[bytes]:
+    """A file of lines, gzip or not, told by its first bytes. UsageError where it cannot be opened."""
+    try:
+        file = path.open("rb")
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+    except OSError as e:
+        raise UsageError(f"cannot read {path}: {e.strerror or e}") from None
+    return gzip.open(file) if zipped else file  # type: ignore[return-value]
+
+
+def frames(venue: Venue, lines: Iterable[bytes], source: str) -> Iterator[Frame]:
+    """An OPENED frame, then one frame a line. Times of at least 10¹⁸ in front of a message are receive times in ns."""
+    now, begun = 0, False
+    for line in lines:
+        text = line.strip()
+        if not text:
+            continue
+        head, space, rest = text.partition(b" ")
+        if space and head.isdigit() and len(head) <= 19:
+            now, raw = max(now, int(head)), rest
+        else:
+            now, raw = max(now, venue.event_time(text) or 0), text
+        if not begun:
+            begun = True
+            yield Frame(now, FrameKind.OPENED, CONNECTION, pack(Opened(venue=venue.name, url=source)))
+        yield Frame(now, FrameKind.RECV, CONNECTION, raw)
+
+
+def decode_lines(venue: Venue, lines: Iterable[bytes], source: str, pipeline: Pipeline | None = None) -> Iterator[Event]:
+    """Every event of a recording, in order, the unfinished ones at the end."""
+    pipeline = pipeline or Pipeline()
+    out: list[Event] = []
+    for frame in frames(venue, lines, source):
+        pipeline.feed(frame, out)
+        if out:
+            yield from out
+            out.clear()
+        pipeline.requests.clear()
+    pipeline.finish(out)
+    yield from out

@@ -1,0 +1,392 @@
+"""Frames to events: the one wiring, the same live and replayed.
+
+`feed(frame, out)` appends to `out` the events that follow from one frame, and nothing but the frames decides what they are: time
+is the frames' own, timers that fell due before a frame fire before it is handled, bearing the time they were due. What the market
+floor wants asked over HTTP gathers in `requests`; which connections should be replaced gathers in `notices`. Live, the
+collector acts on both; a replay throws them away, because the answers and the new connections are on the tape.
+
+One pipeline serves one session, from its first frame. Order of what one frame makes: timers, then for each record bars and
+status before the event that caused them, and after a book update the touch and the metrics of the book.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from tapeline.clock import SECOND
+from tapeline.config import PipelineSettings, VenueSettings
+from tapeline.engine.connections import Connection, Feed, expected
+from tapeline.engine.lane import Lane
+from tapeline.errors import MalformedFrame, TapelineError
+from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
+from tapeline.frames import (
+    Frame,
+    FrameKind,
+    HttpAnswer,
+    unpack_answer,
+    unpack_closed,
+    unpack_lost,
+    unpack_opened,
+    unpack_session,
+)
+from tapeline.market.sync import State
+from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
+
+log = structlog.get_logger("tapeline.pipeline")
+NEVER = 1 << 62
+MOST_PENDING = 100  # snapshots that name no instrument, waiting for a book they fit
+
+
+class Pipeline:
+    def __init__(self, settings: PipelineSettings | None = None, venues: dict[str, VenueSettings] | None = None) -> None:
+        self.settings = settings or PipelineSettings()
+        self.requests: list[Request] = []
+        self.notices: list[tuple[int, str]] = []
+        self.lanes: dict[str, Lane] = {}
+        self.feeds: dict[tuple[str, bool], Feed] = {}
+        self.connections: dict[int, Connection] = {}
+        self.rejected = self.faults = 0
+        self.unknown_connection = 0
+        self.due = NEVER  # our clock: when a timer fires next, frame or not
+        self._venues = venues or {}
+        self._next_check = NEVER
+        self._now = 0
+        self._nameless: list[tuple[BookMessage, Feed]] = []
+        self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
+            FrameKind.SENT: self._sent,
+            FrameKind.HTTP: self._http,
+            FrameKind.OPENED: self._opened,
+            FrameKind.CLOSED: self._closed,
+            FrameKind.LOST: self._lost,
+        }
+        self._on_record: dict[type, Callable[[Any, Connection, int, list[Event]], None]] = {
+            Trade: self._trade,
+            Quote: self._quote,
+            BookMessage: self._book,
+            Ticker: self._slow,
+            Bar: self._slow,
+            Liquidation: self._slow,
+            Skipped: self._skipped,
+            Ack: self._ack,
+            Notice: self._notice,
+        }
+
+    @classmethod
+    def of_session(cls, first: Frame) -> "Pipeline":
+        """The pipeline that a session's first frame describes. TapelineError where it is no such frame."""
+        if first.kind != FrameKind.SESSION:
+            raise TapelineError("a session begins with its SESSION frame; this one does not")
+        return cls(msgspec.convert(unpack_session(first.data).pipeline, PipelineSettings))
+
+    def feed(self, frame: Frame, out: list[Event]) -> None:
+        ts = frame.ts_recv
+        if ts >= self.due:
+            self._fire(ts, out)
+        self._now = ts
+        if frame.kind <= FrameKind.BINARY:
+            connection = self.connections.get(frame.conn)
+            if connection is None:
+                self.unknown_connection += 1
+            elif connection.held is not None:
+                self._hold(connection, frame, out)
+            else:
+                self._message(connection, frame.data, ts, out)
+        elif (handler := self._on_frame.get(frame.kind)) is not None:
+            handler(frame, out)
+
+    def feed_many(self, first_seq: int, frames: Sequence[Frame], out: list[Event]) -> None:
+        """Feed frames in order. A fault of our own must not stop a feed: the frame it happened on is counted, reported as a
+        Status and stays on the tape for whoever mends it; the next one is handled as if nothing had been.
+        """
+        feed, i = self.feed, 0
+        while i < len(frames):
+            try:
+                for i in range(i, len(frames)):  # noqa: B020 - goes on after the frame that failed
+                    feed(frames[i], out)
+                return
+            except Exception as e:  # noqa: BLE001 - counted, reported, kept on the tape
+                self._fault(first_seq + i, frames[i], e, out)
+                i += 1
+
+    def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
+        self.faults += 1
+        log.error("frame could not be handled", seq=seq, exc_info=error)
+        reason = f"frame {seq} could not be handled, a fault of Tapeline's own: {type(error).__name__}: {error}"
+        out.append(Status("", frame.ts_recv, frame.ts_recv, 0, "rejected", "", "", reason, None, None, 1))
+
+    def finish(self, out: list[Event]) -> None:
+        """End of input that nothing will follow: unproven book updates and open bars are given out, marked as what they are."""
+        for lane in self.lanes.values():
+            lane.sync.finish(out)
+            lane.bars.finish(self._now, out)
+        for message, feed in self._nameless:
+            reason = f"a book snapshot at {message.seq} names no instrument and fits no book"
+            out.append(Status("", self._now, self._now, feed.flags, "rejected", feed.label, "book", reason, None, None, 1))
+        self._nameless.clear()
+
+    def stats(self) -> dict[str, int]:
+        lanes = self.lanes.values()
+        return {
+            "gaps": sum(lane.gaps + lane.sync.gaps for lane in lanes),
+            "resyncs": sum(lane.sync.resyncs for lane in lanes),
+            "rejected": self.rejected,
+            "faults": self.faults,
+            "duplicates": sum(lane.sync.duplicates for lane in lanes),
+        }
+
+    # Frames
+
+    def _message(self, connection: Connection, data: bytes, ts: int, out: list[Event]) -> None:
+        try:
+            for record in connection.decode(data, ts):
+                self._on_record[type(record)](record, connection, ts, out)
+        except MalformedFrame as e:
+            self.rejected += 1
+            head = data[:120].decode("utf-8", "replace")
+            out.append(connection.status("rejected", f"malformed frame: {e}; it begins {head!r}", ts, 1))
+
+    def _hold(self, connection: Connection, frame: Frame, out: list[Event]) -> None:
+        """Keep a successor's frame, looking only at acknowledgements."""
+        connection.hold(frame)
+        if connection.pending and connection.feed.venue.is_ack(frame.data):
+            try:
+                for record in connection.decode(frame.data, frame.ts_recv):
+                    if type(record) is Ack:
+                        connection.acknowledged(record, frame.ts_recv, out)
+            except MalformedFrame:
+                return  # counted and reported when the held frames are played
+
+    def _sent(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature for all frames
+        if (connection := self.connections.get(frame.conn)) is not None:
+            connection.sent(frame.data, frame.ts_recv)
+
+    def _http(self, frame: Frame, out: list[Event]) -> None:
+        try:
+            answer, body = unpack_answer(frame.data)
+        except (msgspec.MsgspecError, ValueError) as e:
+            raise TapelineError(f"HTTP frame without a readable head: {e}") from None
+        feed, ts = self._feed_of_answer(answer), frame.ts_recv
+        try:
+            if answer.status == 200 and answer.purpose == "instruments":
+                for instrument in feed.venue.read_instruments(body, feed.label):
+                    feed.registry.add(instrument)
+            elif answer.status == 200:
+                for record in feed.decoder.decode_answer(answer, body, ts):
+                    if isinstance(record, BookMessage):
+                        self._lane_of(record.native, feed).sync.on_message(record, ts, out)
+            elif answer.purpose == "book":
+                self._refused(feed, answer.native, answer.error or f"HTTP {answer.status}", ts, out)
+        except MalformedFrame as e:
+            self.rejected += 1
+            out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e), None, None, 1))
+            if answer.purpose == "book":
+                self._refused(feed, answer.native, "the answer could not be read", ts, out)
+
+    def _refused(self, feed: Feed, native: str, reason: str, ts: int, out: list[Event]) -> None:
+        self._lane_of(native, feed).sync.on_refused(reason, ts, out)
+
+    def _opened(self, frame: Frame, out: list[Event]) -> None:
+        opened, ts = unpack_opened(frame.data), frame.ts_recv
+        connection = Connection(frame.conn, self.feed_of(opened.venue, opened.simulated), opened, ts)
+        self.connections[frame.conn] = connection
+        if opened.replaces in self.connections:
+            connection.begin_hold(ts, self.settings)
+        else:
+            self._watch(connection, ts)
+        out.append(connection.opened_status(ts))
+
+    def _watch(self, connection: Connection, ts: int) -> None:
+        """Expect each stream of a connection to speak from now on."""
+        connection.silences = expected(connection, ts, self.settings)
+        for name, _, instrument in connection.streams:
+            self._lane(instrument, connection.feed).silences[name] = connection.silences[name]
+        if self._next_check == NEVER and connection.streams:
+            self._next_check = ts + SECOND
+            self.due = min(self.due, self._next_check)
+
+    def _closed(self, frame: Frame, out: list[Event]) -> None:
+        connection, ts = self.connections.pop(frame.conn, None), frame.ts_recv
+        if connection is None:
+            return
+        closed = unpack_closed(frame.data)
+        out.append(connection.closed_status(closed, ts))
+        successor = next((c for c in self.connections.values() if c.opened.replaces == frame.conn and c.held is not None), None)
+        if connection.held is not None:
+            return  # it never spoke; the one it was to replace still does
+        if successor is not None:
+            self._take_over(successor, ts, out)
+            return
+        for instrument, channels in connection.by_instrument().items():
+            lane = self.lanes.get(instrument)
+            if lane is not None:
+                lane.lost(channels, f"connection {connection.number} lost", ts, out)
+                for name, _, _ in connection.streams:
+                    lane.silences.pop(name, None)
+
+    def _take_over(self, connection: Connection, ts: int, out: list[Event]) -> None:
+        held, connection.held = connection.held or (), None
+        acked = {name for name, s in connection.silences.items() if s.acked}
+        self._watch(connection, ts)
+        for name in acked & connection.silences.keys():
+            connection.silences[name].acked = True
+        connection.overlap = True
+        for frame in held:
+            self._message(connection, frame.data, frame.ts_recv, out)
+        connection.overlap = False
+
+    def _lost(self, frame: Frame, out: list[Event]) -> None:
+        """Frames were handled that the tape does not have: begin anew, so that the replay can follow from here."""
+        lost, ts = unpack_lost(frame.data), frame.ts_recv
+        for feed in self.feeds.values():
+            reason = f"{lost.frames} frames were not recorded: {lost.reason}"
+            out.append(Status("", ts, ts, feed.flags, "gap", feed.label, "tape", reason, None, None, lost.frames))
+        self.lanes.clear()
+        self.connections.clear()
+        self._nameless.clear()
+        self._next_check = self.due = NEVER
+
+    # Records
+
+    def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event]) -> None:
+        lane = self.lanes.get(t.instrument) or self._lane(t.instrument, connection.feed)
+        if connection.overlap and not lane.numbered and self._double(lane, "trade", t.ts_event):
+            return
+        lane.trade(t, ts, out)
+        if lane.bars.due < self.due:
+            self.due = lane.bars.due
+
+    def _quote(self, q: Quote, connection: Connection, ts: int, out: list[Event]) -> None:
+        lane = self.lanes.get(q.instrument) or self._lane(q.instrument, connection.feed)
+        lane.heard["quotes"] = ts
+        if q.seq is not None:
+            if connection.overlap and q.seq <= lane.quote_seq:
+                return
+            lane.quote_seq = q.seq
+        out.append(q)
+
+    def _book(self, m: BookMessage, connection: Connection, ts: int, out: list[Event]) -> None:
+        if not m.native:
+            self._nameless_book(m, connection.feed, ts, out)
+            return
+        lane = self._lane_of(m.native, connection.feed)
+        lane.heard["book"] = ts
+        lane.sync.on_message(m, ts, out)
+        if self._nameless and lane.sync.state is State.BUFFERING:
+            self._place_nameless(ts, out)
+
+    def _slow(self, e: Ticker | Bar | Liquidation, connection: Connection, ts: int, out: list[Event]) -> None:
+        lane = self._lane(e.instrument, connection.feed)
+        kind = e.__struct_config__.tag
+        lane.heard["ticker" if kind == "ticker" else "bars" if kind == "bar" else "liquidations"] = ts
+        key = f"{kind}{getattr(e, 'interval', '')}{'mark' if getattr(e, 'mark', None) is not None else ''}"
+        if connection.overlap and self._double(lane, key, e.ts_event):
+            return
+        lane.latest[key] = e.ts_event
+        out.append(e)
+
+    def _double(self, lane: Lane, key: str, ts_event: int) -> bool:
+        return ts_event <= lane.latest.get(key, -1)
+
+    def _skipped(self, s: Skipped, connection: Connection, ts: int, out: list[Event]) -> None:
+        self._lane(s.instrument, connection.feed).skipped(s.id, ts, out, aggregated=s.aggregated)
+
+    def _ack(self, ack: Ack, connection: Connection, ts: int, out: list[Event]) -> None:
+        if ack.error:
+            self.rejected += 1
+        connection.acknowledged(ack, ts, out)
+
+    def _notice(self, notice: Notice, connection: Connection, ts: int, out: list[Event]) -> None:
+        self.notices.append((connection.number, notice.reason))
+        out.append(connection.status("connected", f"{notice.reason}: connection {connection.number} will be replaced", ts))
+
+    # Books that name no instrument: a REST snapshot among recorded lines
+
+    def _nameless_book(self, m: BookMessage, feed: Feed, ts: int, out: list[Event]) -> None:
+        self._nameless.append((m, feed))
+        del self._nameless[:-MOST_PENDING]
+        self._place_nameless(ts, out)
+
+    def _place_nameless(self, ts: int, out: list[Event]) -> None:
+        for entry in list(self._nameless):
+            message, feed = entry
+            lane = self._best_fit(message, feed)
+            if lane is not None:
+                self._nameless.remove(entry)
+                lane.sync.on_message(message, ts, out)
+
+    def _best_fit(self, m: BookMessage, feed: Feed) -> Lane | None:
+        """The waiting book whose ids the snapshot continues and whose prices are near its own; None where that is not one."""
+        waiting = [lane for lane in self.lanes.values() if lane.venue == feed.label and lane.sync.state is State.BUFFERING]
+        fitting = [lane for lane in waiting if lane.sync.buffer and lane.sync.buffer[0][0].prev_seq <= m.seq]
+        if len(fitting) > 1:
+            fitting = [lane for lane in fitting if _near(m, lane)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    # Lanes and feeds
+
+    def feed_of(self, protocol: str, simulated: bool) -> Feed:
+        feed = self.feeds.get((protocol, simulated))
+        if feed is None:
+            feed = self.feeds[protocol, simulated] = Feed(protocol, simulated, self._venues.get(protocol))
+        return feed
+
+    def _feed_of_answer(self, answer: HttpAnswer) -> Feed:
+        """A request that got no answer does not know whether a simulated market was asked: the feed that asked is known here."""
+        if not answer.status and (answer.venue, False) not in self.feeds and (answer.venue, True) in self.feeds:
+            return self.feeds[answer.venue, True]
+        return self.feed_of(answer.venue, answer.simulated)
+
+    def _lane_of(self, native: str, feed: Feed) -> Lane:
+        known = feed.registry.by_native.get(native)
+        name = known.id if known is not None else feed.decoder.instrument(native)
+        return self.lanes.get(name) or self._lane(name, feed)
+
+    def _lane(self, instrument: str, feed: Feed) -> Lane:
+        lane = self.lanes.get(instrument)
+        if lane is None:
+            native = feed.registry.by_id[instrument].native
+
+            def ask(attempt: int, not_before: int) -> Request | None:
+                return feed.decoder.snapshot_request(native, attempt, not_before)
+
+            lane = Lane(
+                instrument, feed.label, self.settings, ask, self.requests, feed.flags, numbered=feed.venue.numbered_trades
+            )
+            self.lanes[instrument] = lane
+        return lane
+
+    # Timers
+
+    def _fire(self, now: int, out: list[Event]) -> None:
+        """Fire what fell due up to `now`, in the order of time."""
+        while self.due <= now:
+            due = self.due
+            for lane in self.lanes.values():
+                if lane.bars.due <= due:
+                    lane.bars.close_by_clock(due, out)
+            if self._next_check <= due:
+                self._check(due, out)
+                self._next_check = due + SECOND if self.connections else NEVER
+            self.due = min([self._next_check, *[lane.bars.due for lane in self.lanes.values()]])
+
+    def _check(self, now: int, out: list[Event]) -> None:
+        for connection in self.connections.values():
+            if connection.pending:
+                connection.check_acks(now, out)
+        for lane in self.lanes.values():
+            for silence in lane.silences.values():
+                silence.heard = lane.heard[silence.channel]
+                change = silence.check(now, self.settings)
+                if change == "stale":
+                    lane.status("stale", silence.channel, silence.reason(now), now, out)
+                elif change == "recovered":
+                    lane.status("recovered", silence.channel, f"{silence.name}: speaks again", now, out)
+
+
+def _near(m: BookMessage, lane: Lane) -> bool:
+    if not m.bids or not lane.last_price:
+        return False
+    return abs(math.log(max(p for p, _ in m.bids) / lane.last_price)) < 0.1

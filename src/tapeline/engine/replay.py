@@ -1,0 +1,156 @@
+"""Playing a tape: the same frames through the same pipeline make the same events.
+
+A session is always played from its first frame, because books and bars need their past; what is not asked for is dropped.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tapeline.clock import SECOND, ReplayClock
+from tapeline.engine.bus import Batch
+from tapeline.engine.engine import Engine
+from tapeline.engine.pipeline import Pipeline
+from tapeline.errors import TapeError, UsageError
+from tapeline.events import Event
+from tapeline.frames import Frame
+from tapeline.tape import reader
+
+BATCH_FRAMES = 256
+
+
+def batches(root: Path, session: str, after: int = -1) -> Iterator[Batch]:
+    """The events of one session as batches, those of the frames up to seq `after` left out.
+
+    This is what a sink catches up from. Raises TapeError where the tape is damaged, UsageError where there is no such session.
+    """
+    pipeline: Pipeline | None = None
+    for first, frames in reader.read_batches(root, session):
+        pipeline = pipeline or _begin(frames[0], session)
+        out: list[Event] = []
+        known = max(0, min(len(frames), after + 1 - first))
+        pipeline.feed_many(first, frames[:known], out)
+        out.clear()
+        pipeline.feed_many(first + known, frames[known:], out)
+        pipeline.requests.clear()
+        pipeline.notices.clear()
+        last = first + len(frames) - 1
+        if last > after:
+            yield Batch(session, max(first, after + 1), last, out)
+
+
+def _begin(first: Frame, session: str) -> Pipeline:
+    try:
+        return Pipeline.of_session(first)
+    except (msgspec.MsgspecError, ValueError) as e:
+        raise TapeError(f"session {session}: its first frame does not describe a pipeline: {e}") from None
+
+
+def chosen_sessions(root: Path, session: str = "") -> list[reader.SessionInfo]:
+    """The sessions on the tape, oldest first, or just the one named. UsageError where there is none."""
+    found = [s for s in reader.sessions(root) if s.frames and session in {"", s.id}]
+    if not found:
+        wanted = f"session {session}" if session else "a recording"
+        raise UsageError(f"there is no {wanted} under {root}: `tapeline tape ls` lists what is there")
+    return found
+
+
+def replay(
+    root: Path,
+    *,
+    instruments: Collection[str] = (),
+    start: int | None = None,
+    end: int | None = None,
+    session: str = "",
+) -> Iterator[Event]:
+    """The events of every session (or one), oldest first; of these instruments (default all, connection events always), with
+    `start` <= ts_recv < `end` (ns).
+    """
+    wanted = frozenset(instruments) | {""}
+    for info in chosen_sessions(root, session):
+        if (start is not None and info.last_ts < start) or (end is not None and info.first_ts >= end):
+            continue
+        for batch in batches(root, info.id):
+            for event in batch.events:
+                if (
+                    (not instruments or event.instrument in wanted)
+                    and (start is None or event.ts_recv >= start)
+                    and (end is None or event.ts_recv < end)
+                ):
+                    yield event
+            if end is not None and batch.events and batch.events[-1].ts_recv >= end:
+                break
+
+
+class Player(Engine):
+    """A replay that faces can watch: paced by the tape's own times, `speed` 0 plays as fast as it can.
+
+    Its clock stands where the tape stands, so ages and rates are the recording's.
+    """
+
+    def __init__(self, root: Path, session: str, *, speed: float = 1.0) -> None:
+        self._root, self.speed = root, speed
+        self._batches = reader.read_batches(root, session)
+        first, frames = next(self._batches)
+        self._head = (first, frames)
+        self._tape_clock = ReplayClock(frames[0].ts_recv)
+        super().__init__(_begin(frames[0], session), session, self._tape_clock, "replay")
+        self.finished = False
+
+    async def run(self) -> None:
+        """Play to the end of the session; the bus stays open, so that the end can be looked at."""
+        loop = asyncio.get_running_loop()
+        began, at = loop.time(), self._tape_clock.now()
+        self._play(*self._head)
+        for first, frames in self._batches:
+            for part in _paced(frames, self.speed):
+                if self.speed:
+                    await asyncio.sleep(began + (frames[part.start].ts_recv - at) / SECOND / self.speed - loop.time())
+                else:
+                    await asyncio.sleep(0)
+                self._play(first + part.start, frames[part])
+        self.finished = True
+
+    def _play(self, first: int, frames: list[Frame]) -> None:
+        self._tape_clock.set(frames[-1].ts_recv)
+        self.handle(first, frames)
+        self.pipeline.requests.clear()
+        self.pipeline.notices.clear()
+
+    def status(self) -> dict[str, Any]:
+        live = {
+            "id": 0,
+            "venue": "",
+            "protocol": "",
+            "url": "",
+            "state": "up",
+            "since": self.started,
+            "streams": 0,
+            "frames": 0,
+            "last_frame": self.clock.now(),
+            "attempts": 0,
+            "latency_ms": self.latency_ms,
+        }
+        connections = [
+            {**live, "id": c.number, "venue": c.feed.label, "protocol": c.feed.venue.name, "url": c.opened.url}
+            | {"streams": len(c.streams), "since": c.since}
+            for c in self.pipeline.connections.values()
+        ]
+        return super().status() | {"speed": self.speed or None, "connections": connections, "finished": self.finished}
+
+
+def _paced(frames: list[Frame], speed: float) -> Iterator[slice]:
+    """Cut a block where time passes: 20 ms of the viewer's time at most are played at once."""
+    if not speed:
+        yield slice(0, len(frames))
+        return
+    step, i = int(SECOND * speed / 50), 0
+    while i < len(frames):
+        j = i + 1
+        while j < len(frames) and frames[j].ts_recv - frames[i].ts_recv < step:
+            j += 1
+        yield slice(i, j)
+        i = j
