@@ -106,7 +106,7 @@ class Pipeline:
             try:
                 for i in range(i, len(frames)):  # noqa: B020 - goes on after the frame that failed
                     feed(frames[i], out)
-                return
+                break
             except Exception as e:  # noqa: BLE001 - counted, reported, kept on the tape
                 self._fault(first_seq + i, frames[i], e, out)
                 i += 1
