@@ -117,5 +117,5 @@ def test_an_error_does_not_show_the_password_in_an_address(tmp_path):
 def test_every_setting_is_described_and_its_default_is_allowed(tmp_path):
     for name, key in catalogue().items():
         assert key.description.endswith("."), name
-        concrete = name.replace("*", "binance")
+        concrete = name.replace("*", "binance", 1).replace("*", "trades")
         value_of(load({concrete: key.default}, env={}, directory=tmp_path).settings, concrete)

@@ -12,6 +12,7 @@ _PASSPHRASE are secrets: kept apart from the settings, and masked wherever text 
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
@@ -108,6 +109,8 @@ def _walk(struct: inspect.StructType, prefix: str) -> Iterator[Key]:
         elif isinstance(kind, inspect.DictType):
             if isinstance(kind.value_type, inspect.StructType):
                 yield from _walk(kind.value_type, name + ".*.")
+            else:
+                yield Key(name + ".*", kind.value_type, "", extra.get("description", ""), allowed(kind.value_type))
         else:
             default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
             yield Key(name, kind, default, extra.get("description", ""), allowed(kind))
@@ -123,11 +126,16 @@ def catalogue() -> dict[str, Key]:
 
 
 def find(name: str) -> Key | None:
-    known = catalogue().get(name)
-    if known is None and name.startswith("venues.") and name.count(".") == 2:
-        pattern = catalogue().get("venues.*." + name.rsplit(".", 1)[1])
-        known = pattern and msgspec.structs.replace(pattern, name=name)
-    return known
+    """The key of this name; one inside `venues` fits where the pattern has a star."""
+    catalogued = catalogue()
+    if name in catalogued:
+        return catalogued[name]
+    parts = name.split(".")
+    for pattern, key in catalogued.items():
+        wanted = pattern.split(".")
+        if "*" in wanted and len(wanted) == len(parts) and all(w in ("*", p) and p for w, p in zip(wanted, parts, strict=True)):
+            return msgspec.structs.replace(key, name=name)
+    return None
 
 
 def _nearest(name: str, names: Collection[str], otherwise: str) -> str:
@@ -152,21 +160,18 @@ def _from_env(variables: Mapping[str, str], where: str) -> Iterator[tuple[str, _
         if not variable.startswith(PREFIX) or variable in RESERVED or not value or is_secret(variable):
             continue
         given = _Given(value, f"{where} {variable}", text=True)
-        name = by_env.get(variable) or _venue_key(variable)
+        name = by_env.get(variable) or _inside_venues(variable)
         if name is None:
             raise _unknown(variable, given, variable, list(by_env))
         yield name, given
 
 
-def _venue_key(variable: str) -> str | None:
+def _inside_venues(variable: str) -> str | None:
     """TAPELINE_VENUES_BINANCE_USDM_WS_URL → `venues.binance-usdm.ws_url`."""
-    start = PREFIX + "VENUES_"
-    for name in catalogue():
-        field = name.rsplit(".", 1)[1] if name.startswith("venues.*.") else ""
-        end = "_" + field.upper()
-        if field and variable.startswith(start) and variable.endswith(end) and len(variable) > len(start) + len(end):
-            venue = variable[len(start) : -len(end)].lower().replace("_", "-")
-            return f"venues.{venue}.{field}"
+    for pattern, key in catalogue().items():
+        if "*" in pattern and (match := re.fullmatch(key.env.replace("*", "(.+)"), variable)):
+            names = iter(match.groups())
+            return ".".join(next(names).lower().replace("_", "-") if p == "*" else p for p in pattern.split("."))
     return None
 
 
@@ -297,5 +302,6 @@ def value_of(settings: Settings, name: str) -> Any:
     for part in name.split("."):
         node = node.get(part) if isinstance(node, dict) else getattr(node, part)
         if node is None:
-            return catalogue()["venues.*." + name.rsplit(".", 1)[1]].default
+            key = find(name)
+            return key and key.default
     return node

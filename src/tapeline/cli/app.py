@@ -34,6 +34,11 @@ EPILOGUE = (
 )
 
 
+def _default(value: Any) -> Any:
+    """Defaults that say nothing stay unsaid: a switch that is off, a text that is empty."""
+    return None if value is None or value is False or value in ("", [], ()) else str(value)
+
+
 def build() -> App:
     app = App(
         name="tapeline",
@@ -41,22 +46,22 @@ def build() -> App:
         help_epilogue=EPILOGUE,
         help_format="markdown",
         version=__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=_default),
     )
     for place, (name, (path, text)) in enumerate(COMMANDS.items()):
         app.command(path, name=name, help=text, sort_key=place)
-    app.meta.group_parameters = Group("Options of every command", sort_key=99)
+    every = Group("Options of every command", sort_key=99)
 
     @app.meta.default
     def start(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        config: Annotated[str | None, Parameter(help="Settings file, instead of ./tapeline.toml.", show_default=False)] = None,
+        config: Annotated[str | None, Parameter(group=every, help="Settings file, instead of ./tapeline.toml.")] = None,
         set_: Annotated[
             list[str] | None,
-            Parameter(name="--set", help="One setting, as in `--set server.port=8800`; repeatable.", show_default=False),
+            Parameter(name="--set", group=every, help="One setting, as in `--set server.port=8800`; repeatable."),
         ] = None,
-        log_json: Annotated[bool, Parameter(help="Logs as JSON lines (or TAPELINE_LOG=json).", show_default=False)] = False,
-        verbose: Annotated[bool, Parameter(help="Logs with debug messages.", show_default=False)] = False,
+        log_json: Annotated[bool, Parameter(group=every, help="Logs as JSON lines (or TAPELINE_LOG=json).")] = False,
+        verbose: Annotated[bool, Parameter(group=every, help="Logs with debug messages.")] = False,
     ) -> int:
         context.config, context.assignments = config, context.read_assignments(set_ or [])
         _known(tokens)

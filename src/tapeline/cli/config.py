@@ -68,19 +68,19 @@ def _init(path: Path) -> None:
 def template() -> str:
     """A settings file in which every default stands as a comment."""
     lines = ["# Tapeline's settings. Take the `#` off a line to change it. `tapeline config` shows what is in force."]
-    section = ""
+    sections: dict[str, list[str]] = {}
     for name, key in settings.catalogue().items():
         head, _, last = name.rpartition(".")
-        if head != section:
-            section = head
-            lines += ["", *_heading(head)]
-        lines += [f"# {key.description} {sentence(key.allowed)}", f"#{last} = {toml(key.default)}"]
+        about = f"# {key.description} {sentence(key.allowed)}"
+        sections.setdefault(head, []).extend([about, f"#{last.replace('*', 'trades')} = {toml(key.default)}"])
+    for head, entries in sections.items():
+        lines += ["", *(_heading(head) if head else []), *entries]
     return "\n".join(lines) + "\n"
 
 
 def _heading(section: str) -> list[str]:
-    if section == "venues.*":
-        return ["# One section a venue, by its name.", "#[venues.binance]"]
+    if "*" in section:
+        return ["# One section a venue, by its name.", f"#[{section.replace('*', 'binance')}]"]
     about = getattr(Settings(), section).__class__.__doc__ or ""
     return [*(f"# {line.strip()}" for line in about.splitlines() if line.strip()), f"[{section}]"]
 

@@ -15,7 +15,7 @@ from tapeline.errors import UsageError
 config: str | None = None
 assignments: dict[str, str] = {}
 
-Json = Annotated[bool, Parameter(name="--json", help="JSON on standard output.", show_default=False)]
+Json = Annotated[bool, Parameter(name="--json", help="JSON on standard output.")]
 
 
 def read_assignments(texts: Iterable[str]) -> dict[str, str]:
