@@ -7,12 +7,12 @@ from pathlib import Path
 
 import duckdb  # noqa: F401 - imported before forking, as all that is heavy
 import pyarrow.parquet  # noqa: F401
-from tests.sinks.helpers import MANY, frames
 
 from tapeline.config import SinkSettings
 from tapeline.sinks import lake, sqlite  # noqa: F401
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS
+from tests.sinks.helpers import MANY, frames
 
 
 def say(*words: object) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sinks.helpers import BTC, KEPT, MANY, READERS, T0, Nursery, batches, frames, in_order, one_of_each
 
 from tapeline.config import SinkSettings
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Event, Status, Trade
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS, make
+from tests.sinks.helpers import BTC, KEPT, MANY, READERS, T0, Nursery, batches, frames, in_order, one_of_each
 
 NAMES = sorted(SINKS)
 KILLS = 12
