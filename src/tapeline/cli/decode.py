@@ -1,0 +1,77 @@
+"""`tapeline decode`: other people's recordings in, events out. Its output is a contract: the event table of docs/events.md."""
+
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tapeline.cli import context
+from tapeline.engine.lines import decode_lines, open_lines
+from tapeline.engine.pipeline import Pipeline
+from tapeline.errors import UsageError
+from tapeline.events import TYPES, Event, to_json
+from tapeline.venues.registry import venue_class
+
+CHUNK = 4096
+
+
+def decode(
+    venue: Annotated[str, Parameter(help="Whose messages they are: binance, binance-usdm.")],
+    file: Annotated[
+        str, Parameter(help="Lines of `<recv_ns> <raw message>` or the raw message alone; .gz too; - is stdin.")
+    ] = "-",
+    *,
+    events: Annotated[
+        str,
+        Parameter(
+            help="Which events to print, comma-separated: trade, quote, book, bar, metrics, ticker, liquidation, status."
+        ),
+    ] = "",
+) -> None:
+    """Turn raw recorded frames into events, as JSON lines.
+
+    They run through the same pipeline as live data: books are proved, gaps reported, bars made. REST book snapshots may stand
+    among the lines. What cannot be read is counted and reported as a status event.
+    """
+    wanted = _wanted(events)
+    protocol = venue_class(venue)()
+    pipeline = Pipeline(context.load().settings.pipeline)
+    lines: Iterable[bytes] = sys.stdin.buffer if file == "-" else open_lines(Path(file))
+    made = decode_lines(protocol, _readable(lines, file), file, pipeline)
+    counts = dict.fromkeys(TYPES, 0)
+    while chunk := list(islice(made, CHUNK)):
+        _print([e for e in chunk if type(e) in wanted])
+        for e in chunk:
+            counts[str(e.__struct_config__.tag)] += 1
+    stats = pipeline.stats()
+    made_text = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing"
+    unknown = {kind: n for feed in pipeline.feeds.values() for kind, n in feed.decoder.unknown.items()}
+    other = "; not used: " + ", ".join(f"{n} × {kind}" for kind, n in unknown.items()) if unknown else ""
+    print(f"tapeline: {made_text}; {stats['gaps']} gaps, {stats['rejected']} rejected{other}", file=sys.stderr)  # noqa: T201
+
+
+def _wanted(names: str) -> set[type[Event]]:
+    chosen = [n.strip() for n in names.split(",") if n.strip()] or list(TYPES)
+    for name in chosen:
+        if name not in TYPES:
+            raise UsageError(f"--events {names}: there is no event {name!r}; there are {', '.join(TYPES)}")
+    return {TYPES[name] for name in chosen}
+
+
+def _readable(lines: Iterable[bytes], name: str) -> Iterable[bytes]:
+    """A damaged gzip ends the input with an error, after everything that could be read."""
+    import gzip
+    import zlib
+
+    try:
+        yield from lines
+    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as e:
+        raise UsageError(f"{name} is damaged or cut off: {e}; the events above are those before the damage") from None
+
+
+def _print(events: list[Event]) -> None:
+    if events:
+        sys.stdout.buffer.write(b"\n".join([to_json(e) for e in events]) + b"\n")
