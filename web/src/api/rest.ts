@@ -1,0 +1,23 @@
+// History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
+
+import type { Bar, Interval } from "./types.ts";
+
+async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
+  const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
+  const answer = await fetch(`/api/v1/${path}?${query}`, { headers: { accept: "application/json" }, signal: signal ?? null });
+  if (!answer.ok) throw new Error(`${path}: HTTP ${answer.status}`);
+  return (await answer.json()) as T;
+}
+
+export interface BarsQuery {
+  readonly instrument: string;
+  readonly interval: Interval;
+  readonly limit: number;
+  readonly to?: number;
+}
+
+export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<readonly Bar[]> {
+  const { instrument, interval, limit, to } = query;
+  const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }) };
+  return (await get<{ bars: Bar[] }>("bars", params, signal)).bars;
+}

@@ -1,0 +1,177 @@
+// The answers of docs/api.md. Times are integer microseconds UTC; an unknown number is null.
+
+export type Micros = number;
+export type Mode = "live" | "simulated" | "replay";
+export type Side = "buy" | "sell" | "unknown";
+export type BookState = "synced" | "joining" | "buffering" | "invalid";
+export type FeedState = "live" | "stale" | "resyncing" | "waiting" | "disconnected";
+export type Level = readonly [price: number, size: number];
+
+interface Event {
+  readonly instrument: string;
+  readonly ts_event: Micros;
+  readonly ts_recv: Micros;
+  readonly flags: readonly string[];
+}
+
+export interface Trade extends Event {
+  readonly price: number;
+  readonly size: number;
+  readonly side: Side;
+  readonly id: string;
+}
+
+export interface Quote extends Event {
+  readonly bid: number | null;
+  readonly bid_size: number | null;
+  readonly ask: number | null;
+  readonly ask_size: number | null;
+  readonly seq: number | null;
+  readonly origin: "venue" | "book";
+}
+
+export interface Metrics extends Event {
+  readonly mid: number | null;
+  readonly spread: number | null;
+  readonly spread_bps: number | null;
+  readonly imbalance: number | null;
+  readonly microprice: number | null;
+}
+
+export interface Bar extends Event {
+  readonly interval: string;
+  readonly ts_open: Micros;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly volume: number;
+  readonly buy_volume: number | null;
+  readonly vwap: number | null;
+  readonly trades: number | null;
+  readonly complete: boolean;
+  readonly revision: number;
+  readonly origin: "trades" | "venue";
+  readonly closed: boolean;
+}
+
+export interface Book {
+  readonly instrument: string;
+  readonly ts_event: Micros;
+  readonly ts_recv: Micros;
+  readonly seq: number | null;
+  readonly state: BookState;
+  readonly bids: readonly Level[];
+  readonly asks: readonly Level[];
+  readonly complete_to: { readonly bid: number | null; readonly ask: number | null };
+}
+
+export interface StatusEvent extends Event {
+  readonly kind: string;
+  readonly venue: string;
+  readonly channel: string;
+  readonly reason: string;
+  readonly from_seq: number | null;
+  readonly to_seq: number | null;
+  readonly count: number | null;
+}
+
+export interface Connection {
+  readonly id: number;
+  readonly venue: string;
+  readonly protocol: string;
+  readonly url: string;
+  readonly state: "up" | "connecting" | "down";
+  readonly since: Micros;
+  readonly streams: number;
+  readonly frames: number;
+  readonly last_frame: Micros;
+  readonly attempts: number;
+  readonly latency_ms: number | null;
+}
+
+export interface InstrumentStatus {
+  readonly id: string;
+  readonly state: FeedState;
+  readonly book: BookState | null;
+  readonly last_event: Micros;
+  readonly price_decimals: number | null;
+  readonly size_decimals: number | null;
+  readonly last_status: StatusEvent | null;
+}
+
+export interface Sink {
+  readonly name: string;
+  readonly events: number;
+  readonly commits: number;
+  readonly depth: number;
+  readonly dropped: number;
+  readonly lag_seconds: number;
+  readonly error: string;
+}
+
+export interface Tape {
+  readonly state: "recording" | "failing" | "off";
+  readonly reason: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly frames: number;
+  readonly lag_frames: number;
+}
+
+export interface Status {
+  readonly mode: Mode;
+  readonly reason: string;
+  readonly version: string;
+  readonly session: string;
+  readonly started: Micros;
+  readonly now: Micros;
+  readonly speed: number | null;
+  readonly frames: number;
+  readonly events: number;
+  readonly frames_per_second: number;
+  readonly gaps: number;
+  readonly rejected: number;
+  readonly resyncs: number;
+  readonly connections: readonly Connection[];
+  readonly instruments: readonly InstrumentStatus[];
+  readonly tape: Tape;
+  readonly sinks: readonly Sink[];
+  readonly viewers: number;
+  readonly dropped_viewers: number;
+}
+
+export type Channel = "trades" | "quotes" | "book" | "bars" | "metrics" | "status";
+
+interface Push<C extends Channel, D> {
+  readonly channel: C;
+  readonly type: "snapshot" | "update";
+  readonly data: D;
+  readonly missed?: number;
+}
+
+export type Message =
+  | Push<"trades", readonly Trade[]>
+  | Push<"quotes", readonly Quote[]>
+  | Push<"book", readonly Book[]>
+  | Push<"bars", readonly Bar[]>
+  | Push<"metrics", readonly Metrics[]>
+  | Push<"status", { readonly status: Status; readonly events: readonly StatusEvent[] }>;
+
+export interface ApiError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface Reply {
+  readonly id: number | null;
+  readonly result?: unknown;
+  readonly error?: ApiError;
+}
+
+export const INTERVALS = ["1s", "5s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"] as const;
+export type Interval = (typeof INTERVALS)[number];
+export const INTERVAL_SECONDS: Readonly<Record<Interval, number>> = {
+  "1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400,
+};

@@ -1,0 +1,86 @@
+// Puts the page together: one session, its panels, the keys.
+
+import "./styles/tokens.css";
+import "./styles/layout.css";
+import "./styles/panels.css";
+import { INTERVALS } from "./api/types.ts";
+import { Cards } from "./panels/cards.ts";
+import { Chart } from "./panels/chart.ts";
+import { Events, Pipeline } from "./panels/events.ts";
+import { HealthBar } from "./panels/health.ts";
+import { Ladder } from "./panels/ladder.ts";
+import { TradeTape } from "./panels/tape.ts";
+import { Watchlist } from "./panels/watchlist.ts";
+import { Session } from "./state/session.ts";
+import { h } from "./ui/dom.ts";
+import { Help } from "./ui/help.ts";
+import { listen } from "./ui/keyboard.ts";
+import { Scheduler } from "./ui/scheduler.ts";
+import { tabs } from "./ui/tabs.ts";
+import { Theme } from "./ui/theme.ts";
+
+const scheduler = new Scheduler();
+const session = new Session(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/ws`, scheduler);
+const theme = new Theme(() => scheduler.touch("theme", "quotes"));
+const help = new Help();
+
+function button(label: string, text: string, action: () => void): HTMLButtonElement {
+  const el = h("button", { type: "button", class: "icon", "aria-label": label, title: label }, text);
+  el.addEventListener("click", action);
+  return el;
+}
+
+const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
+
+function build(): void {
+  const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events" });
+  const actions = h(
+    "div", { class: "actions" },
+    button("Dark or light (t)", "◐", () => theme.toggle()),
+    button("Keys and signs (?)", "?", () => help.toggle()),
+  );
+  const low = tabs("low", [{ id: "events", label: "Events" }, { id: "pipeline", label: "Pipeline" }], "events", (id) => {
+    main.dataset["low"] = id;
+    scheduler.touch("status");
+  });
+  const health = new HealthBar(session, actions);
+  const watch = new Watchlist(session, heading("Markets"));
+  const panels = [
+    new Cards(session), new Chart(session), new Ladder(session, heading("Order book")), new TradeTape(session, heading("Trades")),
+    new Events(session, h("span", { class: "sr" }, "Events")), new Pipeline(session, h("span", { class: "sr" }, "Pipeline")),
+  ] as const;
+  for (const panel of [health, watch, ...panels]) scheduler.add(panel);
+  const [cards, chart, ladder, tape, events, pipeline] = panels;
+  main.append(cards.el, h("div", { class: "side" }, watch.el, low, events.el, pipeline.el), chart.el, ladder.el, tape.el);
+  document.getElementById("app")?.append(health.el, health.strip, main, narrow(main), help.el);
+}
+
+function narrow(main: HTMLElement): HTMLElement {
+  const list = [
+    { id: "watch", label: "Markets" }, { id: "chart", label: "Chart" }, { id: "ladder", label: "Book" },
+    { id: "tape", label: "Trades" }, { id: "events", label: "Events" },
+  ];
+  return tabs("main", list, "chart", (id) => {
+    main.dataset["tab"] = id;
+    scheduler.touch("status", "quotes", "trades", "book");
+  });
+}
+
+function keys(): void {
+  const byNumber = INTERVALS.map((interval, i) => [String(i + 1), () => session.setInterval(interval)] as const);
+  listen(
+    {
+      ArrowUp: () => session.step(-1),
+      ArrowDown: () => session.step(1),
+      t: () => theme.toggle(),
+      c: () => theme.nextPalette(),
+      "?": () => help.toggle(),
+      ...Object.fromEntries(byNumber),
+    },
+    () => help.el.open,
+  );
+}
+
+build();
+keys();
+session.start();

@@ -1,0 +1,192 @@
+// Candles with volume under them. The legend shows the bar under the crosshair, or the newest; times are UTC.
+
+import {
+  CandlestickSeries, type ChartOptions, ColorType, createChart, CrosshairMode, type DeepPartial, HistogramSeries, type IChartApi,
+  type ISeriesApi, type MouseEventParams, TickMarkType, type Time,
+} from "lightweight-charts";
+import { type Bar, INTERVALS, type Interval } from "../api/types.ts";
+import type { Session } from "../state/session.ts";
+import { h, mark, panel, show, value } from "../ui/dom.ts";
+import { clock, day, fixed, signed, size } from "../ui/format.ts";
+import type { Panel, Topic } from "../ui/scheduler.ts";
+import { token } from "../ui/theme.ts";
+import { blanks, candle, type Colors, points, timeOf, volume } from "./candles.ts";
+
+const OLDER_AT = 20; // bars left of the visible range at which older ones are fetched
+const INCOMPLETE = "A trade may be missing from this bar: the feed began inside it, or a gap or a disconnection touches it.";
+
+export class Chart implements Panel {
+  readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status"];
+  readonly el: HTMLElement;
+  private readonly session: Session;
+  private readonly chart: IChartApi;
+  private readonly candles: ISeriesApi<"Candlestick">;
+  private readonly volumes: ISeriesApi<"Histogram">;
+  private readonly buttons = new Map<Interval, HTMLButtonElement>();
+  private readonly legend = value("legend num value", "legend");
+  private readonly partial = h("span", { class: "partial", title: INCOMPLETE, hidden: true }, "incomplete");
+  private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
+  private readonly byTime = new Map<number, Bar>();
+  private hovered: number | null = null;
+  private colors: Colors = { up: "", down: "", faint: "", hollow: "" };
+  private decimals = -1;
+  private shown = ""; // instrument and interval that are on the chart
+  private drawn: Bar | undefined; // the newest bar on the chart
+
+  constructor(session: Session) {
+    this.session = session;
+    const box = h("div", { class: "chart-box value", "data-testid": "chart", role: "img", "aria-label": "Candles and volume" });
+    const bar = h("div", { class: "intervals", role: "group", "aria-label": "Interval" });
+    INTERVALS.forEach((interval, i) => {
+      const button = h("button", { type: "button", "aria-pressed": "false", title: `Interval ${interval} (key ${i + 1})` }, interval);
+      button.addEventListener("click", () => session.setInterval(interval));
+      this.buttons.set(interval, button);
+      bar.append(button);
+    });
+    const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
+    const foot = h("span", { class: "credits" }, "Chart by ", credit);
+    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "legend-box" }, this.legend.el, this.partial), foot);
+    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, this.empty));
+    this.chart = createChart(box, { autoSize: true, ...staticOptions });
+    this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
+    this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
+    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.24 } });
+    this.volumes.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    this.chart.subscribeCrosshairMove((move) => this.hover(move));
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range && range.from < OLDER_AT && this.drawn) void session.loadOlder();
+    });
+    this.paintTheme();
+  }
+
+  render(dirty: ReadonlySet<Topic>): void {
+    if (dirty.has("theme")) this.paintTheme();
+    const { view } = this.session;
+    for (const [interval, button] of this.buttons) {
+      const pressed = String(interval === view.interval);
+      if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
+    }
+    this.scale();
+    const key = `${view.id} ${view.interval}`;
+    if (key !== this.shown || dirty.has("theme") || view.barChange === "insert") this.drawAll(key);
+    else if (view.barChange !== "none") this.drawLast();
+    view.barChange = "none";
+    this.renderLegend();
+  }
+
+  private drawAll(key: string): void {
+    const { view } = this.session;
+    const { bars } = view.series;
+    const fresh = key !== this.shown || this.drawn === undefined;
+    const { candles, volumes } = points(bars, view.interval, this.colors);
+    this.candles.setData(candles);
+    this.volumes.setData(volumes);
+    this.byTime.clear();
+    for (const bar of bars) this.byTime.set(timeOf(bar), bar);
+    this.shown = key;
+    this.drawn = bars.at(-1);
+    show(this.empty, bars.length === 0);
+    const time = this.chart.timeScale();
+    time.applyOptions({ secondsVisible: view.interval.endsWith("s") });
+    if (!fresh) return;
+    this.candles.priceScale().applyOptions({ autoScale: true });
+    time.resetTimeScale();
+  }
+
+  private drawLast(): void {
+    const { view } = this.session;
+    const bar = view.series.last;
+    if (!bar) return;
+    if (this.drawn && bar.ts_open > this.drawn.ts_open) {
+      for (const blank of blanks(this.drawn, bar, view.interval)) {
+        this.candles.update(blank);
+        this.volumes.update(blank);
+      }
+    }
+    this.candles.update(candle(bar, this.colors));
+    this.volumes.update(volume(bar, this.colors));
+    this.byTime.set(timeOf(bar), bar);
+    this.drawn = bar;
+    show(this.empty, false);
+  }
+
+  private hover(move: MouseEventParams<Time>): void {
+    this.hovered = typeof move.time === "number" ? move.time : null;
+    this.renderLegend();
+  }
+
+  private renderLegend(): void {
+    const { view, market } = this.session;
+    const row = market.rows.get(view.id);
+    const bar = (this.hovered === null ? undefined : this.byTime.get(this.hovered)) ?? view.series.last;
+    show(this.partial, bar !== undefined && !bar.complete);
+    if (!bar || !row) {
+      this.legend.set("");
+      return;
+    }
+    const p = (x: number): string => fixed(x, row.priceDecimals);
+    const when = view.interval === "1d" ? day(bar.ts_open) : `${this.hovered === null ? "" : `${day(bar.ts_open)} `}${clock(bar.ts_open)}`;
+    const bought = bar.buy_volume === null || bar.volume === 0 ? "" : `  buys ${fixed((bar.buy_volume / bar.volume) * 100, 0)}%`;
+    const rest = `${bar.vwap === null ? "" : `  VWAP ${p(bar.vwap)}`}${bar.trades === null ? "" : `  ${fixed(bar.trades, 0)} trades`}`;
+    const change = `${signed((bar.close / bar.open - 1) * 100, 2)}%`;
+    const text = `${when}  O ${p(bar.open)}  H ${p(bar.high)}  L ${p(bar.low)}  C ${p(bar.close)}  ${change}  V ${size(bar.volume, row.sizeDecimals)}`;
+    this.legend.set(text + bought + rest, bar.close);
+    mark(this.legend.el, "side", bar.close >= bar.open ? "up" : "down");
+  }
+
+  private scale(): void {
+    const row = this.session.market.rows.get(this.session.view.id);
+    if (!row || row.priceDecimals === this.decimals) return;
+    this.decimals = row.priceDecimals;
+    const formatter = (price: number): string => fixed(price, this.decimals);
+    this.candles.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -this.decimals, formatter } });
+  }
+
+  private paintTheme(): void {
+    this.colors = { up: token("up"), down: token("down"), faint: token("muted"), hollow: token("panel") };
+    this.chart.applyOptions(themeOptions());
+    const { up, down } = this.colors;
+    this.candles.applyOptions({
+      upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
+    });
+  }
+}
+
+const staticOptions: DeepPartial<ChartOptions> = {
+  crosshair: { mode: CrosshairMode.Normal },
+  localization: { locale: "en", timeFormatter: (t: Time) => `${day(Number(t) * 1e6)} ${clock(Number(t) * 1e6)} UTC` },
+  timeScale: {
+    timeVisible: true,
+    rightOffset: 6,
+    barSpacing: 7,
+    tickMarkFormatter: (t: Time, type: TickMarkType) => tick(Number(t) * 1e6, type),
+  },
+  handleScale: { axisPressedMouseMove: true },
+};
+
+function tick(us: number, type: TickMarkType): string {
+  if (type === TickMarkType.TimeWithSeconds) return clock(us);
+  if (type === TickMarkType.Time) return clock(us).slice(0, 5);
+  const date = new Date(us / 1000);
+  if (type === TickMarkType.Year) return String(date.getUTCFullYear());
+  const month = date.toLocaleString("en", { month: "short", timeZone: "UTC" });
+  return type === TickMarkType.Month ? month : `${date.getUTCDate()} ${month}`;
+}
+
+function themeOptions(): DeepPartial<ChartOptions> {
+  const line = token("line");
+  const label = { color: token("muted"), labelBackgroundColor: token("label") };
+  return {
+    layout: {
+      background: { type: ColorType.Solid, color: token("panel") },
+      textColor: token("muted"),
+      fontFamily: getComputedStyle(document.body).fontFamily,
+      fontSize: 11,
+      attributionLogo: false, // its style element is inline; the credit stands in the panel's head
+    },
+    grid: { vertLines: { color: token("grid") }, horzLines: { color: token("grid") } },
+    rightPriceScale: { borderColor: line },
+    timeScale: { borderColor: line },
+    crosshair: { vertLine: label, horzLine: label },
+  };
+}

@@ -1,0 +1,111 @@
+// The bar that is always there: what the page may be believed, the reason, and the figures behind it.
+
+import type { Status } from "../api/types.ts";
+import { type Health, speedText } from "../state/health.ts";
+import type { Session } from "../state/session.ts";
+import { h, mark, show, Value, value } from "../ui/dom.ts";
+import { age, bytes, clock, count, day, fixed } from "../ui/format.ts";
+import type { Panel, Topic } from "../ui/scheduler.ts";
+
+const FIGURES = [
+  ["latency", "Latency", "From the exchange's clock to this screen: median of the last hundred paints. Clocks that disagree show in it."],
+  ["rate", "Msgs/s", "Messages a second from the venues."],
+  ["gaps", "Gaps", "Gaps found since the start."],
+  ["resyncs", "Resyncs", "Order books built anew since the start."],
+  ["lag", "Sink lag", "The slowest sink's delay from event to commit."],
+  ["tape", "Tape", "The journal of every message."],
+] as const;
+
+export class HealthBar implements Panel {
+  readonly topics: readonly Topic[] = ["status", "link", "clock"];
+  readonly el: HTMLElement;
+  readonly strip: HTMLElement;
+  private readonly session: Session;
+  private readonly state = new Value(h("strong", { class: "state", "data-testid": "state" }));
+  private readonly detail = new Value(h("span", { class: "state-detail", "data-testid": "reason" }));
+  private readonly stripText = value("strip-text", "mode-text");
+  private readonly time = value("utc", "utc");
+  private readonly figures: Record<string, Value> = {};
+  private readonly boxes: Record<string, HTMLElement> = {};
+  private said = "";
+
+  constructor(session: Session, actions: HTMLElement) {
+    this.session = session;
+    const figures = h("dl", { class: "figures" });
+    for (const [key, label, title] of FIGURES) {
+      const text = new Value(h("dd", { "data-testid": `health-${key}` }));
+      const box = h("div", { class: "figure", title }, h("dt", {}, label), text.el);
+      this.figures[key] = text;
+      this.boxes[key] = box;
+      figures.append(box);
+    }
+    const live = h("div", { class: "state-box", role: "status", "aria-live": "polite" }, this.state.el, this.detail.el);
+    const brand = h("h1", { class: "brand" }, "Tapeline");
+    this.el = h("header", { class: "health" }, brand, live, figures, this.time.el, actions);
+    this.strip = h("div", { class: "strip", role: "note", "data-testid": "mode-strip", hidden: true }, this.stripText.el);
+  }
+
+  render(dirty: ReadonlySet<Topic>): void {
+    const health = this.session.health;
+    this.renderState(health);
+    if (dirty.has("status") && this.session.status) this.renderFigures(this.session.status);
+    const { status, now } = this.session;
+    const replay = status?.mode === "replay";
+    const us = replay ? now : Date.now() * 1000;
+    this.time.set(`${replay ? `${day(us)} ` : ""}${clock(us)} UTC`);
+  }
+
+  private renderState(health: Health): void {
+    const root = document.documentElement;
+    mark(root, "link", health.dead ? "dead" : "ok");
+    mark(root, "mode", health.mode ?? "none");
+    mark(this.el, "kind", health.kind);
+    this.state.set(health.label, health.kind);
+    // The counted seconds change each second: shown, but a screen reader is told only when the state itself changes.
+    this.detail.el.setAttribute("aria-hidden", String(health.kind === this.said));
+    this.said = health.kind;
+    this.detail.set(health.detail);
+    this.detail.el.title = health.detail;
+    this.renderStrip(health);
+    const instrument = this.session.view.id;
+    const title = `${health.label === "LIVE" ? "" : `${health.label} · `}${instrument ? `${instrument} · ` : ""}Tapeline`;
+    if (document.title !== title) document.title = title;
+  }
+
+  private renderStrip(health: Health): void {
+    const { status } = this.session;
+    const visible = health.mode === "simulated" || health.mode === "replay";
+    show(this.strip, visible);
+    if (!visible || !status) return;
+    mark(this.strip, "mode", health.mode ?? "");
+    const why = status.reason ? ` · ${status.reason}` : "";
+    if (health.mode === "simulated") this.stripText.set(`SIMULATED MARKET · no real market is behind these numbers${why}`);
+    else this.stripText.set(`REPLAY ${speedText(status.speed)} · a recording, tape time ${day(status.now)} ${clock(status.now)} UTC${why}`);
+    this.strip.title = this.stripText.el.textContent ?? "";
+  }
+
+  private renderFigures(status: Status): void {
+    const ms = this.session.latency.median;
+    this.figure("latency", ms === null ? "–" : latencyText(ms), ms, ms !== null && ms > 1000 ? "warn" : "");
+    this.figure("rate", count(Math.round(status.frames_per_second)), status.frames_per_second);
+    this.figure("gaps", count(status.gaps), status.gaps, status.gaps > 0 ? "warn" : "");
+    this.figure("resyncs", count(status.resyncs), status.resyncs);
+    const lag = status.sinks.length > 0 ? Math.max(...status.sinks.map((s) => s.lag_seconds)) : null;
+    const broken = status.sinks.some((s) => s.error !== "");
+    this.figure("lag", broken ? "error" : age(lag), lag, broken ? "bad" : lag !== null && lag > 60 ? "warn" : "");
+    const { tape } = status;
+    const text = tape.state === "recording" ? bytes(tape.bytes) : tape.state;
+    this.figure("tape", text, tape.state, tape.state === "failing" ? "bad" : tape.state === "off" ? "muted" : "");
+  }
+
+  private figure(key: string, text: string, raw: number | string | null, tone = ""): void {
+    this.figures[key]?.set(text, raw);
+    const box = this.boxes[key];
+    if (box) mark(box, "tone", tone);
+  }
+}
+
+function latencyText(ms: number): string {
+  if (Math.abs(ms) >= 10_000) return `${ms < 0 ? "−" : ""}${age(Math.abs(ms) / 1000)}`;
+  return `${fixed(ms, 0)} ms`;
+}

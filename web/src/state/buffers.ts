@@ -1,0 +1,141 @@
+// Bounded memory: each buffer names its capacity and forgets the oldest.
+
+import type { Bar } from "../api/types.ts";
+
+/** Newest last. `total` counts all that was ever pushed, so that a view knows how many are new to it. */
+export class Recent<T> {
+  readonly capacity: number;
+  items: T[] = [];
+  total = 0;
+  generation = 0; // changes when the content is replaced rather than continued
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  push(...items: readonly T[]): void {
+    for (const item of items) this.items.push(item);
+    this.total += items.length;
+    if (this.items.length > this.capacity * 1.5) this.items = this.items.slice(-this.capacity);
+  }
+
+  replace(items: readonly T[]): void {
+    this.items = items.slice(-this.capacity);
+    this.total = this.items.length;
+    this.generation++;
+  }
+
+  /** The newest `n`, newest first. */
+  newest(n: number): T[] {
+    return this.items.slice(-n).reverse();
+  }
+}
+
+export type Change = "none" | "last" | "append" | "insert";
+
+/** Bars of one instrument and interval by opening time. A bar is replaced only by a later word about the same bar. */
+export class BarSeries {
+  readonly capacity: number;
+  bars: Bar[] = [];
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  get last(): Bar | undefined {
+    return this.bars.at(-1);
+  }
+
+  put(bar: Bar): Change {
+    const last = this.last;
+    if (!last || bar.ts_open > last.ts_open) {
+      this.bars.push(bar);
+      if (this.bars.length > this.capacity) this.bars = this.bars.slice(-Math.floor(this.capacity * 0.9));
+      return "append";
+    }
+    const at = this.find(bar.ts_open);
+    const old = this.bars[at];
+    if (!old || old.ts_open !== bar.ts_open) {
+      this.bars.splice(at, 0, bar);
+      return "insert";
+    }
+    if (!supersedes(bar, old)) return "none";
+    this.bars[at] = bar;
+    return at === this.bars.length - 1 ? "last" : "insert";
+  }
+
+  private find(open: number): number {
+    let low = 0;
+    let high = this.bars.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.bars[middle]?.ts_open ?? 0) < open) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function supersedes(next: Bar, old: Bar): boolean {
+  if (next.revision !== old.revision) return next.revision > old.revision;
+  if (next.closed !== old.closed) return next.closed;
+  return next.ts_recv >= old.ts_recv;
+}
+
+/** How many a second over the last `windowMs`. */
+export class Rate {
+  private readonly windowMs: number;
+  private readonly times: { at: number; n: number }[] = [];
+  private sum = 0;
+  private first: number | null = null;
+
+  constructor(windowMs: number) {
+    this.windowMs = windowMs;
+  }
+
+  add(n: number, at: number): void {
+    this.first ??= at;
+    this.times.push({ at, n });
+    this.sum += n;
+  }
+
+  perSecond(at: number): number {
+    while (this.times[0] && this.times[0].at <= at - this.windowMs) this.sum -= this.times.shift()?.n ?? 0;
+    const span = Math.min(this.windowMs, Math.max(1000, at - (this.first ?? at)));
+    return (this.sum * 1000) / span;
+  }
+
+  clear(): void {
+    this.times.length = 0;
+    this.sum = 0;
+    this.first = null;
+  }
+}
+
+/** From the venue's clock to the paint, in ms: the median of the last hundred paints. Clocks that disagree show in it. */
+export class Latency {
+  private pending = 0;
+  private readonly samples: number[] = [];
+
+  saw(tsEvent: number): void {
+    if (tsEvent > this.pending) this.pending = tsEvent;
+  }
+
+  painted(nowUs: number): void {
+    if (this.pending === 0) return;
+    this.samples.push((nowUs - this.pending) / 1000);
+    if (this.samples.length > 100) this.samples.shift();
+    this.pending = 0;
+  }
+
+  get median(): number | null {
+    if (this.samples.length === 0) return null;
+    const sorted = [...this.samples].sort((a, b) => a - b);
+    return sorted[sorted.length >> 1] ?? null;
+  }
+
+  clear(): void {
+    this.pending = 0;
+    this.samples.length = 0;
+  }
+}

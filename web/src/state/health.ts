@@ -1,0 +1,126 @@
+// What the page says about itself. Pure, so that each state can be tested.
+//
+// The first that holds, from worst to best:
+//   connecting     never reached the server yet
+//   offline        nothing came from the server for OFFLINE_MS and more
+//   reconnecting   the socket is closed, or open and silent for SILENT_MS (status comes each second), or no venue is connected
+//   failing        the tape cannot be written: what is seen is not being kept
+//   stale          no instrument is live
+//   replay · simulated · live
+//
+// `dead` means that what is on the page may be old: values are dimmed and never called live. The market's mode is said
+// separately and always (`mode`), so that trouble never hides that the data is simulated or replayed.
+
+import type { FeedState, InstrumentStatus, Mode, Status } from "../api/types.ts";
+import type { Link } from "../api/socket.ts";
+import { age } from "../ui/format.ts";
+
+export const SILENT_MS = 3000;
+export const OFFLINE_MS = 10_000;
+
+export type Kind = "connecting" | "offline" | "reconnecting" | "failing" | "stale" | "replay" | "simulated" | "live";
+
+export interface Health {
+  readonly kind: Kind;
+  readonly label: string;
+  readonly detail: string;
+  readonly dead: boolean;
+  readonly mode: Mode | null;
+}
+
+export interface HealthInput {
+  readonly link: Link;
+  readonly everOpen: boolean;
+  readonly silentMs: number;
+  readonly retryInMs: number | null;
+  readonly status: Status | null;
+}
+
+export function health(input: HealthInput): Health {
+  const { status } = input;
+  const mode = status?.mode ?? null;
+  return linkHealth(input, mode) ?? (status ? feedHealth(status) : waiting(mode));
+}
+
+function waiting(mode: Mode | null): Health {
+  return { kind: "connecting", label: "CONNECTING", detail: "waiting for the server's first status", dead: true, mode };
+}
+
+function linkHealth(input: HealthInput, mode: Mode | null): Health | null {
+  const silent = input.silentMs > SILENT_MS;
+  if (input.link === "open" && !silent) return null;
+  const retry = input.retryInMs === null ? "trying now" : `next try in ${age(input.retryInMs / 1000)}`;
+  if (input.status === null) {
+    const detail = input.link === "open" ? "waiting for the server's first status" : `no answer from Tapeline's server, ${retry}`;
+    if (input.silentMs < OFFLINE_MS) return { kind: "connecting", label: "CONNECTING", detail, dead: true, mode };
+    return { kind: "offline", label: "OFFLINE", detail, dead: true, mode };
+  }
+  const since = `nothing from the server for ${age(input.silentMs / 1000)}: the values below are old`;
+  const detail = input.link === "open" ? since : `${since} · ${retry}`;
+  const offline = input.silentMs >= OFFLINE_MS;
+  return { kind: offline ? "offline" : "reconnecting", label: offline ? "OFFLINE" : "RECONNECTING", detail, dead: true, mode };
+}
+
+function feedHealth(status: Status): Health {
+  const { mode } = status;
+  const lost = status.connections.filter((c) => c.state !== "up");
+  const base = { dead: false, mode };
+  if (status.tape.state === "failing") {
+    const detail = `${status.tape.reason || "the tape cannot be written"}: what you see is not being kept`;
+    return { ...base, kind: "failing", label: "TAPE FAILING", detail };
+  }
+  if (lost.length > 0 && lost.length === status.connections.length) {
+    const names = [...new Set(lost.map((c) => c.venue))].join(", ");
+    const tries = Math.max(...lost.map((c) => c.attempts));
+    const since = Math.max(...lost.map((c) => c.since));
+    const detail = `no connection to ${names} for ${age((status.now - since) / 1e6)}${tries > 1 ? `, attempt ${tries}` : ""}`;
+    return { ...base, kind: "reconnecting", label: "RECONNECTING", detail, dead: true };
+  }
+  const troubled = status.instruments.filter((i) => i.state !== "live");
+  if (troubled.length > 0 && troubled.length === status.instruments.length) {
+    const dead = troubled.every((i) => i.state !== "resyncing");
+    return { ...base, kind: "stale", label: "STALE", detail: describe(troubled, status), dead };
+  }
+  return { ...base, ...mainState(status), detail: remarks(status, troubled) };
+}
+
+function mainState(status: Status): { kind: Kind; label: string } {
+  if (status.mode === "replay") return { kind: "replay", label: `REPLAY ${speedText(status.speed)}` };
+  return status.mode === "simulated" ? { kind: "simulated", label: "SIMULATED" } : { kind: "live", label: "LIVE" };
+}
+
+export function speedText(speed: number | null): string {
+  return speed === null || !Number.isFinite(speed) || speed === 0 ? "MAX" : `×${speed}`;
+}
+
+function remarks(status: Status, troubled: readonly InstrumentStatus[]): string {
+  const failing = status.sinks.filter((s) => s.error);
+  const parts = [];
+  if (troubled.length > 0) parts.push(describe(troubled, status));
+  if (failing.length > 0) parts.push(failing.map((s) => `${s.name}: ${s.error}`).join(" · "));
+  if (status.reason && status.mode !== "simulated") parts.push(status.reason);
+  return parts.join(" · ");
+}
+
+function describe(troubled: readonly InstrumentStatus[], status: Status): string {
+  const first = troubled[0];
+  if (!first) return "";
+  const what = `${first.id} ${troubleText(first, status.now)}`;
+  return troubled.length === 1 ? what : `${troubled.length} of ${status.instruments.length} instruments not live: ${what}`;
+}
+
+const TROUBLE: Readonly<Record<FeedState, string>> = {
+  live: "",
+  stale: "stale",
+  resyncing: "resynchronising",
+  waiting: "waiting for its first data",
+  disconnected: "disconnected",
+};
+
+/** Why an instrument is not live; empty when it is. */
+export function troubleText(info: InstrumentStatus | undefined, now: number): string {
+  if (!info || info.state === "live") return "";
+  const reason = info.last_status?.reason;
+  const since = info.state === "stale" && info.last_event ? `, last event ${age((now - info.last_event) / 1e6)} ago` : "";
+  return TROUBLE[info.state] + since + (reason && info.state !== "waiting" ? ` (${reason})` : "");
+}

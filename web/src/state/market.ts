@@ -1,0 +1,113 @@
+// What is known of each instrument: touch, metrics, state, where it started, and where its mid went in the last minutes.
+
+import type { InstrumentStatus, Metrics, Quote } from "../api/types.ts";
+import { decimalsOf } from "../ui/format.ts";
+
+export const SPARK_POINTS = 300;
+
+export class Row {
+  readonly id: string;
+  info: InstrumentStatus | undefined;
+  touch: Quote | undefined; // of our book
+  venueQuote: Quote | undefined; // the venue's own
+  metrics: Metrics | undefined;
+  reference: number | null = null; // the price change is measured from
+  referenceIs = "";
+  direction: 1 | 0 | -1 = 0;
+  readonly spark: number[] = [];
+  lastRecv = 0;
+  private guessed = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get quote(): Quote | undefined {
+    return this.touch ?? this.venueQuote;
+  }
+
+  get mid(): number | null {
+    if (this.metrics) return this.metrics.mid;
+    const q = this.quote;
+    return q && q.bid !== null && q.ask !== null ? (q.bid + q.ask) / 2 : null;
+  }
+
+  get change(): number | null {
+    const { mid, reference } = this;
+    return mid === null || !reference ? null : mid / reference - 1;
+  }
+
+  get priceDecimals(): number {
+    return this.info?.price_decimals ?? this.guessed;
+  }
+
+  get sizeDecimals(): number {
+    return this.info?.size_decimals ?? 4;
+  }
+
+  putQuote(quote: Quote): void {
+    if (quote.origin === "book") this.touch = quote;
+    else this.venueQuote = quote;
+    if (quote.bid !== null) this.guessed = Math.max(this.guessed, decimalsOf(quote.bid));
+    this.saw(quote.ts_recv);
+  }
+
+  putMetrics(metrics: Metrics): void {
+    const before = this.metrics?.mid;
+    this.metrics = metrics;
+    if (before && metrics.mid && metrics.mid !== before) this.direction = metrics.mid > before ? 1 : -1;
+    this.saw(metrics.ts_recv);
+  }
+
+  saw(tsRecv: number): void {
+    this.lastRecv = Math.max(this.lastRecv, tsRecv);
+  }
+
+  sample(): void {
+    const mid = this.mid;
+    if (mid === null) return;
+    if (this.reference === null) this.setReference(mid, "the first price seen here");
+    this.spark.push(mid);
+    if (this.spark.length > SPARK_POINTS) this.spark.shift();
+  }
+
+  setReference(price: number, is: string): void {
+    this.reference = price;
+    this.referenceIs = is;
+  }
+
+  seed(points: readonly number[]): void {
+    this.spark.unshift(...points.slice(-(SPARK_POINTS - this.spark.length)));
+  }
+}
+
+export class Market {
+  readonly rows = new Map<string, Row>();
+
+  row(id: string): Row {
+    let row = this.rows.get(id);
+    if (!row) this.rows.set(id, (row = new Row(id)));
+    return row;
+  }
+
+  /** Takes over the server's list and its order; what it no longer streams goes. Says whether the list changed. */
+  putInstruments(list: readonly InstrumentStatus[]): boolean {
+    const ids = list.map((i) => i.id);
+    const changed = ids.length !== this.rows.size || ids.some((id) => !this.rows.has(id));
+    if (changed) {
+      const kept = ids.map((id) => this.row(id));
+      this.rows.clear();
+      for (const row of kept) this.rows.set(row.id, row);
+    }
+    for (const info of list) {
+      const row = this.row(info.id);
+      row.info = info;
+      row.saw(info.last_event);
+    }
+    return changed;
+  }
+
+  clear(): void {
+    this.rows.clear();
+  }
+}

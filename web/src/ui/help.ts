@@ -1,0 +1,43 @@
+// The sheet of keys and signs, on "?".
+
+import { h } from "./dom.ts";
+
+const KEYS = [
+  ["↑ ↓", "previous, next instrument"],
+  ["1 … 9", "interval: 1s 5s 15s 1m 5m 15m 1h 4h 1d"],
+  ["t", "dark or light"],
+  ["c", "colours of up and down: classic, colour-blind, red-up"],
+  ["?", "this sheet"],
+] as const;
+
+const SIGNS = [
+  ["hatched strip, sim", "the simulated market: no real market is behind the numbers"],
+  ["dimmed values", "nothing new comes: what is shown is old"],
+  ["hollow candle", "a trade may be missing from this bar"],
+  ["Book not proved", "an update is missing; the book is being built anew and must not be relied on"],
+  ["⚠ n missed", "trades are missing from the tape at this place"],
+] as const;
+
+export class Help {
+  readonly el: HTMLDialogElement;
+
+  constructor() {
+    const close = h("button", { type: "button", class: "icon", "aria-label": "Close" }, "✕");
+    const list = (rows: readonly (readonly [string, string])[], tag: "kbd" | "b"): HTMLElement =>
+      h("dl", {}, ...rows.flatMap(([k, v]) => [h("dt", {}, h(tag, {}, k)), h("dd", {}, v)]));
+    const credit = h("a", { href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
+    const api = h("a", { href: "/api/v1/status" }, "/api/v1");
+    const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, ". The same data as JSON: ", api, ".");
+    this.el = h(
+      "dialog", { class: "help", "aria-labelledby": "help-title" },
+      h("header", {}, h("h2", { id: "help-title" }, "Keys and signs"), close), list(KEYS, "kbd"), list(SIGNS, "b"), about,
+    );
+    close.addEventListener("click", () => this.el.close());
+    this.el.addEventListener("click", (e) => e.target === this.el && this.el.close());
+  }
+
+  toggle(): void {
+    if (this.el.open) this.el.close();
+    else this.el.showModal();
+  }
+}

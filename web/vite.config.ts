@@ -1,0 +1,17 @@
+import { defineConfig } from "vite";
+
+// The page is served by tapeline.server from its own package directory, under a policy of `default-src 'self'`: nothing inline,
+// no data: addresses, no outside host. Assets carry a hash, so that the server may let browsers keep them.
+const api = process.env["TAPELINE_URL"] ?? "http://127.0.0.1:8700";
+
+export default defineConfig({
+  build: {
+    outDir: "../src/tapeline/server/page",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: "es2022",
+    chunkSizeWarningLimit: 400,
+  },
+  server: { proxy: { "/api": { target: api, ws: true } } },
+});
