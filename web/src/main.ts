@@ -12,7 +12,7 @@ import { Ladder } from "./panels/ladder.ts";
 import { TradeTape } from "./panels/tape.ts";
 import { Watchlist } from "./panels/watchlist.ts";
 import { Session } from "./state/session.ts";
-import { h } from "./ui/dom.ts";
+import { h, icon } from "./ui/dom.ts";
 import { Help } from "./ui/help.ts";
 import { listen } from "./ui/keyboard.ts";
 import { Scheduler } from "./ui/scheduler.ts";
@@ -24,8 +24,8 @@ const session = new Session(`${location.protocol === "https:" ? "wss" : "ws"}://
 const theme = new Theme(() => scheduler.touch("theme", "quotes"));
 const help = new Help();
 
-function button(label: string, text: string, action: () => void): HTMLButtonElement {
-  const el = h("button", { type: "button", class: "icon", "aria-label": label, title: label }, text);
+function button(label: string, face: Node | string, action: () => void): HTMLButtonElement {
+  const el = h("button", { type: "button", class: "icon", "aria-label": label, title: label }, face);
   el.addEventListener("click", action);
   return el;
 }
@@ -36,7 +36,7 @@ function build(): void {
   const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events" });
   const actions = h(
     "div", { class: "actions" },
-    button("Dark or light (t)", "◐", () => theme.toggle()),
+    button("Dark or light (t)", icon("M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18"), () => theme.toggle()),
     button("Keys and signs (?)", "?", () => help.toggle()),
   );
   const low = tabs("low", [{ id: "events", label: "Events" }, { id: "pipeline", label: "Pipeline" }], "events", (id) => {

@@ -103,7 +103,7 @@ export class Cards implements Panel {
     this.last.main.set(fixed(lastTrade?.price, row.priceDecimals), lastTrade?.price ?? null);
     mark(this.last.main.el, "side", lastTrade?.side === "buy" ? "up" : lastTrade?.side === "sell" ? "down" : "");
     const ago = lastTrade ? age((this.session.now - lastTrade.ts_recv) / 1e6) : "";
-    this.last.sub.set(lastTrade ? `${lastTrade.side} ${size(lastTrade.size, row.sizeDecimals)} · ${ago}` : DASH);
+    this.last.sub.set(lastTrade ? `${size(lastTrade.size, row.sizeDecimals)} · ${ago}` : DASH);
     const perSecond = rate.perSecond(performance.now());
     this.rate.main.set(fixed(perSecond, 1), perSecond);
     this.rate.sub.set(`${fixed(perSecond * 60, 0)} a minute`);

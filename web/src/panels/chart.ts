@@ -45,12 +45,13 @@ export class Chart implements Panel {
     });
     const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
-    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "legend-box" }, this.legend.el, this.partial), foot);
-    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, this.empty));
+    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial);
+    const head = h("div", { class: "chart-head" }, bar, foot);
+    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty));
     this.chart = createChart(box, { autoSize: true, ...staticOptions });
     this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
     this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
-    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.24 } });
+    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.24 } });
     this.volumes.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
@@ -153,6 +154,7 @@ export class Chart implements Panel {
 }
 
 const staticOptions: DeepPartial<ChartOptions> = {
+  layout: { attributionLogo: false }, // its style element is inline, which the policy forbids; the credit stands in the panel's head
   crosshair: { mode: CrosshairMode.Normal },
   localization: { locale: "en", timeFormatter: (t: Time) => `${day(Number(t) * 1e6)} ${clock(Number(t) * 1e6)} UTC` },
   timeScale: {
@@ -182,7 +184,6 @@ function themeOptions(): DeepPartial<ChartOptions> {
       textColor: token("muted"),
       fontFamily: getComputedStyle(document.body).fontFamily,
       fontSize: 11,
-      attributionLogo: false, // its style element is inline; the credit stands in the panel's head
     },
     grid: { vertLines: { color: token("grid") }, horzLines: { color: token("grid") } },
     rightPriceScale: { borderColor: line },

@@ -3,7 +3,7 @@
 import type { Status, StatusEvent } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel } from "../ui/dom.ts";
-import { age, bytes, clock, count, day } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROWS = 100;
@@ -96,7 +96,7 @@ function sinks(status: Status): Item[] {
   return status.sinks.map((s) => ({
     tone: s.error ? "bad" : s.dropped > 0 ? "warn" : "good",
     name: `sink ${s.name}`,
-    text: s.error || `lag ${age(s.lag_seconds)}`,
+    text: s.error || `lag ${delay(s.lag_seconds)}`,
     more: `${count(s.events)} events · ${count(s.commits)} commits · ${count(s.depth)} waiting · ${count(s.dropped)} dropped`,
   }));
 }

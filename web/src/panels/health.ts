@@ -4,7 +4,7 @@ import type { Status } from "../api/types.ts";
 import { type Health, speedText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, fixed } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -92,7 +92,7 @@ export class HealthBar implements Panel {
     this.figure("resyncs", count(status.resyncs), status.resyncs);
     const lag = status.sinks.length > 0 ? Math.max(...status.sinks.map((s) => s.lag_seconds)) : null;
     const broken = status.sinks.some((s) => s.error !== "");
-    this.figure("lag", broken ? "error" : age(lag), lag, broken ? "bad" : lag !== null && lag > 60 ? "warn" : "");
+    this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : lag !== null && lag > 60 ? "warn" : "");
     const { tape } = status;
     const text = tape.state === "recording" ? bytes(tape.bytes) : tape.state;
     this.figure("tape", text, tape.state, tape.state === "failing" ? "bad" : tape.state === "off" ? "muted" : "");

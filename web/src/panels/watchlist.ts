@@ -26,8 +26,8 @@ class Line {
     this.age = value("num");
     this.state = value("watch-state");
     const venue = venueOf(id);
-    const name = h("span", { class: "watch-name" }, h("b", {}, symbolOf(id)), h("i", { class: "venue", "data-venue": venue }, venue));
-    const more = h("span", { class: "watch-more" }, this.state.el, this.spread.el, this.age.el);
+    const name = h("span", { class: "watch-name" }, h("b", {}, symbolOf(id)));
+    const more = h("span", { class: "watch-more" }, h("i", { class: "venue", "data-venue": venue }, venue), this.state.el, this.spread.el, this.age.el);
     this.el = h(
       "div",
       { class: "watch-row", role: "option", id: `watch-${id}`, "data-testid": `watch-${id}`, "aria-selected": "false" },
@@ -43,7 +43,7 @@ class Line {
     this.change.el.title = row.referenceIs ? `since ${row.referenceIs}: ${fixed(row.reference, row.priceDecimals)}` : "";
     mark(this.change.el, "side", change === null || change === 0 ? "" : change > 0 ? "up" : "down");
     const bps = row.metrics?.spread_bps ?? null;
-    this.spread.set(bps === null ? "" : `${fixed(bps, bps < 10 ? 2 : 1)} bps`, bps);
+    this.spread.set(bps === null ? "" : `${fixed(bps, bps < 0.1 ? 3 : bps < 10 ? 2 : 1)} bps`, bps);
     this.age.set(row.lastRecv ? age((now - row.lastRecv) / 1e6) : "");
     const state = row.info?.state ?? "waiting";
     this.state.set(state === "live" ? "" : state, state);

@@ -43,6 +43,16 @@ export function value(className: string, testid?: string): Value {
   return new Value(h("span", { class: className, "data-testid": testid ?? null }));
 }
 
+/** A stroked icon of one path in a 24 × 24 box. */
+export function icon(path: string): SVGElement {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  for (const [name, to] of [["viewBox", "0 0 24 24"], ["aria-hidden", "true"], ["class", "glyph"]] as const) svg.setAttribute(name, to);
+  shape.setAttribute("d", path);
+  svg.append(shape);
+  return svg;
+}
+
 /** Sets a data attribute only when it changes. */
 export function mark(el: HTMLElement, name: string, to: string): void {
   if (el.dataset[name] !== to) el.dataset[name] = to;

@@ -29,6 +29,11 @@ export function size(value: number | null | undefined, decimals: number): string
   return fixed(value, Math.min(decimals, Math.max(0, 8 - whole)));
 }
 
+/** A measured delay: 0.4 s, 12 s. */
+export function delay(seconds: number | null | undefined): string {
+  return seconds === null || seconds === undefined || seconds >= 10 ? age(seconds) : `${Math.max(0, seconds).toFixed(1)} s`;
+}
+
 /** Counts in the health bar: 1,234 · 56.7K · 8.9M. */
 export function count(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
@@ -48,11 +53,11 @@ export function bytes(value: number): string {
   return `${fixed(value, unit === 0 || value >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
-/** How long ago, short: 0.4 s, 12 s, 3 m, 2 h, 5 d. */
+/** How long ago, short: <1 s, 4 s, 12 s, 3 m, 2 h, 5 d. */
 export function age(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return DASH;
   const s = Math.max(0, seconds);
-  if (s < 9.95) return `${s.toFixed(1)} s`;
+  if (s < 1) return "<1 s"; // tenths would flicker all over the page and tell nothing
   if (s < 120) return `${Math.floor(s)} s`;
   if (s < 7200) return `${Math.floor(s / 60)} m`;
   if (s < 172_800) return `${Math.floor(s / 3600)} h`;

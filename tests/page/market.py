@@ -1,0 +1,181 @@
+"""A small made-up market behind the `Source` that faces see, moved by hand, so that a test knows what the page must show.
+
+`tick()` publishes one batch: for each instrument a trade, the touch, the metrics and, when a second is over, its bars. All that
+is published stays as it is until the next tick: between ticks the API and the page must say the same numbers.
+"""
+
+import random
+import time
+from typing import Any
+
+from tapeline.config import INTERVALS
+from tapeline.engine.bus import Batch, Bus
+from tapeline.engine.source import BookView, Mode
+from tapeline.events import Bar, BookUpdate, Event, Flag, Metrics, Quote, Status, Trade
+from tapeline.instruments import Instrument
+
+START = {"BTC-USDT": (67_250.0, 0.01, 2, 5), "ETH-USDT": (3_512.0, 0.01, 2, 4), "SOL-USDT": (182.4, 0.01, 2, 3), "DOGE-USDT": (0.16, 0.00001, 5, 0)}  # fmt: skip
+LEVELS = 60
+
+
+class FakeInstrument:
+    def __init__(self, instrument: Instrument, price: float, decimals: tuple[int, int], rng: random.Random) -> None:
+        self.instrument, self.decimals, self.rng = instrument, decimals, rng
+        self.tick = instrument.tick or 0.01
+        self.units = round(price / self.tick)  # the best bid, in ticks
+        self.spread = 1
+        self.seq = 1000
+        self.sizes: dict[int, float] = {}
+        self.bars: dict[str, Bar] = {}
+        self.last_event = 0
+        self.state = "live"
+        self.book_state: Any = "synced"
+        self.trades = 0
+
+    def price(self, units: int) -> float:
+        return round(units * self.tick, self.decimals[0])
+
+    def size(self, units: int) -> float:
+        if units not in self.sizes:
+            self.sizes[units] = self.new_size()
+        return self.sizes[units]
+
+    def new_size(self) -> float:
+        scale = 20_000 / (self.units * self.tick)
+        return max(round(self.rng.lognormvariate(0, 1.1) * scale, self.decimals[1]), 10 ** -self.decimals[1])
+
+    def levels(self, side: str, depth: int) -> list[tuple[float, float]]:
+        step, first = (-1, self.units) if side == "bid" else (1, self.units + self.spread)
+        rng = random.Random(first)
+        units, out = first, []
+        for _ in range(min(depth, LEVELS)):
+            out.append((self.price(units), self.size(units)))
+            units += step * rng.choice((1, 1, 2, 3, 5))
+        return out
+
+    def move(self, now: int) -> list[Event]:
+        rng, i = self.rng, self.instrument.id
+        self.seq += rng.randint(1, 9)
+        self.units += rng.choice((-2, -1, -1, 0, 0, 0, 1, 1, 2)) * max(1, round(self.units * 1e-6))
+        self.spread = rng.choice((1, 1, 1, 2, 4))
+        for units in rng.sample(sorted(self.sizes), min(8, len(self.sizes))):
+            self.sizes[units] = self.new_size()
+        if len(self.sizes) > 4000:
+            self.sizes.clear()
+        self.last_event = now
+        at = now - rng.randint(2_000_000, 9_000_000)
+        return [self.trade(i, at, now), *self.touch(i, at, now)]
+
+    def trade(self, i: str, at: int, now: int) -> Trade:
+        buy = self.rng.random() < 0.5
+        price = self.price(self.units + self.spread if buy else self.units)
+        size = self.new_size()
+        self.trades += 1
+        for name, length in INTERVALS.items():
+            self.grow(name, length, price, size, buy, at, now)
+        return Trade(i, at, now, Flag.SIMULATED, price, size, "buy" if buy else "sell", str(self.trades))
+
+    def touch(self, i: str, at: int, now: int) -> list[Event]:
+        (bid, bid_size), (ask, ask_size) = self.levels("bid", 1)[0], self.levels("ask", 1)[0]
+        mid = (bid + ask) / 2
+        b, a = (sum(s for _, s in self.levels(side, 5)) for side in ("bid", "ask"))
+        micro = (bid * ask_size + ask * bid_size) / (bid_size + ask_size)
+        return [
+            BookUpdate(i, at, now, Flag.SIMULATED, [(bid, bid_size)], [(ask, ask_size)], False, self.seq, None),
+            Quote(i, at, now, Flag.SIMULATED, bid, bid_size, ask, ask_size, self.seq, "book"),
+            Metrics(i, at, now, Flag.SIMULATED, mid, ask - bid, (ask - bid) / mid * 1e4, (b - a) / (b + a), micro, self.seq),
+        ]
+
+    def grow(self, name: str, length: int, price: float, size: float, buy: bool, at: int, now: int) -> None:
+        opened = at - at % length
+        old = self.bars.get(name)
+        bought = size if buy else 0.0
+        if old is None or old.ts_open != opened:
+            new = (price, price, price, price, size, bought, price * size, price, 1, old is not None, 0, "trades")
+        else:
+            volume, notional = old.volume + size, (old.notional or 0) + price * size
+            new = (
+                old.open, max(old.high, price), min(old.low, price), price, volume, (old.buy_volume or 0) + bought, notional,
+                notional / volume, (old.trades or 0) + 1, old.complete, 0, "trades",
+            )  # fmt: skip
+        self.bars[name] = Bar(self.instrument.id, opened + length, now, Flag.SIMULATED, name, opened, *new)  # type: ignore[arg-type]
+
+
+class FakeSource:
+    """Implements `tapeline.engine.source.Source`. What a test turns (`mode`, `reason`, states) the page must show."""
+
+    def __init__(self, seed: int = 7, mode: Mode = "simulated") -> None:
+        self.mode: Mode = mode
+        self.reason = (
+            "Binance did not answer within 10 s (HTTP 451): running on the simulated market" if mode == "simulated" else ""
+        )
+        self.bus = Bus()
+        rng = random.Random(seed)
+        venue = "sim" if mode == "simulated" else "binance"
+        self.all: dict[str, FakeInstrument] = {}
+        for symbol, (price, tick, price_decimals, size_decimals) in START.items():
+            base, quote = symbol.split("-")
+            known = Instrument(id=f"{venue}:{symbol}", venue=venue, native=base + quote, kind="spot", base=base, quote=quote, tick=tick,
+                               lot=10**-size_decimals)  # fmt: skip
+            self.all[known.id] = FakeInstrument(known, price, (price_decimals, size_decimals), rng)
+        self.seq = 0
+        self.started = time.time_ns()
+        self.session = "20261121T100500Z-1a2b"
+        self.gaps = self.resyncs = self.events = 0
+        self.connection = "up"
+        self.tape = "recording"
+        self.last_status: dict[str, Status] = {}
+
+    def tick(self, now: int | None = None, *also: Event) -> None:
+        now = now or time.time_ns()
+        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= now and b.interval in ("1s", "1m")]
+        events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
+        self.publish(events)
+
+    def publish(self, events: list[Event]) -> None:
+        self.seq += 1
+        self.events += len(events)
+        self.bus.publish(Batch(self.session, self.seq, self.seq, events))
+
+    def report(self, kind: Any, instrument: str, reason: str, channel: str = "trades", count: int | None = None) -> None:
+        now = time.time_ns()
+        event = Status(instrument, now, now, Flag.SIMULATED, kind, "sim", channel, reason, None, None, count)
+        self.last_status[instrument] = event
+        self.publish([event])
+
+    def status(self) -> dict[str, Any]:
+        now = time.time_ns()
+        connection = {"id": 1, "venue": "sim", "protocol": "binance", "url": "ws://127.0.0.1:9443/stream", "state": self.connection,
+                      "since": self.started, "streams": 9, "frames": self.seq, "last_frame": now, "attempts": 0, "latency_ms": 0.4}  # fmt: skip
+        return {
+            "mode": self.mode, "reason": self.reason, "version": "0.1.0", "session": self.session, "started": self.started, "now": now,
+            "speed": 10 if self.mode == "replay" else None, "frames": self.seq, "events": self.events, "frames_per_second": 812.0,
+            "gaps": self.gaps, "rejected": 0, "resyncs": self.resyncs, "connections": [connection],
+            "instruments": [self.instrument_status(f) for f in self.all.values()],
+            "tape": {"state": self.tape, "reason": "no space left on the device" if self.tape == "failing" else "", "path": "data/tape",
+                     "bytes": 3_400_000, "frames": self.seq, "lag_frames": 0},
+            "sinks": [{"name": "sqlite", "events": self.events, "commits": 12, "depth": 3, "dropped": 0, "lag_seconds": 0.8, "error": ""},
+                      {"name": "lake", "events": self.events, "commits": 2, "depth": 40, "dropped": 0, "lag_seconds": 4.2, "error": ""}],
+        }  # fmt: skip
+
+    def instrument_status(self, f: FakeInstrument) -> dict[str, Any]:
+        return {"id": f.instrument.id, "state": f.state, "book": f.book_state, "last_event": f.last_event, "price_decimals": f.decimals[0],
+                "size_decimals": f.decimals[1], "last_status": self.last_status.get(f.instrument.id)}  # fmt: skip
+
+    def instruments(self) -> list[Instrument]:
+        return [f.instrument for f in self.all.values()]
+
+    def listed(self) -> list[Instrument]:
+        return self.instruments()
+
+    def book(self, instrument: str, depth: int) -> BookView | None:
+        f = self.all.get(instrument)
+        if f is None:
+            return None
+        bids, asks = f.levels("bid", depth), f.levels("ask", depth)
+        return BookView(instrument=instrument, ts_event=f.last_event, ts_recv=f.last_event, seq=f.seq, state=f.book_state, bids=bids, asks=asks,
+                        bid_floor=bids[-1][0], ask_ceiling=asks[-1][0])  # fmt: skip
+
+    def open_bar(self, instrument: str, interval: str) -> Bar | None:
+        f = self.all.get(instrument)
+        return f.bars.get(interval) if f else None

@@ -1,0 +1,2 @@
+// Vite turns these imports into the page's style sheet.
+declare module "*.css";

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff } from "../src/api/socket.ts";
+import type { Bar, StatusEvent, Trade } from "../src/api/types.ts";
+import { blanks, candle, points } from "../src/panels/candles.ts";
+import { BarSeries, Latency, Rate, Recent } from "../src/state/buffers.ts";
+import { Row, SPARK_POINTS } from "../src/state/market.ts";
+import { View } from "../src/state/view.ts";
+
+const bar = (open: number, change: Partial<Bar> = {}): Bar => ({
+  instrument: "sim:A-B", ts_event: 0, ts_recv: open, flags: [], interval: "1m", ts_open: open * 60e6, open: 1, high: 2, low: 1, close: 2, volume: 3,
+  buy_volume: 1, vwap: 1.5, trades: 2, complete: true, revision: 0, origin: "trades", closed: true, ...change,
+});
+const trade = (n: number): Trade => ({ instrument: "sim:A-B", ts_event: n, ts_recv: n, flags: [], price: n, size: 1, side: "buy", id: String(n) });
+
+test("bars come in any order, and an older word never replaces a newer one", () => {
+  const series = new BarSeries(100);
+  assert.equal(series.put(bar(2)), "append");
+  assert.equal(series.put(bar(1)), "insert");
+  assert.equal(series.put(bar(3, { closed: false, ts_recv: 10 })), "append");
+  assert.equal(series.put(bar(3, { closed: false, ts_recv: 9 })), "none");
+  assert.equal(series.put(bar(3, { closed: true, ts_recv: 9 })), "last");
+  assert.equal(series.put(bar(3, { closed: false, ts_recv: 99 })), "none");
+  assert.equal(series.put(bar(2, { revision: 1, volume: 9 })), "insert");
+  assert.deepEqual(series.bars.map((b) => [b.ts_open / 60e6, b.volume]), [[1, 3], [2, 9], [3, 3]]);
+});
+
+test("buffers are bounded", () => {
+  const series = new BarSeries(50);
+  for (let i = 0; i < 500; i++) series.put(bar(i));
+  assert.ok(series.bars.length <= 50);
+  assert.equal(series.last?.ts_open, 499 * 60e6);
+  const recent = new Recent<number>(10);
+  for (let i = 0; i < 100; i++) recent.push(i);
+  assert.ok(recent.items.length <= 15);
+  assert.deepEqual([recent.newest(3), recent.total], [[99, 98, 97], 100]);
+  const row = new Row("sim:A-B");
+  row.putMetrics({ instrument: "sim:A-B", ts_event: 0, ts_recv: 5, flags: [], mid: 4, spread: 1, spread_bps: 1, imbalance: 0, microprice: 4 });
+  for (let i = 0; i < 2 * SPARK_POINTS; i++) row.sample();
+  assert.equal(row.spark.length, SPARK_POINTS);
+  assert.deepEqual([row.reference, row.change], [4, 0]);
+});
+
+test("an incomplete bar is hollow, and silence leaves blank places but no flood of them", () => {
+  const colors = { up: "#00ff00", down: "#ff0000", faint: "#888888", hollow: "#000000" };
+  assert.equal("color" in candle(bar(1), colors), false);
+  assert.equal(candle(bar(1, { complete: false }), colors).color, "#000000");
+  assert.equal(blanks(bar(1), bar(4), "1m").length, 2);
+  assert.equal(blanks(bar(1), bar(5000), "1m").length, 0);
+  assert.equal(points([bar(1), bar(2), bar(4)], "1m", colors).candles.length, 4);
+});
+
+test("the tape says where trades are missing", () => {
+  const view = new View();
+  view.reset("sim:A-B");
+  view.putTrades([trade(1), trade(2)], true, 0, 0);
+  view.putTrades([trade(9)], false, 6, 100);
+  const gap = { instrument: "sim:A-B", venue: "sim", kind: "gap", channel: "trades", reason: "ids 10–12", count: 3, ts_recv: 1, ts_event: 1, flags: [], from_seq: 10, to_seq: 12 };
+  assert.equal(view.putEvent(gap satisfies StatusEvent), true);
+  assert.equal(view.putEvent({ ...gap, instrument: "sim:C-D" }), false);
+  assert.equal(view.putEvent({ ...gap, channel: "book" }), false);
+  const lines = view.lines.newest(9).map((l) => (l.kind === "trade" ? l.trade.id : l.text));
+  assert.deepEqual(lines, ["3 missed: ids 10–12", "9", "6 missed: this viewer was too slow", "2", "1"]);
+  assert.equal(view.lastTrade?.id, "9");
+});
+
+test("several changes between two paints draw the series once, moves of the last bar only that bar", () => {
+  const view = new View();
+  view.reset("sim:A-B");
+  view.barChange = "none";
+  view.putBars([bar(1)]);
+  assert.equal(view.barChange, "append");
+  view.barChange = "none";
+  view.putBars([bar(1, { ts_recv: 100 }), bar(1, { ts_recv: 101 })]);
+  assert.equal(view.barChange, "last");
+  view.putBars([bar(2)]);
+  assert.equal(view.barChange, "insert");
+  assert.equal(view.putBars([bar(3, { interval: "5m" }), bar(3, { instrument: "sim:C-D" })]), false);
+});
+
+test("rates, latency, backoff", () => {
+  const rate = new Rate(10_000);
+  for (let i = 1; i <= 20; i++) rate.add(5, i * 1000);
+  assert.equal(rate.perSecond(20_000), 5);
+  assert.equal(rate.perSecond(60_000), 0);
+  const latency = new Latency();
+  assert.equal(latency.median, null);
+  for (const ms of [5, 50, 10]) {
+    latency.saw(1_000_000);
+    latency.painted(1_000_000 + ms * 1000);
+  }
+  latency.painted(9_000_000);
+  assert.equal(latency.median, 10);
+  assert.deepEqual([backoff(0, 1), backoff(3, 1), backoff(50, 1), backoff(9, 0)], [400, 3200, 5000, 250]);
+});
