@@ -1,0 +1,195 @@
+"""The server: one Starlette application in front of one engine, on uvicorn, in the loop of whoever starts it.
+
+It takes no signals (the CLI owns them), starts no second loop, logs no requests, and stops in less than a second: viewers are told
+goodbye (1012), and what is still connected after a moment is cut off.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from tapeline.clock import Clock
+from tapeline.config import ServerSettings
+from tapeline.engine.source import Source
+from tapeline.errors import ConfigError
+from tapeline.server.asked import ApiError
+from tapeline.server.guard import Guard, error_response
+from tapeline.server.history import History
+from tapeline.server.hub import Hub, Limits
+from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
+from tapeline.server.prometheus import Exposition
+from tapeline.server.rest import Rest
+from tapeline.server.static import PAGE, page_routes
+
+GOODBYE_SECONDS = 0.3
+MAX_MESSAGE = 64 * 1024
+MAX_CONNECTIONS = 1000
+HTTP_CODES = {404: ("not_found", "see docs/api.md"), 405: ("method_not_allowed", "use GET")}
+
+
+def build_app(
+    source: Source, settings: ServerSettings, clock: Clock, *, page: Path = PAGE, limits: Limits | None = None
+) -> Starlette:
+    """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
+
+    `app.state.hub` and `app.state.history` are its parts.
+    """
+    history = History(settings)
+    hub = Hub(source, history, settings, clock, limits or Limits())
+
+    async def viewer(socket: WebSocket) -> None:
+        await hub.serve(socket)
+
+    async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
+        return error_response(_as_api_error(error), source.mode)
+
+    app = Starlette(
+        routes=[
+            *Rest(source, history, hub).routes(),
+            WebSocketRoute("/api/v1/ws", viewer),
+            Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
+            *page_routes(page),
+        ],
+        middleware=[Middleware(Guard, host=settings.host, mode=source.mode)],
+        exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
+    )
+    app.state.hub, app.state.history = hub, history
+    source.bus.tap(history.tap)
+    return app
+
+
+def _as_api_error(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, HTTPException):
+        code, hint = HTTP_CODES.get(error.status_code, ("http_error", ""))
+        return ApiError(error.status_code, code, error.detail, hint)
+    return ApiError(500, "internal_error", f"{type(error).__name__} in the server", "the log has the details; please report it")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn without signal handlers and without its ten wake-ups a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up, self.leave = asyncio.Event(), asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.leave.wait()
+
+
+class Server:
+    """`await start()` gives the address, `await stop()` ends it; or `async with Server(...) as address`."""
+
+    def __init__(
+        self, source: Source, settings: ServerSettings, clock: Clock, *, page: Path = PAGE, limits: Limits | None = None
+    ) -> None:
+        self._source, self._settings = source, settings
+        self.app = build_app(source, settings, clock, page=page, limits=limits)
+        self.hub: Hub = self.app.state.hub
+        self.history: History = self.app.state.history
+        self.address = ""
+        self._uvicorn: _Uvicorn | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Listen, and give the address, as in `http://127.0.0.1:8700`. Raises ConfigError where it cannot listen there."""
+        listener = listen(self._settings.host, self._settings.port)
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                self.app,
+                ws=ViewerProtocol,
+                ws_max_size=MAX_MESSAGE,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._task = asyncio.get_running_loop().create_task(self._uvicorn.serve([listener]), name="server")
+        up = asyncio.ensure_future(self._uvicorn.up.wait())
+        await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._task.done():
+            self._task.result()
+        self.address = _address(self._settings.host, listener.getsockname()[1])
+        return self.address
+
+    async def stop(self) -> None:
+        """Stop listening, say goodbye, cut off who does not leave. Takes less than a second; a second call does nothing."""
+        taps = self._source.bus.taps
+        if self.history.tap in taps:
+            taps.remove(self.history.tap)
+        await self.hub.close()
+        if self._task is None or self._uvicorn is None:
+            return
+        task, self._task = self._task, None
+        self._uvicorn.leave.set()
+        await asyncio.wait({task}, timeout=GOODBYE_SECONDS)
+        abort_all(self._uvicorn.server_state.connections)
+        await task
+
+    async def __aenter__(self) -> str:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Its small send buffer, inherited by each connection, is what makes a slow viewer show early."""
+    try:
+        family, kind, proto, _, where = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as e:
+        raise ConfigError("server.host", host, f"no such address ({e.strerror}): use 127.0.0.1") from None
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * HIGH_WATER)
+        listener.setblocking(False)
+        listener.bind(where)
+    except OSError as e:
+        listener.close()
+        raise _refused(host, port, e) from None
+    return listener
+
+
+def _refused(host: str, port: int, error: OSError) -> ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError("server.port", port, "another program listens there: choose another port, or 0 for a free one")
+    if error.errno == errno.EACCES:
+        return ConfigError("server.port", port, "ports below 1024 need special rights: choose a higher one")
+    return ConfigError("server.host", host, f"cannot listen there ({error.strerror}): use 127.0.0.1")
+
+
+def _address(host: str, port: int) -> str:
+    name = "127.0.0.1" if host in ("", "0.0.0.0") else "::1" if host == "::" else host  # noqa: S104  compared with, not bound to
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -1,0 +1,107 @@
+"""What a viewer says: `{"method": …, "params": {…}, "id": …}`, read strictly, answered always.
+
+Text that is no JSON, a wrong method, an unknown instrument: each gets an error with the id that could be made out, and the
+connection stays. Calls are bounded by size, by number of subscriptions and by a token bucket.
+"""
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from tapeline.server import asked
+from tapeline.server.asked import ApiError, Names
+from tapeline.server.feeds import ALL, Channel, Key
+
+CallId = int | str | None
+MAX_CALL = 16 * 1024
+MAX_INSTRUMENTS = 200
+DEFAULT_DEPTH = 25
+MAX_DEPTH = 1000
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    channel: Channel
+    instruments: list[str] | None = None
+    interval: str | None = None
+    depth: int | None = None
+
+
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    method: Literal["subscribe", "unsubscribe", "ping"]
+    params: Params | None = None
+    id: CallId = None
+
+
+class _Id(msgspec.Struct):
+    id: CallId = None
+
+
+_decode = msgspec.json.Decoder(Call).decode
+_decode_id = msgspec.json.Decoder(_Id).decode
+
+
+def read_call(raw: str | bytes) -> Call:
+    """Raises ApiError on anything else than a call."""
+    if len(raw) > MAX_CALL:
+        raise ApiError(400, "too_large", f"a call of {len(raw)} bytes", f"at most {MAX_CALL}")
+    try:
+        return _decode(raw)
+    except msgspec.ValidationError as e:
+        raise ApiError(400, "bad_call", str(e), 'see docs/api.md: {"method": "subscribe", "params": {…}, "id": 1}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise ApiError(400, "bad_json", str(e), "send one JSON object a message") from None
+
+
+def read_id(raw: str | bytes) -> CallId:
+    """The id of a call that could not be read, None where it has none."""
+    try:
+        return _decode_id(raw[:MAX_CALL]).id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def key_of(params: Params | None, names: Names) -> Key:
+    """What is to be watched. Raises ApiError."""
+    if params is None:
+        raise ApiError(400, "missing_parameter", "params is missing", f"channel is one of {', '.join(get_args(Channel))}")
+    channel = params.channel
+    if channel == "status":
+        return Key(channel, ())
+    interval = asked.interval(params.interval) if channel == "bars" else ""
+    depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
+    return Key(channel, _instruments(params, names), interval, depth)
+
+
+def _instruments(params: Params, names: Names) -> tuple[str, ...]:
+    wanted = params.instruments or []
+    if not wanted:
+        raise ApiError(400, "missing_parameter", "instruments is missing", 'name them, or ["*"] for all')
+    if len(wanted) > MAX_INSTRUMENTS:
+        raise asked.bad("instruments", f"{len(wanted)} names", f'at most {MAX_INSTRUMENTS}, or ["*"] for all')
+    if "*" in wanted:
+        if params.channel == "book":
+            raise asked.bad("instruments", "*", "a book is watched by name")
+        return ALL
+    return tuple(sorted({names.check(name) for name in wanted}))
+
+
+class Bucket:
+    """At most `burst` calls at once and `rate` a second on average. Times are loop times in seconds."""
+
+    __slots__ = ("_at", "_left", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate, self.burst = rate, burst
+        self._left, self._at = burst, now
+
+    def take(self, now: float) -> None:
+        """Raises ApiError where there are too many."""
+        self._left = min(self.burst, self._left + (now - self._at) * self.rate)
+        self._at = now
+        if self._left < 1:
+            raise ApiError(429, "too_many_calls", f"more than {self.rate:g} calls a second", "slow down")
+        self._left -= 1
+
+
+def reply(call_id: CallId, result: Any = None, error: ApiError | None = None) -> dict[str, Any]:
+    return {"id": call_id, "result": result} if error is None else {"id": call_id, "error": error.body()}

@@ -1,0 +1,271 @@
+"""One feed for each thing that is watched (a `Key`), however many watch it: what changed since the last push, encoded once.
+
+    trades            a cursor into the log of each instrument: an update holds every trade since the last one. Where more came than
+                      one message or the ring holds, the newest are kept and `missed` counts the others.
+    quotes, metrics   the latest of each instrument that is another than the one last sent
+    book              the whole view at the asked depth, where the book has changed or a status event may have changed its state
+    bars              those that closed or were revised, by `ts_open`, and the one still open (`closed: false`) where it has changed;
+                      more than the log of changes holds: a `snapshot`
+    status            the engine's status once a second and with every status event
+
+A snapshot reaches exactly to where the next update begins, so that a viewer who comes between two pushes gets no trade twice.
+Feeds read memory only; they are driven by the hub.
+"""
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Literal
+
+import msgspec
+
+from tapeline.engine.source import Source
+from tapeline.events import Bar, Event, Status, Trade
+from tapeline.server.history import CHANGED_BARS, Bars, History, Log
+from tapeline.server.pipe import text_frame
+from tapeline.server.views import Row, bar_row, book_row, encode, event_row
+
+Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status"]
+ALL = ("*",)
+SNAPSHOT_TRADES = 500  # shared by the instruments
+SNAPSHOT_BARS = 500  # as above
+SNAPSHOT_STATUS = 100
+PUSH_TRADES = 1000  # of one instrument in one message
+STATUS_SECONDS = 1.0
+_ts_recv = attrgetter("ts_recv")
+
+
+class Key(msgspec.Struct, frozen=True, cache_hash=True):
+    """What is watched. `instruments` sorted, each once; `interval` of bars and `depth` of a book, else "" and 0."""
+
+    channel: Channel
+    instruments: tuple[str, ...]
+    interval: str = ""
+    depth: int = 0
+
+
+class Message:
+    """A framed message. `count`: the trades in it, which are missed where it is not delivered."""
+
+    __slots__ = ("_payload", "count", "frame")
+
+    def __init__(self, payload: bytes, count: int = 0) -> None:
+        self._payload, self.count = payload, count
+        self.frame = text_frame(payload)
+
+    def plus_missed(self, missed: int) -> bytes:
+        """The frame with `missed` more trades missed than all viewers missed: for one viewer only."""
+        if not missed:
+            return self.frame
+        head, _, own = self._payload.rpartition(b'"missed":')
+        return text_frame(b'%s"missed":%d}' % (head, int(own[:-1]) + missed))
+
+
+class Context:
+    """What feeds read. `encoded` holds the events encoded in this push, so that overlapping keys share the work.
+
+    `now`: loop time of this push.
+    """
+
+    def __init__(self, source: Source, history: History, status: Callable[[], Row]) -> None:
+        self.source, self.history, self.status = source, history, status
+        self.encoded: dict[int, bytes] = {}
+        self.now = 0.0
+
+    def names(self, key: Key) -> Iterable[str]:
+        return [i.id for i in self.source.instruments()] if key.instruments == ALL else key.instruments
+
+    def event(self, event: Event) -> bytes:
+        """The JSON of an event that stands in the history until the push is over, so that its id names it."""
+        raw = self.encoded.get(id(event))
+        if raw is None:
+            raw = self.encoded[id(event)] = encode(event_row(event))
+        return raw
+
+
+class Feed:
+    """`conflated`: an update replaces all earlier ones, so that one of them may be skipped."""
+
+    conflated = True
+
+    def __init__(self, key: Key, context: Context) -> None:
+        self.key, self.context = key, context
+        self.viewers = 0
+
+    def snapshot(self) -> Message:
+        raise NotImplementedError
+
+    def update(self) -> Message | None:
+        """What to send to all viewers, None where nothing changed. Moves the cursor."""
+        raise NotImplementedError
+
+    def message(self, kind: str, items: Iterable[bytes], tail: str = "", count: int = 0) -> Message:
+        key = self.key
+        extra = f',"interval":"{key.interval}"' if key.interval else f',"depth":{key.depth}' if key.depth else ""
+        head = f'{{"channel":"{key.channel}","type":"{kind}","mode":"{self.context.source.mode}"{extra},"data":['
+        return Message(b"%s%s]%s}" % (head.encode(), b",".join(items), tail.encode()), count)
+
+
+class TradesFeed(Feed):
+    conflated = False
+
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._cursors = {name: log.total for name, log in context.history.trades.items()}
+
+    def _logs(self) -> list[tuple[str, Log[Trade]]]:
+        trades = self.context.history.trades
+        return [(name, trades[name]) for name in self.context.names(self.key) if name in trades]
+
+    def snapshot(self) -> Message:
+        logs = self._logs()
+        limit = max(SNAPSHOT_TRADES // max(1, len(logs)), 10)
+        found = [t for name, log in logs for t in log.until(self._cursors.get(name, 0), limit)]
+        return self._message("snapshot", found, 0)
+
+    def update(self) -> Message | None:
+        found: list[Trade] = []
+        missed = 0
+        for name, log in self._logs():
+            cursor = self._cursors.get(name, 0)
+            if log.total != cursor:
+                trades, lost = log.since(cursor, PUSH_TRADES)
+                found += trades
+                missed += lost
+                self._cursors[name] = log.total
+        return self._message("update", found, missed) if found else None
+
+    def _message(self, kind: str, trades: list[Trade], missed: int) -> Message:
+        trades.sort(key=_ts_recv)
+        items = [self.context.event(t) for t in trades]
+        return self.message(kind, items, f',"missed":{missed}', len(items) + missed)
+
+    def empty(self) -> Message:
+        """Nothing new, for a viewer that is to be told what it missed."""
+        return self._message("update", [], 0)
+
+
+class LatestFeed(Feed):
+    """Quotes and metrics."""
+
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        h = context.history
+        self._tables: tuple[dict[str, Event], ...] = (
+            (h.metrics,) if key.channel == "metrics" else (h.venue_quotes, h.book_quotes)  # type: ignore[assignment]
+        )
+        self._sent = dict(self._latest())
+
+    def _latest(self) -> list[tuple[tuple[int, str], Event]]:
+        names = self.context.names(self.key)
+        return [((n, name), table[name]) for n, table in enumerate(self._tables) for name in names if name in table]
+
+    def snapshot(self) -> Message:
+        return self.message("snapshot", [self.context.event(e) for _, e in self._latest()])
+
+    def update(self) -> Message | None:
+        new = [(at, e) for at, e in self._latest() if self._sent.get(at) is not e]
+        self._sent.update(new)
+        return self.message("update", [self.context.event(e) for _, e in new]) if new else None
+
+
+class BookFeed(Feed):
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._sent = {name: self._version(name) for name in key.instruments}
+
+    def _version(self, name: str) -> tuple[int, int]:
+        return self.context.history.books.get(name, 0), self.context.history.status.total
+
+    def _view(self, name: str) -> bytes | None:
+        view = self.context.source.book(name, self.key.depth)
+        return None if view is None else encode(book_row(view))
+
+    def snapshot(self) -> Message:
+        return self.message("snapshot", [raw for name in self.key.instruments if (raw := self._view(name)) is not None])
+
+    def update(self) -> Message | None:
+        items = []
+        for name in self.key.instruments:
+            version = self._version(name)
+            if self._sent.get(name) != version:
+                self._sent[name] = version
+                if (raw := self._view(name)) is not None:
+                    items.append(raw)
+        return self.message("update", items) if items else None
+
+
+class BarsFeed(Feed):
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._cursors: dict[str, int] = {name: series.changed.total for name, series in self._series()}
+        self._open = {name: self._open_bar(name) for name in self._cursors}
+
+    def _series(self) -> list[tuple[str, Bars]]:
+        history, key = self.context.history, self.key
+        return [(name, history.series(name, key.interval, "trades")) for name in self.context.names(key)]
+
+    def _open_bar(self, name: str) -> Bar | None:
+        return self.context.source.open_bar(name, self.key.interval)
+
+    def snapshot(self) -> Message:
+        series = self._series()
+        limit = max(1, SNAPSHOT_BARS // max(1, len(series)))
+        items = []
+        for name, bars in series:
+            items += [encode(bar_row(bar, closed=True)) for bar in bars.last(limit)]
+            if (bar := self._open_bar(name)) is not None:
+                items.append(encode(bar_row(bar, closed=False)))
+        return self.message("snapshot", items)
+
+    def update(self) -> Message | None:
+        items: list[bytes] = []
+        overrun = False
+        for name, bars in self._series():
+            changed, missed = bars.changed.since(self._cursors.get(name, 0), CHANGED_BARS)
+            self._cursors[name] = bars.changed.total
+            overrun = overrun or missed > 0
+            items += [encode(bar_row(bar, closed=True)) for bar in {bar.ts_open: bar for bar in changed}.values()]
+            bar = self._open_bar(name)
+            if bar != self._open.get(name):
+                self._open[name] = bar
+                items += [] if bar is None else [encode(bar_row(bar, closed=False))]
+        if overrun:
+            return self.snapshot()
+        return self.message("update", items) if items else None
+
+
+class StatusFeed(Feed):
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._cursor = context.history.status.total
+        self._last = 0.0
+
+    def _message(self, kind: str, events: list[Status], missed: int) -> Message:
+        items = b",".join([self.context.event(e) for e in events])
+        head = f'{{"channel":"status","type":"{kind}","mode":"{self.context.source.mode}","data":{{"status":'
+        return Message(b'%s%s,"events":[%s],"missed":%d}}' % (head.encode(), encode(self.context.status()), items, missed))
+
+    def snapshot(self) -> Message:
+        return self._message("snapshot", self.context.history.status.until(self._cursor, SNAPSHOT_STATUS), 0)
+
+    def update(self) -> Message | None:
+        log = self.context.history.status
+        if log.total == self._cursor and self.context.now - self._last < STATUS_SECONDS:
+            return None
+        events, missed = log.since(self._cursor, SNAPSHOT_STATUS)
+        self._cursor, self._last = log.total, self.context.now
+        return self._message("update", events, missed)
+
+
+FEEDS: dict[Channel, type[Feed]] = {
+    "trades": TradesFeed,
+    "quotes": LatestFeed,
+    "book": BookFeed,
+    "bars": BarsFeed,
+    "metrics": LatestFeed,
+    "status": StatusFeed,
+}
+
+
+def make_feed(key: Key, context: Context) -> Feed:
+    return FEEDS[key.channel](key, context)

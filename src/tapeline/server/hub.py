@@ -1,0 +1,269 @@
+"""The hub: everything that viewers watch, pushed at most `push_hz` times a second, encoded once for all of them.
+
+One timer runs while there are viewers, none without. At each turn every feed says what changed since the last one; the message is
+framed once, and the frames of one set of subscriptions are joined once, so that a viewer more costs one write.
+
+What a viewer is owed when it reads too slowly (the bytes that even the kernel would not take are its *backlog*):
+
+    backlog             conflated channels                        trades
+    up to 64 KiB        sent                                      sent
+    up to 256 KiB       skipped; a snapshot once it is small      sent
+    above               skipped                                   skipped, counted, told as `missed` once it is smaller
+    no byte taken for 10 s: told goodbye (1013), cut off 2 s later, counted as dropped
+
+So one viewer holds at most 256 KiB and the messages of one push, and nothing that it does is waited for. Calls of a viewer with a
+backlog are not read, so that its own questions cannot fill it either.
+"""
+
+import asyncio
+import contextlib
+
+import msgspec
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.utils import ClientDisconnected
+
+from tapeline.clock import MICRO, Clock
+from tapeline.config import ServerSettings
+from tapeline.engine.source import Source
+from tapeline.server.asked import ApiError, Names
+from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
+from tapeline.server.feeds import Context, Feed, Key, Message, TradesFeed, make_feed
+from tapeline.server.history import History
+from tapeline.server.pipe import EXTENSION, HIGH_WATER, Pipe, text_frame
+from tapeline.server.views import Row, encode, status_row
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one viewer may cost. Sizes in bytes, times in seconds."""
+
+    viewers: int = 500
+    subscriptions: int = 64
+    conflate_above: int = HIGH_WATER
+    skip_trades_above: int = 4 * HIGH_WATER
+    stuck_seconds: float = 10.0
+    goodbye_seconds: float = 2.0
+    calls_per_second: float = 20.0
+    calls_burst: float = 100.0
+
+
+class Subscription:
+    """One key of one viewer. `owed`: its next message is a snapshot; `missed`: trades it was not sent."""
+
+    __slots__ = ("feed", "missed", "owed")
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.owed = True
+        self.missed = 0
+
+
+class Viewer:
+    def __init__(self, socket: WebSocket, pipe: Pipe, bucket: Bucket) -> None:
+        self.socket, self.pipe, self.bucket = socket, pipe, bucket
+        self.subscriptions: dict[Key, Subscription] = {}
+        self.keys: tuple[Key, ...] = ()
+        self.behind = False
+        self.leaving = False
+        self._taken = 0
+        self._since = 0.0
+
+    def stuck_for(self, now: float) -> float:
+        """Seconds since it last took a byte; 0 where it is owed none."""
+        backlog = self.pipe.backlog()
+        taken = self.pipe.sent - backlog
+        if backlog == 0 or taken != self._taken:
+            self._taken, self._since = taken, now
+        return now - self._since
+
+
+class Hub:
+    def __init__(self, source: Source, history: History, settings: ServerSettings, clock: Clock, limits: Limits) -> None:
+        self.limits = limits
+        self.names = Names(source, history)
+        self.viewers: set[Viewer] = set()
+        self.dropped = 0
+        self.missed_trades = 0
+        self.refused = 0
+        self._source, self._clock = source, clock
+        self._period = 1 / settings.push_hz
+        self._feeds: dict[Key, Feed] = {}
+        self._context = Context(source, history, self.status)
+        self._timer: asyncio.TimerHandle | None = None
+        self._goodbyes: set[asyncio.Task[None]] = set()
+
+    def status(self) -> Row:
+        """`/api/v1/status`."""
+        row: Row = status_row(self._source.status())
+        return row | {"viewers": len(self.viewers), "dropped_viewers": self.dropped}
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One viewer, from its handshake to its end."""
+        pipe: Pipe | None = socket.scope.get("extensions", {}).get(EXTENSION)
+        await socket.accept()
+        if pipe is None or len(self.viewers) >= self.limits.viewers:
+            self.refused += 1
+            await socket.close(1013, "too many viewers" if pipe else "the WebSocket needs tapeline's own server")
+            return
+        viewer = self._join(socket, pipe)
+        try:
+            await self._listen(viewer)
+        finally:
+            self._leave(viewer)
+
+    async def _listen(self, viewer: Viewer) -> None:
+        with contextlib.suppress(WebSocketDisconnect, ClientDisconnected):
+            while True:
+                await viewer.pipe.drained()
+                message = await viewer.socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                raw = message.get("text")
+                self._hear(viewer, raw if raw is not None else message["bytes"])
+
+    def _join(self, socket: WebSocket, pipe: Pipe) -> Viewer:
+        loop = asyncio.get_running_loop()
+        viewer = Viewer(socket, pipe, Bucket(self.limits.calls_per_second, self.limits.calls_burst, loop.time()))
+        self.viewers.add(viewer)
+        if self._timer is None:
+            self._timer = loop.call_later(self._period, self._turn, loop)
+        return viewer
+
+    def _leave(self, viewer: Viewer) -> None:
+        self.viewers.discard(viewer)
+        for key in list(viewer.subscriptions):
+            self._forget(viewer, key)
+        if not self.viewers and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _hear(self, viewer: Viewer, raw: str | bytes) -> None:
+        try:
+            viewer.bucket.take(asyncio.get_running_loop().time())
+            call = read_call(raw)
+        except ApiError as e:
+            answer = reply(read_id(raw), error=e)
+        else:
+            try:
+                answer = self._do(viewer, call)
+            except ApiError as e:
+                answer = reply(call.id, error=e)
+        viewer.pipe.send(text_frame(encode(answer)))
+        self._settle(viewer)
+
+    def _do(self, viewer: Viewer, call: Call) -> Row:
+        if call.method == "ping":
+            return reply(call.id, "pong") | {"now": self._clock.now() // MICRO}
+        key = key_of(call.params, self.names)
+        if call.method == "subscribe":
+            self._watch(viewer, key)
+        elif key in viewer.subscriptions:
+            self._forget(viewer, key)
+        else:
+            raise ApiError(400, "not_subscribed", f"{key.channel} of these instruments is not subscribed", "repeat its params")
+        result = {"channel": key.channel, "instruments": key.instruments}
+        return reply(
+            call.id, result | ({"interval": key.interval} if key.interval else {"depth": key.depth} if key.depth else {})
+        )
+
+    def _watch(self, viewer: Viewer, key: Key) -> None:
+        if (old := viewer.subscriptions.get(key)) is not None:
+            old.owed = viewer.behind = True
+            return
+        if len(viewer.subscriptions) >= self.limits.subscriptions:
+            raise ApiError(
+                400, "too_many_subscriptions", f"{self.limits.subscriptions} subscriptions stand", "unsubscribe some"
+            )
+        feed = self._feeds.get(key)
+        if feed is None:
+            feed = self._feeds[key] = make_feed(key, self._context)
+        feed.viewers += 1
+        viewer.subscriptions[key] = Subscription(feed)
+        viewer.keys = tuple(viewer.subscriptions)
+        viewer.behind = True
+
+    def _forget(self, viewer: Viewer, key: Key) -> None:
+        feed = viewer.subscriptions.pop(key).feed
+        viewer.keys = tuple(viewer.subscriptions)
+        feed.viewers -= 1
+        if not feed.viewers:
+            del self._feeds[key]
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        started = loop.time()
+        try:
+            self.push(started)
+        finally:
+            self._timer = loop.call_at(started + self._period, self._turn, loop) if self.viewers else None
+
+    def push(self, now: float) -> None:
+        """One turn: what changed to everyone who watches it."""
+        self._context.now = now
+        updates = {key: message for key, feed in self._feeds.items() if (message := feed.update()) is not None}
+        joined: dict[tuple[Key, ...], bytes] = {}
+        for viewer in list(self.viewers):
+            if viewer.leaving:
+                continue
+            if viewer.stuck_for(now) > self.limits.stuck_seconds:
+                self._drop(viewer)
+            elif viewer.behind or viewer.pipe.backlog() > self.limits.conflate_above:
+                self._settle(viewer, updates)
+            elif updates:
+                frames = joined.get(viewer.keys)
+                if frames is None:
+                    frames = joined[viewer.keys] = b"".join([updates[k].frame for k in viewer.keys if k in updates])
+                if frames:
+                    viewer.pipe.send(frames)
+        self._context.encoded.clear()
+
+    def _settle(self, viewer: Viewer, updates: dict[Key, Message] | None = None) -> None:
+        """Send a viewer that is behind as much as its backlog allows of what it is owed and of `updates`."""
+        behind = False
+        for key, subscription in viewer.subscriptions.items():
+            self._settle_one(viewer.pipe, subscription, (updates or {}).get(key))
+            behind = behind or subscription.owed or subscription.missed > 0
+        viewer.behind = behind
+        if updates is None:
+            self._context.encoded.clear()
+
+    def _settle_one(self, pipe: Pipe, sub: Subscription, update: Message | None) -> None:
+        small = pipe.backlog() <= self.limits.conflate_above
+        feed = sub.feed
+        if sub.owed or feed.conflated:
+            if not small:
+                sub.owed = sub.owed or update is not None
+            elif sub.owed:
+                sub.owed = False
+                pipe.send(feed.snapshot().frame)
+            elif update is not None:
+                pipe.send(update.frame)
+        elif pipe.backlog() > self.limits.skip_trades_above:
+            if update is not None:
+                sub.missed += update.count
+                self.missed_trades += update.count
+        elif isinstance(feed, TradesFeed) and (update is not None or (sub.missed and small)):
+            pipe.send((update or feed.empty()).plus_missed(sub.missed))
+            sub.missed = 0
+
+    def _drop(self, viewer: Viewer) -> None:
+        viewer.leaving = True
+        self.dropped += 1
+        task = asyncio.get_running_loop().create_task(self._goodbye(viewer))
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+    async def _goodbye(self, viewer: Viewer) -> None:
+        """The close frame goes out if the viewer wakes up in time; in any case its connection ends."""
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, ClientDisconnected, RuntimeError):
+            async with asyncio.timeout(self.limits.goodbye_seconds):
+                await viewer.socket.close(1013, "too slow: nothing was read for a while")
+                await asyncio.sleep(self.limits.goodbye_seconds)
+        viewer.pipe.abort()
+
+    async def close(self) -> None:
+        """Forget everyone; the connections themselves are the server's to close."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in list(self._goodbyes):
+            task.cancel()
+        await asyncio.gather(*self._goodbyes, return_exceptions=True)

@@ -1,0 +1,163 @@
+"""The REST side: `/api/v1`, `/livez` and `/readyz` of docs/api.md. Answers come from memory; nothing here waits for a venue.
+
+`limit` cuts the oldest: of the rows in [`from`, `to`) the newest are given, oldest first, and `more` says that older ones were
+left out. Large tables are put into words by a thread, so that a download does not hold up the feed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tapeline.engine.source import Source
+from tapeline.events import Bar, Event, Metrics, Quote, Trade
+from tapeline.server import asked
+from tapeline.server.asked import MAX_TIME, ApiError
+from tapeline.server.history import History
+from tapeline.server.hub import Hub
+from tapeline.server.views import (
+    INSTRUMENT_COLUMNS,
+    MEDIA,
+    Format,
+    Row,
+    Table,
+    bar_row,
+    book_row,
+    encode,
+    event_row,
+    event_table,
+    instrument_row,
+)
+
+MAX_TRADES = 5000
+MAX_BARS = 3000
+MAX_DEPTH = 1000
+INLINE_ROWS = 500
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Rest:
+    def __init__(self, source: Source, history: History, hub: Hub) -> None:
+        self._source, self._history, self._hub = source, history, hub
+        self._names = hub.names
+
+    def routes(self) -> list[Route]:
+        api: dict[str, Handler] = {
+            "status": self.status,
+            "instruments": self.instruments,
+            "trades": self.trades,
+            "quotes": self.quotes,
+            "book": self.book,
+            "bars": self.bars,
+            "metrics": self.metrics,
+        }
+        routes = [Route(f"/api/v1/{name}", handler, methods=["GET"]) for name, handler in api.items()]
+        return [*routes, Route("/livez", self.livez, methods=["GET"]), Route("/readyz", self.readyz, methods=["GET"])]
+
+    def _json(self, row: Row, status: int = 200) -> Response:
+        body = encode({"mode": self._source.mode, **row})
+        return Response(body, status, {"cache-control": "no-store"}, MEDIA["json"])
+
+    async def _table(self, request: Request, rows: int, make: Callable[[], Table], more: bool | None = None) -> Response:
+        format: Format = asked.choice("format", request.query_params.get("format"), MEDIA)  # type: ignore[assignment]  # noqa: A001
+        head: Row = {"mode": self._source.mode} | ({} if more is None else {"more": more})
+        if rows > INLINE_ROWS or format in ("arrow", "parquet"):
+            body = await asyncio.to_thread(lambda: make().render(format, head))
+        else:
+            body = make().render(format, head)
+        return Response(body, headers={"cache-control": "no-store"}, media_type=MEDIA[format])
+
+    def _instruments(self, request: Request) -> list[str]:
+        wanted = request.query_params.getlist("instrument")
+        return [self._names.check(name) for name in wanted] or self._names.streaming()
+
+    async def status(self, request: Request) -> Response:
+        asked.only(request.query_params, ())
+        return self._json(self._hub.status())
+
+    async def instruments(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("q", "venue", "format"))
+        streaming = {i.id: i for i in self._source.instruments()}
+        found = {i.id: i for i in self._source.listed()} | streaming
+        venue, q = given.get("venue"), given.get("q", "").upper()
+        chosen = [i for i in found.values() if venue in (None, i.venue) and q in i.id.upper()]
+        chosen.sort(key=lambda i: (i.id not in streaming, i.id))
+
+        def make() -> Table:
+            return Table("instruments", INSTRUMENT_COLUMNS, [instrument_row(i, streaming=i.id in streaming) for i in chosen])
+
+        return await self._table(request, len(chosen), make)
+
+    async def trades(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("instrument", "limit", "from", "to", "format"))
+        name = self._names.check(asked.one("instrument", given.get("instrument")))
+        limit = asked.whole("limit", given.get("limit"), 200, MAX_TRADES)
+        start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
+        log = self._history.trades.get(name)
+        trades = [] if log is None else [t for t in log.items if start <= t.ts_event < end]
+        last = trades[-limit:]
+        return await self._events(request, "trades", Trade, last, more=len(last) < len(trades))
+
+    async def quotes(self, request: Request) -> Response:
+        asked.only(request.query_params, ("instrument", "format"))
+        quotes = [q for name in self._instruments(request) for q in self._history.quotes(name)]
+        return await self._events(request, "quotes", Quote, quotes)
+
+    async def metrics(self, request: Request) -> Response:
+        asked.only(request.query_params, ("instrument", "format"))
+        latest = self._history.metrics
+        return await self._events(
+            request, "metrics", Metrics, [latest[name] for name in self._instruments(request) if name in latest]
+        )
+
+    async def _events(
+        self, request: Request, name: str, kind: type[Event], events: list[Any], more: bool | None = None
+    ) -> Response:
+        return await self._table(request, len(events), lambda: event_table(name, kind, map(event_row, events)), more)
+
+    async def book(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("instrument", "depth"))
+        name = self._names.check(asked.one("instrument", given.get("instrument")))
+        view = self._source.book(name, asked.whole("depth", given.get("depth"), 25, MAX_DEPTH))
+        if view is None:
+            raise ApiError(
+                503, "no_book", f"there is no book of {name} yet", "is `book` among the channels? if so, ask again soon"
+            )
+        return self._json({"book": book_row(view)})
+
+    async def bars(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("instrument", "interval", "origin", "limit", "from", "to", "format"))
+        name = self._names.check(asked.one("instrument", given.get("instrument")))
+        interval = asked.interval(given.get("interval"))
+        origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
+        limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
+        start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
+        series = self._history.bars.get((name, interval, origin))
+        bars = [(bar, True) for bar in (series.between(start, end) if series else [])]
+        still = self._source.open_bar(name, interval) if origin == "trades" else None
+        if still is not None and start <= still.ts_open < end:
+            bars.append((still, False))
+        last = bars[-limit:]
+
+        def make() -> Table:
+            return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in last))
+
+        return await self._table(request, len(last), make, more=len(last) < len(bars))
+
+    async def livez(self, _: Request) -> Response:
+        return self._json({"live": True})
+
+    async def readyz(self, _: Request) -> Response:
+        """Ready is who has data coming: a replay, or one connection that is up."""
+        states = [str(c["state"]) for c in self._source.status().get("connections", [])]
+        if self._source.mode == "replay" or "up" in states:
+            return self._json({"ready": True, "why": ""})
+        why = f"none of {len(states)} connections is up ({', '.join(sorted(set(states)))})" if states else "no connection yet"
+        return self._json({"ready": False, "why": why}, 503)
