@@ -20,7 +20,7 @@ MAX_DEPTH = 1000
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    channel: Channel
+    channel: Channel | None = None
     instruments: list[str] | None = None
     interval: str | None = None
     depth: int | None = None
@@ -62,8 +62,8 @@ def read_id(raw: str | bytes) -> CallId:
 
 def key_of(params: Params | None, names: Names) -> Key:
     """What is to be watched. Raises ApiError."""
-    if params is None:
-        raise ApiError(400, "missing_parameter", "params is missing", f"channel is one of {', '.join(get_args(Channel))}")
+    if params is None or params.channel is None:
+        raise ApiError(400, "missing_parameter", "channel is missing", f"one of {', '.join(get_args(Channel))}")
     channel = params.channel
     if channel == "status":
         return Key(channel, ())

@@ -54,7 +54,9 @@ def host_name(header: str) -> str:
 
 
 def error_response(error: ApiError, mode: str) -> Response:
-    return Response(encode({"mode": mode, "error": error.body()}), error.status, media_type="application/json")
+    """With all headers, because the answer to a fault of ours is made outside the guard."""
+    headers = HEADERS | {"cache-control": "no-store", "x-tapeline-mode": mode}
+    return Response(encode({"mode": mode, "error": error.body()}), error.status, headers, "application/json")
 
 
 class Guard:
