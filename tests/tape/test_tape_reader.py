@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
 
 from tapeline.errors import TapeError, UsageError
 from tapeline.frames import Session
 from tapeline.tape.reader import head, read, read_batches, recover, seal, sessions, verify
-from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["open", "sealed"])
@@ -58,7 +58,7 @@ def test_segments_before_the_place_are_not_opened(tape):
         path.rename(path.with_suffix(".away"))
         path.write_bytes(b"no block at all")
     try:
-        assert list(read(tape, SESSION, after=2200))[0][0] == 2201
+        assert next(iter(read(tape, SESSION, after=2200)))[0] == 2201
     finally:
         for path in (Path(first), Path(second)):
             path.with_suffix(".away").rename(path)

@@ -3,6 +3,7 @@ import re
 import threading
 
 import pytest
+from tests.tape.tapes import SESSION, T0, contents, frames, taped, until, writer
 
 from tapeline.clock import ReplayClock
 from tapeline.errors import TapeError
@@ -10,7 +11,6 @@ from tapeline.frames import FrameKind, Session, unpack_session
 from tapeline.tape import layout, segment
 from tapeline.tape.reader import read, sessions, verify
 from tapeline.tape.writer import new_session_id
-from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
 
 
 def test_a_session_begins_with_its_head_and_numbers_every_frame(tmp_path):
@@ -98,8 +98,7 @@ async def test_the_background_flushes_what_waits(tmp_path):
     tape = writer(tmp_path, flush_ms=1)
     await tape.start()
     last = tape.append_many(frames(3))
-    while tape.stats().written_seq < last:
-        await asyncio.sleep(0.001)
+    await until(lambda: tape.stats().written_seq == last)
     assert [seq for seq, _ in read(tmp_path, SESSION)] == [0, 1, 2, 3]
     await tape.close()
 
@@ -133,8 +132,7 @@ async def test_ended_segments_are_sealed_while_the_feed_goes_on(tmp_path):
     for i in range(0, len(some), 256):
         tape.append_many(some[i : i + 256])
         await asyncio.sleep(0)
-    while len(list((tmp_path / "tape" / SESSION).glob("*.tape"))) < 2:
-        await asyncio.sleep(0.005)
+    await until(lambda: len(list((tmp_path / "tape" / SESSION).glob("*.tape"))) == 2)
     assert layout.is_live(tmp_path / "tape" / SESSION)
     await tape.close()
     assert not layout.is_live(tmp_path / "tape" / SESSION)
