@@ -7,11 +7,11 @@ import sys
 from typing import NamedTuple
 
 import pytest
-from tests.tape.tapes import SESSION, T0, frames, taped
 
 from tapeline.cli import main
 from tapeline.clock import iso
 from tapeline.frames import Closed, Frame, FrameKind, pack
+from tests.tape.tapes import SESSION, T0, frames, taped
 
 SECOND_SESSION = "20261121T110500Z-0000"
 

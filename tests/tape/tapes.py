@@ -42,7 +42,7 @@ def taped(root: Path, batches: list[list[Frame]], *, seal: bool = False, session
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for what a thread does; the test's own time limit ends it if it never comes."""
-    while not condition():  # noqa: ASYNC110  nothing tells a test that a thread has done its work
+    while not condition():
         await asyncio.sleep(0.002)
 
 

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tape.tapes import contents
 
 from tapeline.frames import FrameKind
 from tapeline.tape.reader import recover, seal, sessions, verify
+from tests.tape.tapes import contents
 
 CHILD = """
 import mmap, struct, sys

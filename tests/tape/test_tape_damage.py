@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tape.tapes import SESSION, contents, frames, taped
 
 from tapeline.errors import TapeError
 from tapeline.frames import Frame
 from tapeline.tape.reader import read, recover, seal, sessions, verify
+from tests.tape.tapes import SESSION, contents, frames, taped
 
 BATCHES = [frames(200), frames(200, 200), frames(3, 400), frames(250, 403), frames(1, 653)]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tape.tapes import contents, frames, taped
 
 from tapeline.frames import Frame
 from tapeline.tape.format import BLOCK_BYTES, HEADER_SIZE, Damaged, decode, encode, merge, read_header, read_payload, split
+from tests.tape.tapes import contents, frames, taped
 
 any_frame = st.builds(
     Frame, st.integers(-(2**63), 2**63 - 1), st.integers(0, 255), st.integers(0, 2**32 - 1), st.binary(max_size=300)

@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
 
 from tapeline.errors import TapeError, UsageError
 from tapeline.frames import Session
 from tapeline.tape.reader import head, read, read_batches, recover, seal, sessions, verify
+from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["open", "sealed"])

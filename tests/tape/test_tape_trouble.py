@@ -12,7 +12,6 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tape.tapes import SESSION, T0, contents
 
 from tapeline.clock import SECOND, ReplayClock
 from tapeline.config import TapeSettings
@@ -20,6 +19,7 @@ from tapeline.frames import Frame, FrameKind, Lost, Session, unpack_lost
 from tapeline.tape import layout
 from tapeline.tape.reader import head, sessions, verify
 from tapeline.tape.writer import TapeWriter
+from tests.tape.tapes import SESSION, T0, contents
 
 _write = os.write
 

@@ -3,7 +3,6 @@ import re
 import threading
 
 import pytest
-from tests.tape.tapes import SESSION, T0, contents, frames, taped, until, writer
 
 from tapeline.clock import ReplayClock
 from tapeline.errors import TapeError
@@ -11,6 +10,7 @@ from tapeline.frames import FrameKind, Session, unpack_session
 from tapeline.tape import layout, segment
 from tapeline.tape.reader import read, sessions, verify
 from tapeline.tape.writer import new_session_id
+from tests.tape.tapes import SESSION, T0, contents, frames, taped, until, writer
 
 
 def test_a_session_begins_with_its_head_and_numbers_every_frame(tmp_path):
