@@ -1,0 +1,155 @@
+"""The layer between market and wire where armed faults act.
+
+Every message passes `messages`, every HTTP request `http` and `snapshot`, every handshake `refuse`, every control message
+`control`. Each returns what is to happen and counts a hit. A fault that has hit as often as it should is *spent*; it stays
+listed, so that a test can ask how often it acted.
+"""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import msgspec
+
+from tapeline.sim import faults as f
+from tapeline.sim import spoil
+
+Message = tuple[bytes, int]
+"""Body, and the number of WebSocket fragments to send it in (0: whole)."""
+F = TypeVar("F", bound=f.Fault)
+
+
+class Armed:
+    """One fault at work. `held` are messages kept back by stream; `frozen` the books of a stale snapshot."""
+
+    def __init__(self, fault: f.AnyFault) -> None:
+        self.fault = fault
+        self.seen = self.hits = 0
+        self.held: dict[str, list[Message]] = {}
+        self.frozen: dict[str, Any] = {}
+
+    @property
+    def spent(self) -> bool:
+        times = getattr(self.fault, "times", 0)
+        return bool(times) and self.hits >= times
+
+    def report(self) -> dict[str, Any]:
+        return {**msgspec.to_builtins(self.fault), "hits": self.hits, "spent": self.spent}
+
+
+class FaultBox:
+    def __init__(self) -> None:
+        self.armed: list[Armed] = []
+        self.watching = False
+        self.split: dict[str, Callable[[bytes], list[bytes]]] = {}
+        self.cross: dict[str, Callable[[bytes], bytes]] = {}
+
+    def arm(self, fault: f.AnyFault) -> Armed:
+        armed = Armed(fault)
+        self.armed.append(armed)
+        self._watch()
+        return armed
+
+    def clear(self) -> None:
+        """Disarm everything; messages held back are lost."""
+        self.armed.clear()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Streams pay for faults only while a message fault can still act or holds something back."""
+        self.watching = any(isinstance(a.fault, f.MessageFault) and (not a.spent or any(a.held.values())) for a in self.armed)
+
+    def _next(self, kind: type[F] | tuple[type[F], ...], venue: str) -> tuple[Armed, F] | None:
+        for armed in self.armed:
+            fault = armed.fault
+            if isinstance(fault, kind) and fault.venue in {"", venue} and not armed.spent:
+                return armed, fault
+        return None
+
+    def messages(self, venue: str, stream: str, payload: bytes) -> list[Message]:
+        """What is sent instead of `payload`."""
+        out: list[Message] = [(payload, 0)]
+        for armed in self.armed:
+            fault = armed.fault
+            if isinstance(fault, f.MessageFault) and fault.venue in {"", venue} and fnmatchcase(stream, fault.stream):
+                out = [sent for message in out for sent in self._one(armed, fault, venue, stream, message)]
+        self._watch()
+        return out
+
+    def _one(self, armed: Armed, fault: f.MessageFault, venue: str, stream: str, message: Message) -> list[Message]:
+        held = armed.held.get(stream)
+        if held and isinstance(fault, f.Reorder):
+            return [message, *armed.held.pop(stream)]
+        if held and isinstance(fault, f.Stall):
+            held.append(message)
+            return armed.held.pop(stream) if len(held) >= fault.count else []
+        if armed.spent:
+            return [message]
+        armed.seen += 1
+        if armed.seen <= fault.after or (armed.seen - fault.after - 1) % max(1, fault.every):
+            return [message]
+        armed.hits += 1
+        return self._spoil(armed, fault, venue, stream, message)
+
+    def _spoil(self, armed: Armed, fault: f.MessageFault, venue: str, stream: str, message: Message) -> list[Message]:
+        body, parts = message
+        match fault:
+            case f.Drop():
+                return []
+            case f.Duplicate():
+                return [message] * (1 + fault.copies)
+            case f.Reorder() | f.Stall():
+                armed.held[stream] = [message]
+                return []
+            case f.Split():
+                return [(part, parts) for part in self.split[venue](body)] if venue in self.split else [message]
+            case f.Malformed():
+                return [(spoil.malform(body, fault.how), parts)]
+            case f.Crossed():
+                return [(self.cross[venue](body), parts)] if venue in self.cross else [message]
+            case f.Skew():
+                return [(spoil.skew(body, fault.ms), parts)]
+            case f.Fragment():
+                return [(body, fault.parts)]
+            case f.Oversize():
+                return [(spoil.oversize(body, fault.megabytes), parts)]
+        return [message]
+
+    def _hit(self, kind: type[F], venue: str) -> tuple[Armed, F] | None:
+        found = self._next(kind, venue)
+        if found:
+            found[0].hits += 1
+        return found
+
+    def refuse(self, venue: str) -> f.Refuse | None:
+        found = self._hit(f.Refuse, venue)
+        return found[1] if found else None
+
+    def control(self, venue: str) -> f.NeverAck | f.AckError | None:
+        silent = self._hit(f.NeverAck, venue)
+        if silent:
+            return silent[1]
+        wrong = self._hit(f.AckError, venue)
+        return wrong[1] if wrong else None
+
+    def http(self, venue: str, path: str) -> f.HttpFail | None:
+        for armed in self.armed:
+            fault = armed.fault
+            if (
+                isinstance(fault, f.HttpFail)
+                and not armed.spent
+                and fault.venue in {"", venue}
+                and fnmatchcase(path, fault.path)
+            ):
+                armed.hits += 1
+                return fault
+        return None
+
+    def late(self, venue: str) -> f.LateSnapshot | None:
+        found = self._hit(f.LateSnapshot, venue)
+        return found[1] if found else None
+
+    def stale(self, venue: str) -> dict[str, Any] | None:
+        """Books by `venue:native` as they stood when the fault was armed."""
+        found = self._hit(f.StaleSnapshot, venue)
+        return found[0].frozen if found else None

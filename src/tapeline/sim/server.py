@@ -1,0 +1,305 @@
+"""The simulated venues on a loopback port.
+
+    async with SimServer(seed=1) as sim:
+        ...connect to sim.ws_url("binance") + "/stream", sim.http_url("binance") + "/api/v3/depth?symbol=BTCUSDT"
+        sim.fault(Drop(stream="btcusdt@depth*"))
+        sim.pause()                               # everything published, nothing more happens
+        sim.book("binance", "BTCUSDT")            # the truth, to compare with
+
+`SimServer.in_thread(...)` runs the same in a thread of its own, for callers that have no loop. Live, market time follows the
+clock, in steps of 25 ms; with `live=False` it stands until `play(seconds)` moves it, as fast as the machine can, which makes
+tests quick and repeatable.
+
+Bounds: a client may have `max_buffer` bytes unsent, then it is closed (1008) and counted; a market that cannot keep pace (a
+sleeping machine, a rate too high) skips what is more than five seconds behind, and counts it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from aiohttp import web
+
+from tapeline.clock import SECOND, Clock, LiveClock
+from tapeline.errors import UsageError
+from tapeline.sim import wsframes
+from tapeline.sim.binance import Spot
+from tapeline.sim.binance_common import BinanceWire
+from tapeline.sim.binance_usdm import UsdM
+from tapeline.sim.faultbox import Armed, FaultBox
+from tapeline.sim.faults import ActionFault, AnyFault, Close, Reset, Shutdown, Silence, StaleSnapshot
+from tapeline.sim.hub import Conn, Hub
+from tapeline.sim.latent import STEP
+from tapeline.sim.limits import Weights
+from tapeline.sim.market import Market
+from tapeline.sim.specs import choose
+from tapeline.sim.spoil import cross_binance, split_binance
+from tapeline.sim.web import Doors
+
+if TYPE_CHECKING:
+    from tapeline.sim.threaded import ThreadedSim
+
+WIRES: dict[str, type[BinanceWire]] = {wire.venue: wire for wire in (Spot, UsdM)}
+"""A venue's simulator is one wire file and one entry here."""
+_BEHIND = 5 * SECOND
+_CHUNK = 8  # steps between two looks at the sockets
+
+
+class SimBook(msgspec.Struct, frozen=True):
+    """The truth about one book, as of update `last_update_id`: [price, size], best first."""
+
+    last_update_id: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+
+
+class SimServer:
+    def __init__(
+        self,
+        *,
+        venues: Sequence[str] = ("binance", "binance-usdm"),
+        instruments: Sequence[str] | None = None,
+        seed: int = 1,
+        rate: float = 1.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock | None = None,
+        live: bool = True,
+        faults: Sequence[AnyFault] = (),
+        rest_lag: float = 0.0,
+        ping_seconds: float | None = None,
+        pong_seconds: float | None = None,
+        max_age: float = 86_400.0,
+        max_buffer: int = 16 << 20,
+        weight_budget: int | None = None,
+        deflate: bool = False,
+        wrapped_errors: bool = False,
+    ) -> None:
+        """`instruments`: native names (BTCUSDT); default: a handful a venue. `rate` multiplies how much happens.
+
+        Seconds throughout: `rest_lag` between taking and answering a book snapshot, `ping_seconds` and `pong_seconds` (None: the
+        venue's own), `max_age` of a connection. `deflate` offers permessage-deflate. UsageError on unknown names.
+        """
+        self.host, self.port, self.live, self.rest_lag = host, port, live, rest_lag
+        self.clock = clock or LiveClock()
+        self.market = Market(
+            choose(tuple(venues), tuple(instruments) if instruments else None), seed=seed, start=self.clock.now(), rate=rate
+        )
+        self.faults = FaultBox()
+        self.hub = Hub(self.faults)
+        self.wires = {venue: WIRES[venue](self.market, self.hub) for venue in venues}
+        for venue in venues:
+            self.faults.split[venue], self.faults.cross[venue] = split_binance, cross_binance
+        self.weights = {v: Weights(weight_budget or wire.weight_budget) for v, wire in self.wires.items()}
+        self.ping_seconds, self.pong_seconds, self.max_age = ping_seconds, pong_seconds, max_age
+        self.max_buffer, self.deflate, self.wrapped_errors = max_buffer, deflate, wrapped_errors
+        self.paused = False
+        self.skipped = self.closed_for_rate = self.closed_for_pong = 0
+        self._initial = tuple(faults)
+        self._runner: web.AppRunner | None = None
+        self._pumping: asyncio.Task[None] | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """OSError where the port is taken."""
+        self._runner = web.AppRunner(Doors(self).app(), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        for fault in self._initial:
+            self.fault(fault)
+        self._pumping = asyncio.create_task(self._pump(), name="sim-pump")
+
+    async def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        if self._pumping is not None:
+            self._pumping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pumping
+        for conn in list(self.hub.conns):
+            conn.close(1001, "Going away")
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def ws_url(self, venue: str) -> str:
+        """Without the path, as `venues.<venue>.ws_url` in the settings wants it."""
+        return f"ws://{self._address(venue)}"
+
+    def http_url(self, venue: str) -> str:
+        return f"http://{self._address(venue)}"
+
+    def _address(self, venue: str) -> str:
+        if venue not in self.wires:
+            raise UsageError(f"venue {venue!r} is not simulated here: running are {', '.join(self.wires)}")
+        return f"{self.host}:{self.port}"
+
+    def now(self) -> int:
+        return self.clock.now() if self.live else self.market.now
+
+    def book(self, venue: str, native: str) -> SimBook:
+        book, spec = self.wires[venue].book(native), self.market.instrument(venue, native).spec
+        prices, sizes = 10**spec.price_decimals, 10**spec.size_decimals
+        sides = [[(p * spec.tick / prices, s / sizes) for p, s in side] for side in (book.bids, book.asks)]
+        return SimBook(book.last_update_id, *sides)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "connections": len(self.hub.conns),
+            "streams": sum(len(conn.streams) for conn in self.hub.conns),
+            "messages": self.hub.messages,
+            "slow_closed": self.hub.slow_closed,
+            "closed_for_rate": self.closed_for_rate,
+            "closed_for_pong": self.closed_for_pong,
+            "skipped_seconds": self.skipped / SECOND,
+            "paused": self.paused,
+        }
+
+    def _advance(self, to: int) -> None:
+        for now in self.market.advance(to):
+            for wire in self.wires.values():
+                wire.publish(now)
+
+    def pause(self) -> None:
+        """Run on to the next whole second, so that every diff is out, and stop: books now equal `book()`."""
+        if not self.paused:
+            self._advance(-(-self.market.now // SECOND) * SECOND)
+            self.paused = True
+            self.hub.flush(self._loop_time())
+
+    def resume(self) -> None:
+        """Go on from here; the time in between did not happen."""
+        self.paused = False
+        if self.live:
+            self.market.skip(self.clock.now())
+
+    async def play(self, seconds: float) -> None:
+        """With `live=False`: let so much market time pass, as fast as the sockets take it."""
+        end = self.market.now + round(seconds * SECOND)
+        while self.market.now + STEP <= end:
+            self._advance(min(end, self.market.now + _CHUNK * STEP))
+            self.hub.flush(self._loop_time())
+            await asyncio.sleep(0)
+
+    async def _pump(self) -> None:
+        while True:
+            behind = 0
+            if self.live and not self.paused:
+                behind = self._catch_up()
+            self.hub.flush(self._loop_time())
+            self._tend()
+            await asyncio.sleep(0 if behind > STEP else (STEP - behind % STEP) / SECOND)
+
+    def _catch_up(self) -> int:
+        """Steps that are due, a few at a time; how far behind the market still is."""
+        now = self.clock.now()
+        if now - self.market.now > _BEHIND:
+            self.skipped += now - STEP - self.market.now
+            self.market.skip(now - STEP)
+        self._advance(min(now, self.market.now + _CHUNK * STEP))
+        return max(0, now - self.market.now)
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
+
+    def admit(self, conn: Conn, wire: BinanceWire) -> None:
+        conn.opened = self._loop_time()
+        conn.next_ping = conn.opened + (self.ping_seconds or wire.ping_seconds)
+        conn.max_buffer = self.max_buffer
+        self.hub.conns.add(conn)
+
+    def _tend(self) -> None:
+        """Pings that are due, pongs that did not come, connections past their age."""
+        now = self._loop_time()
+        for conn in list(self.hub.conns):
+            wire = self.wires[conn.venue]
+            if conn.closing:
+                continue
+            if conn.pinged and now - conn.pinged[1] > (self.pong_seconds or wire.pong_seconds):
+                self.closed_for_pong += 1
+                conn.close(1008, "Pong timeout")
+            elif now - conn.opened > self.max_age:
+                conn.close(1001, "Connection max age")
+            elif now >= conn.next_ping:
+                conn.next_ping = now + (self.ping_seconds or wire.ping_seconds)
+                if conn.pings or conn.muted_until <= now:
+                    self._ping(conn, now)
+
+    def _ping(self, conn: Conn, now: float) -> None:
+        payload = str(self.now() // 1_000_000).encode()
+        if conn.pinged is None:
+            conn.pinged = (payload, now)
+        conn.transport.write(wsframes.encode(payload, wsframes.PING))
+
+    def fault(self, fault: AnyFault) -> Armed:
+        """Arm a fault; the answer counts its hits. Call it in the server's loop."""
+        armed = self.faults.arm(fault)
+        if isinstance(fault, StaleSnapshot):
+            armed.frozen = {
+                f"{venue}:{native}": self.wires[venue].book(native)
+                for venue, native in self.market.instruments
+                if fault.venue in {"", venue}
+            }
+        if isinstance(fault, ActionFault):
+            self._later(fault.delay, lambda: self._act(armed, fault))
+        return armed
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        if seconds <= 0:
+            action()
+            return
+        self._timers = {t for t in self._timers if not t.cancelled() and t.when() > self._loop_time()}
+        self._timers.add(asyncio.get_running_loop().call_later(seconds, action))
+
+    def _act(self, armed: Armed, fault: ActionFault) -> None:
+        if armed not in self.faults.armed:
+            return
+        armed.hits += 1
+        conns = [c for c in self.hub.conns if fault.venue in {"", c.venue}]
+        match fault:
+            case Silence():
+                for conn in conns:
+                    conn.flush()
+                    conn.muted_until, conn.pings = self._loop_time() + fault.seconds, fault.pings
+            case Close():
+                for conn in conns:
+                    conn.close(fault.code, fault.reason)
+            case Shutdown():
+                self._shut_down(conns, fault.grace)
+            case Reset():
+                self._reset(fault)
+        if fault.repeat > 0:
+            self._later(fault.repeat, lambda: self._act(armed, fault))
+
+    def _shut_down(self, conns: list[Conn], grace: float) -> None:
+        event = b'{"e":"serverShutdown","E":%d}' % (self.now() // 1_000_000)
+        for conn in conns:
+            conn.text(b'{"stream":"!serverShutdown","data":%b}' % event if conn.combined else event)
+            conn.flush()
+            self._later(grace, lambda c=conn: c.close(1001, "Server shutdown"))  # type: ignore[misc]
+
+    def _reset(self, fault: Reset) -> None:
+        for (venue, native), instrument in self.market.instruments.items():
+            if fault.venue in {"", venue} and fault.symbol in {"", native}:
+                instrument.reset_ids(fault.last)
+
+    @classmethod
+    def in_thread(cls, **settings: Any) -> "ThreadedSim":
+        """The same server in a thread of its own: `with SimServer.in_thread(seed=1) as sim:`."""
+        from tapeline.sim.threaded import ThreadedSim  # it imports this module
+
+        return ThreadedSim(settings)

@@ -1,0 +1,230 @@
+"""The doors: HTTP requests and WebSocket handshakes to the simulated venues.
+
+Every answer carries `X-Tapeline-Simulated: 1`; it is the only thing by which a client can tell. All venues share one port,
+because their addresses differ: `/ws`, `/stream` and `/api/v3/` are spot, `/public/`, `/market/` and `/fapi/v1/` futures. A path
+may also begin with the venue's name (`/binance-usdm/ws`), which reaches the retired undivided futures addresses too.
+
+`/_sim/` is the control address: `GET` and `POST /_sim/faults` (one fault or a list, `DELETE` disarms), `POST /_sim/pause`,
+`POST /_sim/resume`, `GET /_sim/book?venue=&symbol=`, `GET /_sim/status`.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from tapeline.errors import UsageError
+from tapeline.sim import binance_control, faults, wsframes
+from tapeline.sim.binance_common import BinanceWire
+from tapeline.sim.hub import MICROS, MILLIS, Conn
+from tapeline.sim.limits import too_many
+
+if TYPE_CHECKING:
+    from tapeline.sim.server import SimServer
+
+HEADER = "X-Tapeline-Simulated"
+_REFUSALS: dict[int, tuple[int, str]] = {
+    418: (-1003, "Way too many requests; IP banned. Please use the websocket for live updates to avoid bans."),
+    429: (-1003, "Too many requests; please use the websocket for live updates to avoid polling the API."),
+    451: (
+        0,
+        (
+            "Service unavailable from a restricted location according to 'b. Eligibility' in https://www.binance.com/en/terms."
+            " Please contact customer service if you believe you received this message in error."
+        ),
+    ),
+}
+
+
+def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, status=status, headers={"Content-Type": "application/json;charset=UTF-8", **(headers or {})})
+
+
+def _refusal(status: int, retry_after: float | None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
+    if status not in _REFUSALS:
+        return web.Response(
+            text=f"<html><body><h1>{status}</h1></body></html>", status=status, headers=headers, content_type="text/html"
+        )
+    code, msg = _REFUSALS[status]
+    return _json(msgspec.json.encode({"code": code, "msg": msg}), status, headers)
+
+
+class Doors:
+    def __init__(self, sim: "SimServer") -> None:
+        self.sim = sim
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.on_response_prepare.append(self._label)
+        app.router.add_route("*", "/_sim/{what}", self._control)
+        app.router.add_route("*", "/{path:.*}", self._any)
+        return app
+
+    @staticmethod
+    async def _label(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers[HEADER] = "1"
+        response.headers["Server"] = "nginx"
+
+    def _resolve(self, path: str) -> tuple[BinanceWire, str] | None:
+        """The venue an address belongs to, and the path there."""
+        wires = self.sim.wires
+        head, _, rest = path.lstrip("/").partition("/")
+        if head in wires:
+            return wires[head], "/" + rest
+        wanted = "binance-usdm" if head in {"public", "market", "private", "fapi"} else "binance"
+        if wanted not in wires and head in {"ws", "stream"}:
+            wanted = "binance-usdm"
+        return (wires[wanted], path) if wanted in wires else None
+
+    async def _any(self, request: web.Request) -> web.StreamResponse:
+        found = self._resolve(request.path)
+        if found is None:
+            return web.Response(status=404, text="404 Not Found")
+        wire, path = found
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request, wire, path)
+        return await self._rest(request, wire, path)
+
+    async def _rest(self, request: web.Request, wire: BinanceWire, path: str) -> web.Response:
+        sim, venue = self.sim, wire.venue
+        failing = sim.faults.http(venue, path)
+        if failing:
+            return _refusal(failing.status, failing.retry_after)
+        if not path.startswith(wire.rest):
+            return web.Response(status=404, text="404 Not Found")
+        name, params = path.removeprefix(wire.rest), dict(request.query)
+        verdict = sim.weights[venue].charge(wire.weight(name, params), sim.now())
+        if verdict.status != 200:
+            return _refusal(verdict.status, verdict.retry_after)
+        reply = await self._reply(wire, name, params)
+        headers = {"X-MBX-USED-WEIGHT": str(verdict.used), "X-MBX-USED-WEIGHT-1M": str(verdict.used)}
+        return _json(reply.body, reply.status, headers)
+
+    async def _reply(self, wire: BinanceWire, name: str, params: dict[str, str]) -> Any:
+        sim, venue = self.sim, wire.venue
+        if name != "depth":
+            return wire.http(name, params, sim.now(), wire.book)
+        stale, late = sim.faults.stale(venue), sim.faults.late(venue)
+        seconds, fresh = (late.seconds, late.fresh) if late else (sim.rest_lag, False)
+
+        def book(native: str) -> Any:
+            return (stale or {}).get(f"{venue}:{native}") or wire.book(native)
+
+        if fresh:
+            await asyncio.sleep(seconds)
+        reply = wire.http(name, params, sim.now(), book)
+        if seconds and not fresh:
+            await asyncio.sleep(seconds)
+        return reply
+
+    async def _socket(self, request: web.Request, wire: BinanceWire, path: str) -> web.StreamResponse:
+        sim = self.sim
+        refused = sim.faults.refuse(wire.venue)
+        if refused:
+            return _refusal(refused.status, refused.retry_after)
+        place = _place(path, request.query.get("streams", ""))
+        if place is None:
+            return web.Response(status=404, text="404 Not Found")
+        kind, combined, streams = place
+        if len(streams) > wire.max_streams:
+            return web.Response(status=400, text="400 Bad Request")
+        response = web.WebSocketResponse(
+            autoping=False, autoclose=False, compress=sim.deflate, max_msg_size=1 << 20, decode_text=False
+        )
+        await response.prepare(request)
+        transport = request.transport
+        if not isinstance(transport, asyncio.Transport):
+            return response
+        unit = MICROS if request.query.get("timeUnit", "").upper() == "MICROSECOND" else MILLIS
+        conn = Conn(transport, wire.venue, path=kind, combined=combined, unit=unit)
+        if response.compress:
+            conn.deflater = wsframes.Deflater(int(response.compress))
+        sim.admit(conn, wire)
+        for stream in streams:
+            sim.hub.subscribe(conn, stream, served=wire.serves(stream, conn.path))
+        try:
+            async for message in response:
+                if not self._incoming(conn, wire, message.type, message.data):
+                    break
+        finally:
+            sim.hub.leave(conn)
+            transport.close()
+        return response
+
+    def _incoming(self, conn: Conn, wire: BinanceWire, kind: WSMsgType, data: Any) -> bool:
+        """One message of the client; False ends the connection."""
+        now = asyncio.get_running_loop().time()
+        if kind not in {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG}:
+            if kind is WSMsgType.CLOSE and not conn.closing:
+                conn.close(int(data or 1005))
+            return False
+        if conn.closing:
+            return True
+        if too_many(conn.incoming, now, wire.messages_per_second):
+            self.sim.closed_for_rate += 1
+            conn.close(1008, "Too many requests")
+            return True
+        if kind is WSMsgType.PING:
+            conn.put(wsframes.encode(bytes(data), wsframes.PONG))
+        elif kind is WSMsgType.PONG:
+            if conn.pinged and bytes(data) == conn.pinged[0]:
+                conn.pinged = None
+        else:
+            self._command(conn, wire, bytes(data))
+        if conn.muted_until <= now:
+            conn.flush()
+        return True
+
+    def _command(self, conn: Conn, wire: BinanceWire, data: bytes) -> None:
+        fault = self.sim.faults.control(wire.venue)
+        if isinstance(fault, faults.AckError):
+            request_id = None
+            with suppress(msgspec.DecodeError, AttributeError):
+                request_id = msgspec.json.decode(data).get("id")
+            error = binance_control.ControlError(fault.code, fault.msg, request_id)
+            conn.text(error.answer(wrapped=self.sim.wrapped_errors))
+            return
+        answer = binance_control.answer(self.sim.hub, wire, conn, data, wrapped=self.sim.wrapped_errors)
+        if not isinstance(fault, faults.NeverAck):
+            conn.text(answer)
+
+    async def _control(self, request: web.Request) -> web.Response:
+        sim, what, method = self.sim, request.match_info["what"], request.method
+        try:
+            match what, method:
+                case "faults", "POST":
+                    records = msgspec.json.decode(await request.read())
+                    for record in records if isinstance(records, list) else [records]:
+                        sim.fault(faults.convert(record))
+                case "faults", "DELETE":
+                    sim.faults.clear()
+                case "pause", "POST":
+                    sim.pause()
+                case "resume", "POST":
+                    sim.resume()
+                case "book", "GET":
+                    return _json(msgspec.json.encode(sim.book(request.query["venue"], request.query["symbol"])))
+                case "status", "GET":
+                    return _json(msgspec.json.encode(sim.status()))
+                case "faults", "GET":
+                    pass
+                case _:
+                    return web.Response(status=404, text="404 Not Found")
+        except (UsageError, msgspec.DecodeError, KeyError) as error:
+            return _json(msgspec.json.encode({"error": str(error)}), 400)
+        return _json(msgspec.json.encode([armed.report() for armed in sim.faults.armed]))
+
+
+def _place(path: str, query: str) -> tuple[str, bool, list[str]] | None:
+    """("", "public" or "market"; combined; streams asked for in the address). None where no socket lives."""
+    parts = [unquote(p) for p in path.strip("/").split("/")]
+    kind = parts.pop(0) if parts and parts[0] in {"public", "market"} else ""
+    if parts[:1] == ["ws"]:
+        return kind, False, [p for p in parts[1:] if p]
+    if parts == ["stream"]:
+        return kind, True, [s for s in query.split("/") if s]
+    return None
