@@ -28,7 +28,11 @@ class Book:
         self.buffer = []
         for n, diff in enumerate(fresh):
             if n == 0:
-                assert diff["U"] <= last + 1 <= diff["u"] + 1 if self.spot else diff["U"] <= last <= diff["u"] or diff["pu"] <= last
+                assert (
+                    diff["U"] <= last + 1 <= diff["u"] + 1
+                    if self.spot
+                    else diff["U"] <= last <= diff["u"] or diff["pu"] <= last
+                )
                 self._put(diff)
             else:
                 self.diff(diff)
@@ -40,7 +44,9 @@ class Book:
             return
         if diff["u"] <= self.id:
             return
-        follows = diff["U"] <= self.id + 1 if self.spot else diff["pu"] == self.id or (self.applied == 0 and diff["U"] <= self.id)
+        follows = (
+            diff["U"] <= self.id + 1 if self.spot else diff["pu"] == self.id or (self.applied == 0 and diff["U"] <= self.id)
+        )
         if not follows:
             self.gaps += 1
         self._put(diff)

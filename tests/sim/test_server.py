@@ -82,7 +82,9 @@ async def test_ids_are_continuous_as_each_venue_promises(sim, session):
 
 
 async def test_klines_are_the_sums_of_their_trades(sim, session):
-    async with session.ws_connect(f"{sim.ws_url('binance')}/stream?streams=btcusdt@kline_1s/btcusdt@trade/btcusdt@aggTrade") as ws:
+    async with session.ws_connect(
+        f"{sim.ws_url('binance')}/stream?streams=btcusdt@kline_1s/btcusdt@trade/btcusdt@aggTrade"
+    ) as ws:
         await sim.play(6)
         sim.pause()
         streams = by_stream(await drain(ws, session))
