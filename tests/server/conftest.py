@@ -2,11 +2,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from tests.server.fakes import T0, FakeSource
 
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.server.app import Server
+from tests.server.fakes import T0, FakeSource
 
 SETTINGS = ServerSettings(port=0, push_hz=50, history_trades=6000, history_bars=3000)
 

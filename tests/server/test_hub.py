@@ -6,7 +6,6 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.server.fakes import BTC, ETH, T0, bar, book_event, metrics, quote, status, trade
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -14,6 +13,7 @@ from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tapeline.server.hub import Limits
+from tests.server.fakes import BTC, ETH, T0, bar, book_event, metrics, quote, status, trade
 
 US = T0 // 1000
 
@@ -239,7 +239,7 @@ async def test_no_timer_without_viewers(server):
 
 
 async def eventually(condition):
-    while not condition():  # noqa: ASYNC110  the condition is a state of the server, which has no event for it
+    while not condition():
         await asyncio.sleep(0.01)
 
 
@@ -254,12 +254,12 @@ async def serving(source, tmp_path, limits):
         await server.stop()
 
 
-def small_socket(server):
-    """A client socket with a small receive buffer, so that not reading shows after some 100 kB."""
+def viewing_slowly(server):
+    """A viewer with a small receive buffer, so that not reading shows after some 100 kB."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     client.connect(("127.0.0.1", int(server.address.rpartition(":")[2])))
-    return client
+    return viewing(server, sock=client, max_queue=1)
 
 
 async def flood(source, until):
@@ -273,32 +273,31 @@ async def flood(source, until):
 
 
 async def test_a_slow_viewer_is_told_what_it_missed(source, tmp_path):
-    async with serving(source, tmp_path, Limits(stuck_seconds=60)) as server:
-        async with viewing(server, sock=small_socket(server), max_queue=1) as slow:
-            await slow.subscribe("trades", BTC)
-            await slow.subscribe("metrics", BTC)
-            total = await flood(source, lambda: server.hub.missed_trades > 2000)
-            (state,) = server.hub.viewers
-            assert state.pipe.backlog() < 1_000_000
-            got = missed = latest = 0
-            while got + missed < total:
-                message = await slow.until(lambda m: True)
-                if message["channel"] == "trades":
-                    got += len(message["data"])
-                    missed += message["missed"]
-                else:
-                    latest = message["data"][0]["seq"]
-            assert got + missed == total
-            assert missed >= 2000
-            while latest != total - 500:  # the last of the metrics comes even though many were skipped
-                latest = (await slow.until(lambda m: m["channel"] == "metrics"))["data"][0]["seq"]
+    async with serving(source, tmp_path, Limits(stuck_seconds=60)) as server, viewing_slowly(server) as slow:
+        await slow.subscribe("trades", BTC)
+        await slow.subscribe("metrics", BTC)
+        total = await flood(source, lambda: server.hub.missed_trades > 2000)
+        (state,) = server.hub.viewers
+        assert state.pipe.backlog() < 1_000_000
+        got = missed = latest = 0
+        while got + missed < total:
+            message = await slow.until(lambda m: True)
+            if message["channel"] == "trades":
+                got += len(message["data"])
+                missed += message["missed"]
+            else:
+                latest = message["data"][0]["seq"]
+        assert got + missed == total
+        assert missed >= 2000
+        while latest != total - 500:  # the last of the metrics comes even though many were skipped
+            latest = (await slow.until(lambda m: m["channel"] == "metrics"))["data"][0]["seq"]
 
 
 async def test_a_stuck_viewer_is_dropped_without_harm_to_another(source, tmp_path):
     limits = Limits(stuck_seconds=0.2, goodbye_seconds=0.1)
     async with serving(source, tmp_path, limits) as server, viewing(server) as good:
         await good.subscribe("trades", BTC)
-        async with viewing(server, sock=small_socket(server), max_queue=1) as stuck:
+        async with viewing_slowly(server) as stuck:
             await stuck.subscribe("trades", BTC)
             stuck.ws.transport.pause_reading()
             seen = []
@@ -320,7 +319,7 @@ async def test_a_stuck_viewer_is_dropped_without_harm_to_another(source, tmp_pat
 
 async def test_a_dropped_viewer_that_wakes_up_reads_why(source, tmp_path):
     limits = Limits(stuck_seconds=0.2, goodbye_seconds=30)
-    async with serving(source, tmp_path, limits) as server, viewing(server, sock=small_socket(server), max_queue=1) as sleeper:
+    async with serving(source, tmp_path, limits) as server, viewing_slowly(server) as sleeper:
         await sleeper.subscribe("trades", BTC)
         sleeper.ws.transport.pause_reading()
         await flood(source, lambda: server.hub.dropped)

@@ -6,6 +6,7 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.server.fakes import BTC, ETH, T0, bar, metrics, quote, status, trade
 
 US = T0 // 1000

@@ -62,7 +62,7 @@ def build_app(
             Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
             *page_routes(page),
         ],
-        middleware=[Middleware(Guard, host=settings.host, mode=source.mode)],
+        middleware=[Middleware(Guard, host=settings.host, source=source)],
         exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
     )
     app.state.hub, app.state.history = hub, history

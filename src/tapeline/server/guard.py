@@ -6,8 +6,8 @@ A browser sends requests to the loopback address for any page that asks it to. T
              Where the server listens on all addresses, any literal address passes (rebinding needs a name) and this machine's name.
     Origin   where there is one, it must be the same scheme-less host and port as `Host`. Programs send none.
 
-Answers carry the headers that keep the page to itself: nothing is loaded from or sent to elsewhere, nobody frames it, no script
-stands in the HTML. `style-src` allows inline styles, because charts set them on their elements; they cannot run code.
+Answers carry the headers that keep the page to itself: nothing is loaded from or sent to elsewhere, nobody frames it, and no
+script or style stands in the HTML.
 """
 
 import ipaddress
@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tapeline.engine.source import Source
 from tapeline.server.asked import ApiError
 from tapeline.server.views import encode
 
@@ -25,8 +26,8 @@ WILDCARD = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, not bo
 CSP = (
     "default-src 'none';"
     "script-src 'self';"
-    "style-src 'self' 'unsafe-inline';"
-    "img-src 'self' data: blob:;"
+    "style-src 'self';"
+    "img-src 'self';"
     "font-src 'self';"
     "connect-src 'self';"
     "worker-src 'self';"
@@ -60,8 +61,10 @@ def error_response(error: ApiError, mode: str) -> Response:
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, host: str, mode: str) -> None:
-        self.app, self.mode = app, mode
+    """`source`, because its mode may change when a venue that does not answer gives way to the simulated market."""
+
+    def __init__(self, app: ASGIApp, host: str, source: Source) -> None:
+        self.app, self.source = app, source
         self.any_address = host in WILDCARD
         self.names = LOOPBACK | ({socket.gethostname().lower()} if self.any_address else {host.lower()})
 
@@ -75,11 +78,11 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers["x-tapeline-mode"] = self.mode
+                headers["x-tapeline-mode"] = self.source.mode
             await send(message)
 
         error = self.refusal(Headers(scope=scope))
-        app = self.app if error is None else error_response(error, self.mode)
+        app = self.app if error is None else error_response(error, self.source.mode)
         await app(scope, receive, send_guarded)
 
     def refusal(self, headers: Headers) -> ApiError | None:

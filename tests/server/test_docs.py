@@ -1,0 +1,106 @@
+"""docs/api.md is the contract; here it is held against the code, in both directions where it can be."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tapeline.clock import ReplayClock
+from tapeline.config import ServerSettings
+from tapeline.server import app, calls, feeds, hub, rest
+from tapeline.server.prometheus import exposed_names
+from tests.server.fakes import T0, FakeSource
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "api.md").read_text()
+SERVER = ROOT / "src" / "tapeline" / "server"
+
+
+def routes():
+    built = app.build_app(FakeSource(), ServerSettings(), ReplayClock(T0), page=ROOT / "none")
+    return {route.path for route in built.routes}
+
+
+def table_paths():
+    return set(re.findall(r"^\| `(/[a-z]*)` \|", TEXT, re.MULTILINE))
+
+
+def test_every_route_is_documented_and_every_documented_path_is_a_route():
+    api = {path.removeprefix("/api/v1") for path in routes() if path.startswith("/api/v1/")} - {"/ws"}
+    plain = {path for path in routes() if not path.startswith("/api/v1/")}
+    assert table_paths() == api | plain
+    assert "WebSocket `/api/v1/ws`" in TEXT
+
+
+def parameters():
+    """Path → the parameters its handler lets through, from the call of `asked.only` in it."""
+    tree = ast.parse((SERVER / "rest.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef):
+            for call in ast.walk(node):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "asked.only":
+                    yield node.name, set(ast.literal_eval(call.args[1]))
+
+
+@pytest.mark.parametrize(("name", "known"), list(parameters()))
+def test_every_parameter_is_documented(name, known):
+    (row,) = [
+        r
+        for r in TEXT.splitlines()
+        if (r.startswith(f"| `/{name}` |") and "{" in r) or (r.startswith("| `/status` | |") and name == "status")
+    ]
+    documented = set(re.findall(r"`([a-z]+)`", row.split("|")[2]))
+    assert documented == known
+
+
+def test_every_channel_is_documented():
+    examples = dict(re.findall(r'^\{"channel": "([a-z]+)", +"type": "snapshot\|update", (.*)\}$', TEXT, re.MULTILINE))
+    assert set(examples) == set(get_args(feeds.Channel)) == set(feeds.FEEDS)
+
+
+def test_every_error_code_is_documented():
+    codes = set()
+    for file in SERVER.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and isinstance(node.args[1], ast.Constant):
+                codes.add(node.args[1].value)
+    codes |= {code for code, _ in app.HTTP_CODES.values()}
+    section = TEXT[TEXT.index("## Errors") : TEXT.index("## `/status`")]
+    assert codes == set(re.findall(r"`([a-z_]+)`", section)) - {"code"}
+
+
+def test_every_metric_is_documented():
+    assert set(re.findall(r"`(tapeline_[a-z_]+)`", TEXT)) == set(exposed_names())
+
+
+def test_the_status_example_has_the_keys_of_the_status():
+    example = re.search(r"## `/status`\n\n```json\n(.*?)```", TEXT, re.DOTALL)[1]
+    shown = json.loads(example.replace("{…status…}", "null"))
+    real = hub.Hub(FakeSource(), None, ServerSettings(), ReplayClock(T0), hub.Limits()).status()
+    assert set(shown) == set(real)
+    for group in ("connections", "instruments", "sinks"):
+        assert set(shown[group][0]) == set(real[group][0])
+    assert set(shown["tape"]) == set(real["tape"])
+
+
+def test_the_numbers_are_the_code_s():
+    limits = hub.Limits()
+    for said in (
+        f"≤ {rest.MAX_TRADES} = 200",
+        f"≤ {rest.MAX_BARS} = 500",
+        f"≤ {rest.MAX_DEPTH} = 25",
+        f"more than {limits.conflate_above // 1024} KiB behind, everything",
+        f"more than {limits.skip_trades_above // 1024} KiB behind, trades",
+        f"nothing for {limits.stuck_seconds:g} s",
+        f"{limits.subscriptions} subscriptions a viewer, {calls.MAX_INSTRUMENTS} named",
+        f"{calls.MAX_CALL // 1024} KiB a call, {limits.calls_per_second:g} calls a second on average and {limits.calls_burst:g} at once",
+        f"{limits.viewers} viewers",
+        f"at most {feeds.PUSH_TRADES:,} trades of an instrument",
+        f"the last {feeds.SNAPSHOT_TRADES}, shared",
+        f"the last {feeds.SNAPSHOT_BARS}, shared",
+        f"the last {feeds.SNAPSHOT_STATUS} events",
+    ):
+        assert said in TEXT.replace("\n", " "), said
