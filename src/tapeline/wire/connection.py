@@ -1,0 +1,311 @@
+"""One WebSocket, from its handshake to its end, as frames.
+
+picows parses; this listener makes frames of what it parses and answers what must be answered. Life:
+
+    connecting ──101──▶ open ──our close()──▶ leaving ──peer's CLOSE, or 0.5 s──▶ closed
+        │                 ├──peer's CLOSE, lost, silent, protocol fault───────────▶ closed
+        └──anything else──▶ VenueError, no frame at all
+
+* OPENED is the first frame, CLOSED the last, and each OPENED gets one CLOSED. Messages that arrive while leaving are kept.
+* A PING is answered within the message rate. Of several that come faster, the last is answered (RFC 6455 §5.5.3).
+* A connection that gave nothing for half of `silence_seconds` is pinged; one that gives nothing for all of it is dead, whatever
+  TCP says. Without the ping a quiet stream would be taken for a dead one: Binance's futures ping every 3 minutes only.
+* Frames of one socket read go out together at its end (`last_in_buffer`); where they must wait, reading stops (`funnel`).
+
+Close codes are the peer's; 1005 where its CLOSE named none, 1006 where there was none, ours where we found the fault.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from tapeline.clock import Clock
+from tapeline.config import WireSettings
+from tapeline.frames import Closed, Frame, FrameKind, Opened, pack
+from tapeline.venues.base import ConnectionPlan
+from tapeline.wire.address import masked_message, masked_url
+from tapeline.wire.budget import MessageRate
+from tapeline.wire.funnel import Funnel
+from tapeline.wire.messages import TEXT, Assembler, ProtocolFault, negotiated
+
+LEAVE_SECONDS = 0.5
+SIMULATED = "X-Tapeline-Simulated"
+_RECV, _BINARY = int(FrameKind.RECV), int(FrameKind.BINARY)
+_TEXT = WSMsgType.TEXT
+_CLOSE, _PING, _PONG = 8, 9, 10
+
+
+class Connection(WSListener):
+    """`replaces` is asked at the moment of opening: the connection to take over from may have died by then."""
+
+    def __init__(
+        self,
+        plan: ConnectionPlan,
+        *,
+        settings: WireSettings,
+        clock: Clock,
+        funnel: Funnel,
+        next_conn: Callable[[], int],
+        is_ack: Callable[[bytes], bool],
+        replaces: Callable[[], int],
+        attempt: int,
+    ) -> None:
+        self.plan, self.settings = plan, settings
+        self.id = 0
+        self.frames = self.bytes = 0
+        self.last_frame = 0
+        self.opened_at = self.ended_at = 0.0  # on the loop's clock
+        self.ready = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[Closed] = self._loop.create_future()
+        self._now = clock.now
+        self._funnel = funnel
+        self._next_conn, self._is_ack, self._replaces, self._attempt = next_conn, is_ack, replaces, attempt
+        self._acks_left = plan.acks
+        self._most = settings.max_frame_mb << 20
+        self._assembler = Assembler(self._most, None)
+        self._rate = MessageRate(plan.limits.messages_per_second)
+        self._outbox = deque(plan.hello)
+        self._pong: bytes | None = None
+        self._pending: list[Frame] = []
+        self._transport: WSTransport | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._heard = 0.0
+        self._probed = self._paused = self._abandoned = False
+        self._leaving: Closed | None = None
+
+    # What picows calls
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        if self._abandoned:
+            self._abort()
+            return
+        self.id = self._next_conn()
+        self.opened_at = self._heard = self._loop.time()
+        headers = transport.response.headers
+        opened = Opened(
+            venue=self.plan.venue,
+            url=masked_url(self.plan.url),
+            streams=[s.name for s in self.plan.streams],
+            replaces=self._replaces(),
+            simulated=SIMULATED in headers,
+            attempt=self._attempt,
+        )
+        self._emit(FrameKind.OPENED, pack(opened))
+        try:
+            self._assembler = Assembler(self._most, negotiated(headers.get("Sec-WebSocket-Extensions"), self._most))
+        except ProtocolFault as fault:
+            self._fail(fault.code, fault.reason)
+            return
+        self._watch()
+        self._pump()
+        self._ping_later()
+        self._flush()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002  picows calls it so
+        kind = frame.msg_type
+        if kind is _TEXT and frame.fin and not frame.rsv1 and not self._assembler.joining:
+            self._pending.append(Frame(self._now(), _RECV, self.id, frame.get_payload_as_bytes()))
+        else:
+            self._other(kind.value, frame)
+        if frame.last_in_buffer:
+            self._flush()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        handshake = transport.close_handshake
+        if self._leaving is not None:
+            self._finish(self._leaving)
+        elif handshake is not None and handshake.sent is not None and handshake.recv is None:
+            self._finish(Closed(code=handshake.sent.code.value, reason=handshake.sent.reason))  # picows found a fault
+        else:
+            self._finish(Closed(code=1006, reason="the connection was lost without a close frame"))
+
+    def pause_writing(self) -> None:
+        """What we write is bounded by the message rate; a peer that does not read it is found by its silence."""
+
+    def resume_writing(self) -> None:
+        pass
+
+    # What the supervisor calls
+
+    def close(self, code: int, reason: str, *, planned: bool = False) -> None:
+        """Say goodbye; CLOSED follows with the peer's answer, or after half a second without."""
+        if self.closed.done() or self._leaving is not None:
+            return
+        self._leaving = closed = Closed(code=code, reason=reason, planned=planned)
+        self._send_close(code, reason)
+        self._later("leave", LEAVE_SECONDS, lambda: self._finish(closed))
+
+    def abandon(self, reason: str) -> None:
+        """Give up on a handshake; where it succeeded meanwhile, end the connection at once."""
+        self._abandoned = True
+        if self.id and not self.closed.done():
+            self._finish(Closed(code=1006, reason=reason))
+
+    # Receiving
+
+    def _other(self, opcode: int, frame: WSFrame) -> None:
+        """Control frames, fragments, compressed and binary messages."""
+        if self.closed.done():
+            return
+        if frame.rsv2 or frame.rsv3 or (opcode >= _CLOSE and frame.rsv1):
+            self._fail(1002, "a reserved bit is set that means nothing here")
+            return
+        payload = frame.get_payload_as_bytes()
+        try:
+            if opcode == _PING:
+                self._emit(FrameKind.PING, payload)
+                self._pong = payload
+                self._pump()
+            elif opcode == _PONG:
+                self._emit(FrameKind.PONG, payload)
+            elif opcode == _CLOSE:
+                self._peer_closed(payload)
+            else:
+                whole = self._assembler.feed(opcode, payload, fin=bool(frame.fin), rsv1=bool(frame.rsv1))
+                if whole is not None:
+                    self._emit(_RECV if whole[0] == TEXT else _BINARY, whole[1])
+        except ProtocolFault as fault:
+            self._fail(fault.code, fault.reason)
+
+    def _peer_closed(self, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+        reason = payload[2:].decode("utf-8", "replace")
+        if self._leaving is None:
+            self._leaving = Closed(code=code, reason=reason)
+            self._send_close(1000 if code == 1005 else code, "")
+        self._finish(self._leaving)
+
+    def _emit(self, kind: int, data: bytes) -> None:
+        self._pending.append(Frame(self._now(), int(kind), self.id, data))
+
+    def _flush(self) -> None:
+        """Everything gathered goes on; where the handler is behind, reading stops until it has caught up."""
+        frames, self._pending = self._pending, []
+        if not frames or self.closed.done():
+            return
+        self.frames += len(frames)
+        self.bytes += sum([len(f.data) for f in frames])
+        self.last_frame = frames[-1].ts_recv
+        self._heard, self._probed = self._loop.time(), False
+        if self._acks_left:
+            self._acks_left -= min(self._acks_left, sum(f.kind == _RECV and self._is_ack(f.data) for f in frames))
+        self._note_ready()
+        self._funnel(frames)
+        if self._funnel.waiting and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.underlying_transport.pause_reading()
+            self._funnel.when_empty(self._resume)
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._heard = self._loop.time()
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.underlying_transport.resume_reading()
+
+    def _note_ready(self) -> None:
+        if not self._acks_left and not self._outbox:
+            self.ready.set()
+
+    # Sending
+
+    def _pump(self) -> None:
+        """Send what the message rate allows, a pong before everything else, and come back for the rest."""
+        if self._transport is None or self.closed.done() or self._leaving is not None:
+            return
+        now = self._loop.time()
+        if self._pong is not None and self._rate.wait(now) == 0.0:
+            self._rate.reserve(now)
+            self._transport.send_pong(self._pong)
+            self._pong = None
+        while self._outbox and self._pong is None and self._rate.allows_message(now) == 0.0:
+            self._rate.reserve(now)
+            message = self._outbox.popleft()
+            self._transport.send(_TEXT, message)
+            self._emit(FrameKind.SENT, masked_message(message))
+        if self._pong is not None or self._outbox:
+            wait = self._rate.wait(now) if self._pong is not None else self._rate.allows_message(now)
+            self._later("pump", max(wait, 0.001), self._pump_and_flush)
+
+    def _pump_and_flush(self) -> None:
+        self._pump()
+        self._flush_sent()
+
+    def _flush_sent(self) -> None:
+        """As `_flush`, but what we sent does not prove that the peer lives."""
+        heard, probed = self._heard, self._probed
+        self._flush()
+        self._heard, self._probed = heard, probed
+
+    def _ping_later(self) -> None:
+        every = self.plan.limits.client_ping_seconds
+        if every is not None and self.plan.client_ping is not None:
+            self._later("client ping", every, self._client_ping)
+
+    def _client_ping(self) -> None:
+        ping = self.plan.client_ping
+        if ping is not None and ping not in self._outbox:
+            self._outbox.append(ping)
+            self._pump_and_flush()
+        self._ping_later()
+
+    # Liveness
+
+    def _watch(self) -> None:
+        silence = self.settings.silence_seconds
+        now = self._loop.time()
+        if self._paused:
+            self._heard = now
+        idle = now - self._heard
+        if idle >= silence:
+            self._finish(Closed(code=1006, reason=f"silent for {silence:g} s"), abort=True)
+            return
+        if idle >= silence / 2 and not self._probed and self._leaving is None and self._rate.wait(now) == 0.0:
+            self._rate.reserve(now)
+            self._probed = True
+            self._emit(FrameKind.PING, b"tapeline")
+            if self._transport is not None:
+                self._transport.send_ping(b"tapeline")
+            self._flush_sent()
+        until = silence - idle if self._probed else silence / 2 - idle
+        self._later("watch", max(until, silence / 100), self._watch)
+
+    # Ending
+
+    def _fail(self, code: int, reason: str) -> None:
+        """We found a fault of the peer's: tell it and end."""
+        if not self.closed.done():
+            self._send_close(code, reason)
+            self._finish(self._leaving or Closed(code=code, reason=reason))
+
+    def _finish(self, closed: Closed, *, abort: bool = False) -> None:
+        if self.closed.done():
+            return
+        for timer in self._timers.values():
+            timer.cancel()
+        self._emit(FrameKind.CLOSED, pack(closed))
+        self._flush()
+        self.ended_at = self._loop.time()
+        self.closed.set_result(closed)
+        if abort or self._abandoned:
+            self._abort()
+        elif self._transport is not None:
+            self._transport.disconnect()
+            self._loop.call_later(LEAVE_SECONDS, self._abort)
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send_close(WSCloseCode(code), reason.encode()[:120].decode("utf-8", "ignore").encode())
+
+    def _abort(self) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.disconnect(graceful=False)
+
+    def _later(self, name: str, seconds: float, function: Callable[[], None]) -> None:
+        previous = self._timers.pop(name, None)
+        if previous is not None:
+            previous.cancel()
+        self._timers[name] = self._loop.call_later(seconds, function)

@@ -1,0 +1,113 @@
+"""Getting a WebSocket up, or saying why not.
+
+Whatever keeps a connection from opening ends as one of two errors: `Refused`, the venue answered and said no (the status and
+`Retry-After` are kept: 429 and 418 steer the backoff, 451 and 403 tell the user that the venue does not serve this address),
+or `Unreachable`, nobody answered. TLS uses the machine's certificates; OpenSSL honours `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+"""
+
+import asyncio
+import functools
+import logging
+import re
+import ssl
+from http import HTTPStatus
+
+import picows
+from python_socks import ProxyError
+
+from tapeline import __version__
+from tapeline.clock import Clock
+from tapeline.errors import Refused, Unreachable, VenueError
+from tapeline.wire.address import masked_url, proxy_for
+from tapeline.wire.backoff import parse_retry_after
+from tapeline.wire.connection import Connection
+from tapeline.wire.messages import OFFER
+
+USER_AGENT = f"tapeline/{__version__}"
+READ_BUFFER = 64 * 1024
+_STATUS = re.compile(rb"^HTTP/\d(?:\.\d)? +(\d{3})\b")
+_RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*(.+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+_log = logging.getLogger("tapeline.wire.picows")
+if _log.level == logging.NOTSET:
+    _log.setLevel(logging.CRITICAL)  # what picows would log becomes a CLOSED frame or a VenueError
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def connect(connection: Connection, clock: Clock) -> picows.WSTransport:
+    """Open `connection`: when this returns, its OPENED frame is out. Raises Refused or Unreachable."""
+    plan, seconds = connection.plan, connection.settings.connect_seconds
+    where = f"{plan.venue} at {masked_url(plan.url)}"
+    try:
+        async with asyncio.timeout(seconds):
+            transport, listener = await _ws_connect(connection)
+    except picows.WSHandshakeError as error:
+        raise refusal(error, where, clock) from error
+    except TimeoutError as error:
+        connection.abandon("the handshake took too long")
+        raise Unreachable(f"{where}: no answer within {seconds:g} s (wire.connect_seconds)") from error
+    except ssl.SSLCertVerificationError as error:
+        hint = "its certificate is not trusted; SSL_CERT_FILE names additional ones"
+        raise Unreachable(f"{where}: {hint} ({error.verify_message})") from error
+    except (OSError, EOFError, ValueError, ProxyError, picows.WSError) as error:
+        raise Unreachable(f"{where}: {_said(error)}{_by_proxy(plan.url)}") from error
+    except asyncio.CancelledError:
+        connection.abandon("given up while connecting")
+        raise
+    if listener is None:
+        raise Unreachable(f"{where}: the connection was closed during the handshake")
+    return transport
+
+
+async def _ws_connect(connection: Connection) -> tuple[picows.WSTransport, picows.WSListener | None]:
+    url = connection.plan.url
+    return await picows.ws_connect(
+        lambda _request, _response: connection,
+        url,
+        ssl_context=tls_context() if url.startswith("wss:") else None,
+        websocket_handshake_timeout=connection.settings.connect_seconds,
+        logger_name=_log,
+        enable_auto_pong=False,
+        max_frame_size=connection.settings.max_frame_mb << 20,
+        extra_headers={"User-Agent": USER_AGENT, "Sec-WebSocket-Extensions": OFFER},
+        proxy=proxy_for(url),
+        read_buffer_init_size=READ_BUFFER,
+    )
+
+
+def refusal(error: picows.WSHandshakeError, where: str, clock: Clock) -> VenueError:
+    """What an answer that is no WebSocket handshake means. Statuses that Python does not know (520 and so on) count too."""
+    head = error.raw_header or b""
+    match = _STATUS.match(head)
+    if match is None:
+        return Unreachable(f"{where}: what answers is not a WebSocket server")
+    status = int(match[1])
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return Unreachable(f"{where}: broken handshake: {error}")
+    header = _RETRY_AFTER.search(head)
+    retry_after = parse_retry_after(header[1].decode("ascii", "replace") if header else None, clock.now())
+    body = " ".join((error.raw_body or b"").decode("utf-8", "replace").split())[:200]
+    text = f"{where}: refused with HTTP {status}{_phrase(status)}"
+    return Refused(text + (f": {body}" if body else ""), status, retry_after)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ExceptionGroup):
+        return "; ".join(_said(e) for e in error.exceptions)
+    return str(error) or type(error).__name__
+
+
+def _by_proxy(url: str) -> str:
+    proxy = proxy_for(url)
+    return f" (through the proxy {masked_url(proxy)})" if proxy else ""

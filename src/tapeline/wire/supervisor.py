@@ -1,0 +1,301 @@
+"""Keeps one `ConnectionPlan` connected until told to stop.
+
+    ┌────────────▶ connecting ──opened──▶ up ──lost, closed, silent──▶ down ──backoff──┐
+    │                  ▲  └──refused, unreachable──▶ down                              │
+    │                  └──────────────────────────────────────────────────────────────┘
+    │   up, and due (the venue's maximal age is near, or `replace()`):
+    └── a successor connects while the old one goes on ─▶ successor ready: the old is closed (`planned`), the successor is up
+                                                       ├▶ successor fails: backoff, again; the old goes on
+                                                       └▶ the old dies first: the successor goes on alone
+
+A successor is ready once the venue acknowledged its streams and a grace of a second passed, so that both connections gave the
+same messages for a while: whoever reads the frames joins them there, nothing lost. Each attempt costs one place in the venue's
+connect budget. The network never makes `run()` raise; a fault of ours (in the frame handler, in this room) does.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+import picows
+
+from tapeline.clock import Clock
+from tapeline.config import WireSettings
+from tapeline.errors import Refused, Unreachable, VenueError
+from tapeline.venues.base import ConnectionPlan
+from tapeline.wire.address import masked_url
+from tapeline.wire.backoff import Backoff
+from tapeline.wire.budget import ConnectBudget
+from tapeline.wire.connection import Connection
+from tapeline.wire.funnel import Deliver, Funnel
+from tapeline.wire.handshake import connect
+
+__all__ = ["ConnectionState", "Deliver", "Supervisor"]
+
+GRACE_SECONDS = 1.0
+AGE_MARGIN = 0.05
+AGE_MARGIN_SECONDS = 600.0
+
+
+class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
+    """`since`, `last_frame`: ns UTC, 0 for never. `frames`, `bytes`: over all connections so far. `attempts`: failures in a row."""
+
+    id: int
+    label: str
+    venue: str
+    url: str
+    state: Literal["up", "connecting", "down"]
+    since: int
+    streams: int
+    frames: int
+    bytes: int
+    last_frame: int
+    attempts: int
+    reconnects: int
+    last_error: str
+
+
+class Supervisor:
+    def __init__(
+        self,
+        plan: ConnectionPlan,
+        *,
+        settings: WireSettings,
+        clock: Clock,
+        deliver: Deliver,
+        next_conn: Callable[[], int],
+        is_ack: Callable[[bytes], bool],
+        budget: ConnectBudget,
+        rng: random.Random | None = None,
+        label: str = "",
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self.plan, self.label = plan, label or plan.venue
+        self.last_fault: VenueError | None = None
+        self.first_open = asyncio.Event()
+        self._settings, self._clock, self._budget, self._grace = settings, clock, budget, grace
+        self._next_conn, self._is_ack = next_conn, is_ack
+        self._rng = rng or random.Random()
+        self._backoff = Backoff(settings.backoff_first, settings.backoff_most, settings.stable_seconds, self._rng)
+        self._funnel = Funnel.around(deliver)
+        self._stopping, self._stop_reason = asyncio.Event(), "stopped"
+        self._funnel.when_failed(self._stopping.set)
+        self._due = asyncio.Event()
+        self._done = asyncio.Event()
+        self._running = False
+        self._live: list[Connection] = []
+        self._reapers: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
+        self._past = (0, 0, 0, 0)  # frames, bytes, last frame, connections of those that ended
+        self._state: Literal["up", "connecting", "down"] = "down"
+        self._since = clock.now()
+
+    # From outside
+
+    async def run(self) -> None:
+        """Connect, and stay connected, until `stop()`."""
+        self._running = True
+        life = asyncio.ensure_future(self._life())
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            life.cancel()
+            await asyncio.wait({life})
+            await self._leave()
+            self._enter("down")
+            self._done.set()
+        fault = self._funnel.failed or self._fault or (None if life.cancelled() else life.exception())
+        if fault is not None:
+            raise fault
+
+    async def stop(self, reason: str = "stopped") -> None:
+        """Close with 1000 and return when CLOSED is out: within half a second or so, whatever the peer does."""
+        self._stop_reason = reason
+        self._stopping.set()
+        if self._running:
+            await self._done.wait()
+
+    def replace(self, reason: str) -> None:  # noqa: ARG002  the reason stands in the venue's message, on the tape
+        """Open a successor and close the connection once it took over. Nothing happens while no connection is up."""
+        if self._live:
+            self._due.set()
+
+    async def wait_open(self, seconds: float) -> None:
+        """Return once a connection has opened. Raises, after `seconds`, what stood in the way last: Refused or Unreachable."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.first_open.wait()
+        except TimeoutError:
+            where = f"{self.plan.venue} at {masked_url(self.plan.url)}"
+            raise self.last_fault or Unreachable(f"{where}: no answer within {seconds:g} s") from None
+
+    @property
+    def state(self) -> ConnectionState:
+        frames, size, last, ended = self._past
+        for connection in self._live:
+            frames, size, last = frames + connection.frames, size + connection.bytes, max(last, connection.last_frame)
+        return ConnectionState(
+            id=self._live[-1].id if self._live else 0,
+            label=self.label,
+            venue=self.plan.venue,
+            url=masked_url(self.plan.url),
+            state=self._state,
+            since=self._since,
+            streams=len(self.plan.streams),
+            frames=frames,
+            bytes=size,
+            last_frame=last,
+            attempts=self._backoff.failures,
+            reconnects=max(0, ended + len(self._live) - 1),
+            last_error=str(self.last_fault or ""),
+        )
+
+    # Life
+
+    async def _life(self) -> None:
+        while True:
+            connection: Connection | None = await self._establish(None)
+            while connection is not None:
+                connection = await self._keep(connection)
+
+    async def _establish(self, old: Connection | None) -> Connection:
+        """A connection that is open, however long it takes. `old` goes on meanwhile."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._live:
+                self._enter("connecting")
+            await asyncio.sleep(self._budget.reserve(loop.time()))
+            try:
+                return await self._attempt(old)
+            except VenueError as error:
+                self.last_fault = error
+                status, after = (error.status, error.retry_after) if isinstance(error, Refused) else (0, None)
+                delay = self._backoff.delay(status, after)
+            if not self._live:
+                self._enter("down")
+            await asyncio.sleep(delay)
+
+    async def _attempt(self, old: Connection | None) -> Connection:
+        connection = Connection(
+            self.plan,
+            settings=self._settings,
+            clock=self._clock,
+            funnel=self._funnel,
+            next_conn=self._next_conn,
+            is_ack=self._is_ack,
+            replaces=lambda: old.id if old is not None and not old.closed.done() else 0,
+            attempt=self._backoff.failures,
+        )
+        transport = await connect(connection, self._clock)
+        self._live.append(connection)
+        connection.closed.add_done_callback(lambda _: self._ended(connection))
+        reaper = asyncio.ensure_future(self._reap(transport))
+        self._reapers.add(reaper)
+        reaper.add_done_callback(self._reapers.discard)
+        self._enter("up")
+        self.first_open.set()
+        return connection
+
+    async def _keep(self, connection: Connection) -> Connection | None:
+        """Until it ends (None) or a successor took over (the successor)."""
+        await _first(self._due.wait(), connection.closed, seconds=self._age_left(connection))
+        if connection.closed.done():
+            await self._after(connection)
+            return None
+        self._due.clear()
+        uptime = self._uptime(connection)
+        self._backoff.held(uptime)
+        if uptime < self._settings.stable_seconds:
+            await asyncio.sleep(self._backoff.delay())
+        return await self._succeed(connection)
+
+    async def _succeed(self, old: Connection) -> Connection | None:
+        while True:
+            new = await self._establish(old)
+            if await self._took_over(new, old):
+                old.close(1000, f"replaced by connection {new.id}", planned=True)
+                return new
+            await self._after(new)
+            if old.closed.done():
+                return None
+
+    async def _took_over(self, new: Connection, old: Connection) -> bool:
+        """Whether `new` is fit to go on. It is when acknowledged, and also when there is nothing left to go back to."""
+        hello = len(self.plan.hello) / max(1.0, self.plan.limits.messages_per_second - 1)
+        patience = self._settings.connect_seconds + hello
+        if not await _first(new.ready.wait(), new.closed, old.closed, seconds=patience):
+            new.close(1000, f"its streams were not acknowledged within {patience:g} s")
+            await new.closed
+            return False
+        await _first(new.closed, old.closed, seconds=self._grace)
+        return not new.closed.done()
+
+    async def _after(self, connection: Connection) -> None:
+        """A connection ended unplanned: note why, wait before the next."""
+        closed = connection.closed.result()
+        text = f"{self.plan.venue} at {masked_url(self.plan.url)}: closed with {closed.code} {closed.reason}".rstrip()
+        self.last_fault = Refused(text, closed.code)
+        self._backoff.held(connection.ended_at - connection.opened_at)
+        if not self._live:
+            self._enter("down")
+        await asyncio.sleep(self._backoff.delay())
+
+    def _age_left(self, connection: Connection) -> float | None:
+        """Seconds until a planned reconnect: before the venue's limit by 5 % or 10 minutes, and up to twice that by chance,
+        so that connections opened together are not replaced together."""
+        age = self.plan.limits.max_age_seconds
+        if age is None:
+            return None
+        margin = min(age * AGE_MARGIN, AGE_MARGIN_SECONDS)
+        return max(0.0, age - margin * (1.0 + self._rng.random()) - self._uptime(connection))
+
+    @staticmethod
+    def _uptime(connection: Connection) -> float:
+        return asyncio.get_running_loop().time() - connection.opened_at
+
+    # Ends
+
+    def _ended(self, connection: Connection) -> None:
+        frames, size, last, ended = self._past
+        frames, size = frames + connection.frames, size + connection.bytes
+        self._past = (frames, size, max(last, connection.last_frame), ended + 1)
+        self._live.remove(connection)
+
+    async def _reap(self, transport: picows.WSTransport) -> None:
+        """Wait for the socket's end. picows hands over here what our own callbacks raised; protocol faults are known by then."""
+        try:
+            await transport.wait_disconnected()
+        except picows.WSError:
+            pass
+        except Exception as error:  # noqa: BLE001  a fault of ours: run() raises it
+            self._fault = error
+            self._stopping.set()
+
+    async def _leave(self) -> None:
+        for connection in list(self._live):
+            connection.close(1000, self._stop_reason)
+        if self._live:
+            await asyncio.wait([c.closed for c in self._live])
+        if self._reapers:
+            await asyncio.wait(list(self._reapers), timeout=1.0)
+        self._funnel.flush()
+
+    def _enter(self, state: Literal["up", "connecting", "down"]) -> None:
+        if state != self._state:
+            self._state, self._since = state, self._clock.now()
+
+
+async def _first(*waits: Awaitable[object], seconds: float | None) -> bool:
+    """Wait for the first of `waits`, at most `seconds`. False: none came. Futures given are not cancelled."""
+    tasks = [w if isinstance(w, asyncio.Future) else asyncio.ensure_future(w) for w in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for given, task in zip(waits, tasks, strict=True):
+            if task is not given:
+                task.cancel()
+    return bool(done)
