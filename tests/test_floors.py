@@ -22,6 +22,7 @@ FLOORS = {
     "instruments": 0,
     "config": 0,
     "masking": 0,
+    "plans": 0,
     # 1 wire
     "settings": 1,  # reads files and the environment
     "wire": 1,
@@ -43,7 +44,7 @@ FLOORS = {
     "api": 7,
     "__main__": 7,
 }
-PURE = {"errors", "clock", "frames", "events", "instruments", "config", "masking", "venues", "market"}
+PURE = {"errors", "clock", "frames", "events", "instruments", "config", "masking", "plans", "venues", "market"}
 IMPURE_MODULES = {
     "aiohttp", "asyncio", "concurrent", "http", "logging", "multiprocessing", "os", "pathlib", "picows", "random", "requests",
     "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "structlog", "subprocess", "sys",

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from tapeline.clock import LiveClock
 from tapeline.config import WireSettings
 from tapeline.frames import Closed, Frame, FrameKind, Opened, unpack_closed, unpack_opened
-from tapeline.venues.base import ConnectionPlan, Limits, Stream
+from tapeline.plans import ConnectionPlan, Limits, Stream
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.supervisor import Supervisor
 
@@ -61,13 +61,18 @@ class Peer:
         return first & 0x0F, bytes(b ^ m for b, m in zip(masked, itertools.cycle(mask), strict=False))
 
     async def until_gone(self) -> None:
-        """Swallow all the client sends until it hangs up."""
-        while await self.reader.read(65536):
-            pass
+        """Swallow all the client sends until it says goodbye, and answer that."""
+        while True:
+            opcode, payload = await self.read()
+            if opcode == 8:
+                self.send(ws_frame(8, payload))
+                return
 
 
 def accept(request: bytes, extra: str = "") -> bytes:
-    key = next(line.split(b":", 1)[1].strip() for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+    key = next(
+        line.split(b":", 1)[1].strip() for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+    )
     proof = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
     return f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {proof}\r\n{extra}\r\n".encode()
 
@@ -128,7 +133,9 @@ async def venue(*scripts: Script | bytes, extra: str = "", ssl: object = None) -
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def plan(url: str, *, hello: tuple[bytes, ...] = (), acks: int = 0, limits: Limits = LIMITS, client_ping: bytes | None = None) -> ConnectionPlan:
+def plan(
+    url: str, *, hello: tuple[bytes, ...] = (), acks: int = 0, limits: Limits = LIMITS, client_ping: bytes | None = None
+) -> ConnectionPlan:
     return ConnectionPlan(
         venue="binance",
         url=url,
@@ -174,7 +181,11 @@ class Watch:
 
 @asynccontextmanager
 async def supervised(
-    p: ConnectionPlan, settings: WireSettings = QUICK, *, grace: float = 0.05, is_ack: Callable[[bytes], bool] = lambda data: b'"result"' in data
+    p: ConnectionPlan,
+    settings: WireSettings = QUICK,
+    *,
+    grace: float = 0.05,
+    is_ack: Callable[[bytes], bool] = lambda data: b'"result"' in data,
 ) -> AsyncIterator[tuple[Supervisor, Watch]]:
     watch = Watch()
     supervisor = Supervisor(

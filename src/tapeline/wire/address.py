@@ -1,4 +1,4 @@
-"""Addresses: which proxy leads to one, and how one may be shown.
+"""Which proxy leads to an address.
 
 Proxies come from the environment as everywhere else: `HTTPS_PROXY` for `wss` and `https`, `HTTP_PROXY` for `ws` and `http`,
 `ALL_PROXY` for what those leave open, `NO_PROXY` for exceptions; `socks5://` and `socks4://` are understood. The loopback
@@ -9,21 +9,6 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-_NAMES = r"(?:token|key|api[_-]?key|listen[_-]?key|signature|secret|passphrase|password|jwt|sign)"
-_IN_QUERY = re.compile(rf"([?&]{_NAMES}=)[^&#]*", re.IGNORECASE)
-_IN_JSON = re.compile(rb'("' + _NAMES.encode() + rb'"\s*:\s*")(?:[^"\\]|\\.)*"', re.IGNORECASE)
-_USER = re.compile(r"(://)[^/@?#]*@")
-
-
-def masked_url(url: str) -> str:
-    """`url` with what a secret may be hidden in replaced by `***`."""
-    return _IN_QUERY.sub(r"\1***", _USER.sub(r"\1***@", url))
-
-
-def masked_message(data: bytes) -> bytes:
-    """A message that we send, fit to be recorded."""
-    return _IN_JSON.sub(rb'\1***"', data) if b'"' in data else data
 
 
 def proxy_for(url: str) -> str | None:

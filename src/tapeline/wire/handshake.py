@@ -6,25 +6,30 @@ or `Unreachable`, nobody answered. TLS uses the machine's certificates; OpenSSL 
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import re
+import socket
 import ssl
 from http import HTTPStatus
 
+import aiohappyeyeballs
 import picows
 from python_socks import ProxyError
 
 from tapeline import __version__
 from tapeline.clock import Clock
 from tapeline.errors import Refused, Unreachable, VenueError
-from tapeline.wire.address import masked_url, proxy_for
+from tapeline.masking import mask
+from tapeline.wire.address import proxy_for
 from tapeline.wire.backoff import parse_retry_after
 from tapeline.wire.connection import Connection
 from tapeline.wire.messages import OFFER
 
 USER_AGENT = f"tapeline/{__version__}"
 READ_BUFFER = 64 * 1024
+HAPPY_EYEBALLS_SECONDS = 0.25
 _STATUS = re.compile(rb"^HTTP/\d(?:\.\d)? +(\d{3})\b")
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*(.+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
@@ -41,10 +46,10 @@ def tls_context() -> ssl.SSLContext:
 async def connect(connection: Connection, clock: Clock) -> picows.WSTransport:
     """Open `connection`: when this returns, its OPENED frame is out. Raises Refused or Unreachable."""
     plan, seconds = connection.plan, connection.settings.connect_seconds
-    where = f"{plan.venue} at {masked_url(plan.url)}"
+    where = f"{plan.venue} at {mask(plan.url)}"
     try:
         async with asyncio.timeout(seconds):
-            transport, listener = await _ws_connect(connection)
+            transport, listener = await _dialled(connection)
     except picows.WSHandshakeError as error:
         raise refusal(error, where, clock) from error
     except TimeoutError as error:
@@ -63,18 +68,59 @@ async def connect(connection: Connection, clock: Clock) -> picows.WSTransport:
     return transport
 
 
-async def _ws_connect(connection: Connection) -> tuple[picows.WSTransport, picows.WSListener | None]:
+class _Dial:
+    """Makes the socket that picows then uses: IPv6 and IPv4 raced (RFC 8305), and a handle to hang up by.
+
+    picows leaves a transport open when its handshake is cancelled. So it is not cancelled: the socket is shut down under it,
+    the transport sees the end of the stream and cleans up after itself.
+    """
+
+    def __init__(self) -> None:
+        self._sock: socket.socket | None = None
+
+    async def __call__(self, url: picows.WSParsedURL) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        self._sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS, interleave=1)
+        return self._sock
+
+    def hang_up(self) -> bool:
+        """False: there is no socket yet."""
+        if self._sock is None:
+            return False
+        with contextlib.suppress(OSError):  # it may be gone already
+            self._sock.shutdown(socket.SHUT_RDWR)
+        return True
+
+
+async def _dialled(connection: Connection) -> tuple[picows.WSTransport, picows.WSListener | None]:
+    """picows' handshake, cancellable."""
+    dial = _Dial()
+    task = asyncio.ensure_future(_ws_connect(connection, dial))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not dial.hang_up():
+            task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
+        if not task.cancel() and not task.cancelled():
+            task.exception()  # looked at, so that nobody misses it
+        raise
+
+
+async def _ws_connect(connection: Connection, dial: _Dial) -> tuple[picows.WSTransport, picows.WSListener | None]:
     url = connection.plan.url
     return await picows.ws_connect(
         lambda _request, _response: connection,
         url,
         ssl_context=tls_context() if url.startswith("wss:") else None,
-        websocket_handshake_timeout=connection.settings.connect_seconds,
+        websocket_handshake_timeout=None,  # ours covers resolving, connecting and TLS as well
         logger_name=_log,
         enable_auto_pong=False,
         max_frame_size=connection.settings.max_frame_mb << 20,
         extra_headers={"User-Agent": USER_AGENT, "Sec-WebSocket-Extensions": OFFER},
         proxy=proxy_for(url),
+        socket_factory=dial,
         read_buffer_init_size=READ_BUFFER,
     )
 
@@ -105,9 +151,13 @@ def _phrase(status: int) -> str:
 def _said(error: BaseException) -> str:
     if isinstance(error, ExceptionGroup):
         return "; ".join(_said(e) for e in error.exceptions)
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be resolved ({error.strerror})"
     return str(error) or type(error).__name__
 
 
 def _by_proxy(url: str) -> str:
     proxy = proxy_for(url)
-    return f" (through the proxy {masked_url(proxy)})" if proxy else ""
+    return f" (through the proxy {mask(proxy)})" if proxy else ""

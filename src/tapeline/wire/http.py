@@ -20,8 +20,9 @@ import aiohttp
 from tapeline.clock import SECOND, Clock
 from tapeline.config import WireSettings
 from tapeline.frames import Frame, FrameKind, HttpAnswer, pack_answer
-from tapeline.venues.base import Limits, Request
-from tapeline.wire.address import masked_url, proxy_for
+from tapeline.masking import mask
+from tapeline.plans import Limits, Request
+from tapeline.wire.address import proxy_for
 from tapeline.wire.backoff import floor_of, parse_retry_after
 from tapeline.wire.budget import WeightBudget
 from tapeline.wire.connection import SIMULATED
@@ -125,13 +126,13 @@ class Http:
             self._session = self._open()
         proxy = proxy_for(request.url)
         if proxy is not None and proxy.startswith("socks"):
-            raise ValueError(f"HTTP cannot go through the SOCKS proxy {masked_url(proxy)}: name an http:// one in HTTPS_PROXY")
+            raise ValueError(f"HTTP cannot go through the SOCKS proxy {mask(proxy)}: name an http:// one in HTTPS_PROXY")
         async with self._session.get(request.url, proxy=proxy) as response:
             body = await self._read(response)
             answer = HttpAnswer(
                 venue=request.venue,
                 purpose=request.purpose,
-                url=masked_url(request.url),
+                url=mask(request.url),
                 status=response.status,
                 native=request.native,
                 attempt=request.attempt,
@@ -166,7 +167,7 @@ class Http:
         return HttpAnswer(
             venue=request.venue,
             purpose=request.purpose,
-            url=masked_url(request.url),
+            url=mask(request.url),
             status=0,
             native=request.native,
             attempt=request.attempt,

@@ -24,8 +24,8 @@ import picows
 from tapeline.clock import Clock
 from tapeline.config import WireSettings
 from tapeline.errors import Refused, Unreachable, VenueError
-from tapeline.venues.base import ConnectionPlan
-from tapeline.wire.address import masked_url
+from tapeline.masking import mask
+from tapeline.plans import ConnectionPlan
 from tapeline.wire.backoff import Backoff
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.connection import Connection
@@ -130,7 +130,7 @@ class Supervisor:
             async with asyncio.timeout(seconds):
                 await self.first_open.wait()
         except TimeoutError:
-            where = f"{self.plan.venue} at {masked_url(self.plan.url)}"
+            where = f"{self.plan.venue} at {mask(self.plan.url)}"
             raise self.last_fault or Unreachable(f"{where}: no answer within {seconds:g} s") from None
 
     @property
@@ -142,7 +142,7 @@ class Supervisor:
             id=self._live[-1].id if self._live else 0,
             label=self.label,
             venue=self.plan.venue,
-            url=masked_url(self.plan.url),
+            url=mask(self.plan.url),
             state=self._state,
             since=self._since,
             streams=len(self.plan.streams),
@@ -185,20 +185,24 @@ class Supervisor:
             settings=self._settings,
             clock=self._clock,
             funnel=self._funnel,
-            next_conn=self._next_conn,
+            next_conn=lambda: self._opened(connection),
             is_ack=self._is_ack,
             replaces=lambda: old.id if old is not None and not old.closed.done() else 0,
             attempt=self._backoff.failures,
         )
         transport = await connect(connection, self._clock)
-        self._live.append(connection)
-        connection.closed.add_done_callback(lambda _: self._ended(connection))
         reaper = asyncio.ensure_future(self._reap(transport))
         self._reapers.add(reaper)
         reaper.add_done_callback(self._reapers.discard)
+        return connection
+
+    def _opened(self, connection: Connection) -> int:
+        """Called before the OPENED frame: by the time that a frame is handled, the connection is known here."""
+        self._live.append(connection)
+        connection.closed.add_done_callback(lambda _: self._ended(connection))
         self._enter("up")
         self.first_open.set()
-        return connection
+        return self._next_conn()
 
     async def _keep(self, connection: Connection) -> Connection | None:
         """Until it ends (None) or a successor took over (the successor)."""
@@ -237,7 +241,7 @@ class Supervisor:
     async def _after(self, connection: Connection) -> None:
         """A connection ended unplanned: note why, wait before the next."""
         closed = connection.closed.result()
-        text = f"{self.plan.venue} at {masked_url(self.plan.url)}: closed with {closed.code} {closed.reason}".rstrip()
+        text = f"{self.plan.venue} at {mask(self.plan.url)}: closed with {closed.code} {closed.reason}".rstrip()
         self.last_fault = Refused(text, closed.code)
         self._backoff.held(connection.ended_at - connection.opened_at)
         if not self._live:
@@ -282,6 +286,7 @@ class Supervisor:
             await asyncio.wait([c.closed for c in self._live])
         if self._reapers:
             await asyncio.wait(list(self._reapers), timeout=1.0)
+        await asyncio.sleep(0)  # a connect that was cancelled closes its transport one turn later
         self._funnel.flush()
 
     def _enter(self, state: Literal["up", "connecting", "down"]) -> None:

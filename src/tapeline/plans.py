@@ -1,0 +1,60 @@
+"""What is to be asked of a venue: which connections with which streams, which questions, within which limits.
+
+Venues make these, the wire carries them out; so they are words, below both.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Channel = Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's published limits; sources stand in the venue's file."""
+
+    messages_per_second: float  # what we may send on one connection, pongs included
+    streams_per_connection: int
+    connects_per_5_minutes: int
+    http_weight_per_minute: int
+    max_age_seconds: float | None = None  # the venue closes every connection at this age
+    ping_seconds: float | None = None  # the server's own ping interval
+    client_ping_seconds: float | None = None  # how often we must ping at the application level
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """One venue-native stream: `name` as the venue spells it, what it carries, of which instrument (id)."""
+
+    name: str
+    channel: Channel
+    instrument: str
+
+
+class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection to open. `hello` are the messages to send once it is up, in order, within `limits`.
+
+    `acks` is how many of them the venue acknowledges.
+    """
+
+    venue: str
+    url: str
+    streams: tuple[Stream, ...]
+    hello: tuple[bytes, ...]
+    acks: int
+    limits: Limits
+    client_ping: bytes | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A question for the venue's HTTP side. `url` is absolute. The answer's frame repeats purpose, native and attempt.
+
+    `not_before` (ns UTC) is when it may be sent at the earliest: backoff is decided where it is reproducible, here.
+    """
+
+    venue: str
+    purpose: str
+    url: str
+    weight: int
+    native: str = ""
+    attempt: int = 0
+    not_before: int = 0
