@@ -9,7 +9,7 @@ the venue's weight budget, and the answer comes back as an HTTP frame.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -21,6 +21,7 @@ from tapeline.plans import Channel, ConnectionPlan, Limits, Request, Stream
 
 __all__ = [
     "Ack",
+    "BookKind",
     "BookMessage",
     "Channel",
     "ConnectionPlan",
