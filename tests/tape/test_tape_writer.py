@@ -148,7 +148,13 @@ async def test_close_does_not_wait_for_a_hung_disk(tmp_path, monkeypatch):
     tape = writer(tmp_path)
     await tape.start()
     tape.append_many(frames(10))
+    waiting = asyncio.create_task(tape.synced(10))
+    await asyncio.sleep(0)
     await tape.close()
+    with pytest.raises(TapeError, match="closed before"):
+        await waiting
+    with pytest.raises(TapeError, match="closed"):
+        await tape.synced(10)
     assert "longer than" in tape.stats().unsealed
     assert len(contents(tmp_path)) == 11
     release.set()

@@ -15,7 +15,7 @@ from tapeline.cli import context, output
 from tapeline.clock import iso, parse_iso
 from tapeline.errors import IntegrityError, UsageError
 from tapeline.frames import Frame, FrameKind
-from tapeline.tape import reader
+from tapeline.tape import layout, reader
 
 app = App(name="tape", help="List, print, verify and seal tape segments.", default_parameter=Parameter(negative=()))
 
@@ -82,7 +82,7 @@ def cat(
     root = _root(data)
     if after >= 0 and session is None:
         raise UsageError("--after counts within one session: give --session too")
-    names = [session] if session is not None else [s.id for s in reader.sessions(root)]
+    names = [session] if session is not None else layout.session_ids(root)
     kinds = {FrameKind.RECV} if raw else {_kind(k) for k in kind or ()}
     left = sys.maxsize if limit is None else limit
     for name in names:

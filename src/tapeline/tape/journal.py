@@ -48,11 +48,17 @@ class SyncJob(msgspec.Struct):
         for segment in self.ended if self.current is None else [*self.ended, self.current]:
             try:
                 segment.sync()
-                if segment is not self.current:
-                    segment.close()
             except OSError as e:
                 self.error = e
+            if segment is not self.current:
+                self._close(segment)
         return self
+
+    def _close(self, segment: Segment) -> None:
+        try:
+            segment.close()
+        except OSError as e:
+            self.error = e
 
 
 class Journal:

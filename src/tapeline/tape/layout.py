@@ -13,12 +13,11 @@ import errno
 import os
 import secrets
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from tapeline.clock import Clock, iso
-from tapeline.errors import UsageError
+from tapeline.errors import TapeError, UsageError
 
 OPEN, SEALED, TEMPORARY, LOCK = ".open", ".tape", ".tape.tmp", "lock"
 
@@ -37,9 +36,8 @@ def tape_dir(root: Path) -> Path:
 
 
 def session_ids(root: Path) -> list[str]:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(p.name for p in tape_dir(root).iterdir() if p.is_dir())
-    return []
+    """Oldest first. Raises TapeError where the directory cannot be listed; none at all is an empty tape."""
+    return sorted(p.name for p in _listing(tape_dir(root)) if p.is_dir())
 
 
 def session_dir(root: Path, session: str) -> Path:
@@ -51,14 +49,23 @@ def session_dir(root: Path, session: str) -> Path:
 
 
 def segments(directory: Path) -> list[tuple[int, Path]]:
-    """`(first seq, path)` in order, one path a segment."""
+    """`(first seq, path)` in order, one path a segment. Raises TapeError where the directory cannot be listed."""
     found: dict[int, Path] = {}
-    for path in directory.iterdir():
+    for path in _listing(directory):
         if path.suffix in (OPEN, SEALED) and path.stem.isdecimal():
             first = int(path.stem)
             if path.suffix == SEALED or first not in found:
                 found[first] = path
     return sorted(found.items())
+
+
+def _listing(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as e:
+        raise TapeError(f"cannot list {directory}: {e.strerror}") from e
 
 
 def segment_path(directory: Path, first_seq: int, suffix: str) -> Path:

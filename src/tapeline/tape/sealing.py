@@ -22,6 +22,7 @@ from tapeline.tape.blocks import Block, Damage, SegmentFile
 from tapeline.tape.format import BLOCK_BYTES, BLOCK_FRAMES, Header, end_block, merge, wrap
 
 _LEVEL = 1
+_PAUSE_BYTES = 1 << 18
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -36,24 +37,29 @@ class Sealed(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class _Group(msgspec.Struct):
+class _Group:
     """Blocks to become one."""
 
-    blocks: list[Block]
+    def __init__(self, block: Block) -> None:
+        self.blocks = [block]
+        self.frames, self.raw = block.header.frames, block.header.raw
 
-    def takes(self, block: Block) -> bool:
-        last = self.blocks[-1].header
-        return (
-            block.header.first_seq == last.last_seq + 1
-            and sum(b.header.frames for b in self.blocks) + block.header.frames <= BLOCK_FRAMES
-            and sum(b.header.raw for b in self.blocks) + block.header.raw <= BLOCK_BYTES
-        )
+    def take(self, block: Block) -> bool:
+        """False where the two do not fit together: then nothing is taken."""
+        h = block.header
+        if h.first_seq != self.blocks[-1].header.last_seq + 1:
+            return False
+        if self.frames + h.frames > BLOCK_FRAMES or self.raw + h.raw > BLOCK_BYTES:
+            return False
+        self.blocks.append(block)
+        self.frames += h.frames
+        self.raw += h.raw
+        return True
 
     def joined(self) -> tuple[Header, bytes]:
         first, last = self.blocks[0].header, self.blocks[-1].header
         raw = merge([(b.header.frames, b.raw or b"") for b in self.blocks])
-        count = sum(b.header.frames for b in self.blocks)
-        return Header(0, count, first.first_seq, first.first_ts, last.last_ts, len(raw), len(raw), crc32(raw)), raw
+        return Header(0, self.frames, first.first_seq, first.first_ts, last.last_ts, len(raw), len(raw), crc32(raw)), raw
 
 
 class _Stopped(Exception):
@@ -61,7 +67,10 @@ class _Stopped(Exception):
 
 
 def seal_segment(path: Path, *, stop: Event | None = None, pause: float = 0) -> Sealed | None:
-    """Seal one open segment. None: `stop` was set before it was done. Raises OSError; TapeError where it is damaged."""
+    """Seal one open segment. None: `stop` was set before it was done. Raises OSError; TapeError where it is damaged.
+
+    `pause`: seconds to rest after each 256 KiB, so that a live feed keeps the processor.
+    """
     target, temporary = path.with_suffix(layout.SEALED), path.with_suffix(layout.TEMPORARY)
     if target.exists():  # an earlier run was killed between its last two steps
         path.unlink()
@@ -99,19 +108,18 @@ def _sound_blocks(path: Path, torn: list[int], stop: Event | None, pause: float)
                 torn.append(item.size)
             else:
                 raise TapeError(f"{item}; it stays unsealed, `tapeline tape verify` shows all of it")
-            if pause:
+            if pause and item.offset // _PAUSE_BYTES != (item.offset + item.size) // _PAUSE_BYTES:
                 time.sleep(pause)
 
 
 def _grouped(blocks: Iterable[Block]) -> Iterator[tuple[Header, bytes]]:
     group: _Group | None = None
     for block in blocks:
-        if group is not None and group.takes(block):
-            group.blocks.append(block)
-            continue
         if group is not None:
+            if group.take(block):
+                continue
             yield group.joined()
-        group = _Group([block])
+        group = _Group(block)
     if group is not None:
         yield group.joined()
 
