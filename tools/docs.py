@@ -1,4 +1,4 @@
-"""Writes docs/settings.md, docs/events.md and docs/cli.md from the code; `--check` only says which are out of date (exit 1).
+"""Writes docs/settings.md, events.md, cli.md and metrics.md from the code; `--check` only says which are out of date (exit 1).
 
 Types, defaults, allowed values and options are read from the code. What a field of an event *means* stands here, in MEANING,
 because a type cannot say it; a field without a meaning stops this script, so none can be added undocumented.
@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from tapeline import config, events, settings  # noqa: E402  the path comes first
 from tapeline.cli.app import COMMANDS, build  # noqa: E402
 from tapeline.cli.config import sentence, show  # noqa: E402
+from tapeline.server.prometheus import METRICS  # noqa: E402
 
 NOTE = "<!-- Written by tools/docs.py from the code: change it there, then run `make docs`. -->\n"
 
@@ -227,13 +228,30 @@ def cli_page() -> str:
     for name in COMMANDS:
         if name not in there:
             app.__delitem__(name)
+    argv, sys.argv = sys.argv, ["tapeline"]  # the usage lines of commands within commands are taken from it
     text = app.generate_docs(heading_level=1)
+    sys.argv = argv
     text = text[text.index("\n## tapeline ") + 1 :]
     parts.append(re.sub(r"\*\*Options of every command\*\*:\n\n(\*.*\n)+\n?", "", text + "\n"))
     return "\n".join(parts).rstrip() + "\n"
 
 
-PAGES = {"settings.md": settings_page, "events.md": events_page, "cli.md": cli_page}
+def metrics_page() -> str:
+    rows = [
+        (f"`{m.name}{'_total' if m.kind == 'counter' else ''}`", m.kind, ", ".join(f"`{n}`" for n in m.labels), m.text)
+        for m in METRICS
+    ]
+    return "\n".join(
+        [
+            NOTE,
+            "# Metrics\n",
+            "What `/metrics` gives Prometheus: one row a metric. They are read from the same figures as `/api/v1/status`.\n",
+            table(("metric", "kind", "labels", "meaning"), rows),
+        ]
+    )
+
+
+PAGES = {"settings.md": settings_page, "events.md": events_page, "cli.md": cli_page, "metrics.md": metrics_page}
 
 
 def outdated() -> list[str]:

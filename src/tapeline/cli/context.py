@@ -31,5 +31,7 @@ def read_assignments(texts: Iterable[str]) -> dict[str, str]:
 
 def load(flags: Mapping[str, Any] | None = None) -> settings.Loaded:
     """The settings in force, with their origins. Raises ConfigError."""
+    from tapeline.venues.registry import VENUES
+
     given = {k: v for k, v in (flags or {}).items() if v is not None}
-    return settings.load({**assignments, **given}, config=config)
+    return settings.load({**assignments, **given}, config=config, venues=[*VENUES, "sim"])

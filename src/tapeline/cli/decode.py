@@ -21,7 +21,10 @@ CHUNK = 4096
 def decode(
     venue: Annotated[str, Parameter(help="Whose messages they are: binance, binance-usdm.")],
     file: Annotated[
-        str, Parameter(help="Lines of `<recv_ns> <raw message>` or the raw message alone; .gz too; - is stdin.")
+        str,
+        Parameter(
+            allow_leading_hyphen=True, help="Lines of `<recv_ns> <raw message>` or the raw message alone; .gz too; - is stdin."
+        ),
     ] = "-",
     *,
     events: Annotated[

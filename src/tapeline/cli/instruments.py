@@ -1,0 +1,137 @@
+"""`tapeline instruments`: what a venue trades, from its own list.
+
+The list is kept in the data directory, so that it is there without a network; where it came from is said each time. A
+simulated venue's list is labelled `sim` and never kept under the venue's name.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from tapeline.cli import asking, complain, context, output
+from tapeline.clock import LiveClock
+from tapeline.config import Settings
+from tapeline.errors import MalformedFrame, UsageError, VenueError
+from tapeline.instruments import Instrument, Registry
+from tapeline.venues.base import Venue
+from tapeline.venues.registry import VENUES
+
+HEAD = ("id", "native", "kind", "tick", "lot", "status")
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's list, as it is kept. `fetched` is ns UTC."""
+
+    venue: str
+    source: str
+    fetched: int
+    instruments: list[Instrument]
+
+
+async def instruments(
+    query: Annotated[str | None, Parameter(help="Part of a name, ours or the venue's, or a whole id.")] = None,
+    /,
+    *,
+    venue: Annotated[list[str] | None, Parameter(help="One venue; repeatable. Default: all.")] = None,
+    data: Annotated[str | None, Parameter(help="Data directory, where lists are kept.")] = None,
+    offline: Annotated[bool, Parameter(help="Use the kept list; ask nobody.")] = False,
+    json: context.Json = False,
+) -> None:
+    """List or search what a venue trades."""
+    settings = context.load({"data": data}).settings
+    names, words = _split(query, venue or list(VENUES))
+    found = await asyncio.gather(*(_listing(asking.venue_of(n, settings), settings, offline=offline) for n in names))
+    listings = [one for one in found if isinstance(one, Listing)]
+    faults = [one for one in found if isinstance(one, VenueError)]
+    if not listings:
+        raise faults[0]
+    for fault in faults:
+        complain(str(fault))
+    every = [i for listing in listings for i in listing.instruments]
+    chosen = [i for i in every if _fits(i, words)]
+    if words and not chosen:
+        raise UsageError(_nearest(words, names, every))
+    if json:
+        output.write_json(chosen)
+    else:
+        output.write(output.columns([HEAD, *map(_row, sorted(chosen, key=lambda i: i.id))]))
+
+
+def _split(query: str | None, venues: list[str]) -> tuple[list[str], str]:
+    """`binance:BTC` asks one venue. A query that is no id asks all that were named."""
+    name, colon, rest = (query or "").partition(":")
+    return ([name], rest.upper()) if colon else (venues, name.upper())
+
+
+def _fits(instrument: Instrument, words: str) -> bool:
+    return words in instrument.symbol.upper() or words in instrument.native.upper()
+
+
+def _nearest(words: str, names: list[str], every: list[Instrument]) -> str:
+    registry = Registry("")
+    for instrument in every:
+        registry.add(instrument)
+    near = registry.nearest(words, 3)
+    return f"no instrument like {words!r} at {', '.join(names)}" + (f"; nearest are {', '.join(near)}" if near else "")
+
+
+def _row(instrument: Instrument) -> tuple[str, ...]:
+    steps = (f"{step:.12f}".rstrip("0").rstrip(".") if step else "" for step in (instrument.tick, instrument.lot))
+    return (instrument.id, instrument.native, instrument.kind, *steps, instrument.status)
+
+
+async def _listing(venue: Venue, settings: Settings, *, offline: bool) -> Listing | VenueError:
+    """The venue's own list; where it does not answer, the one that was kept; where there is none, the reason."""
+    place = Path(settings.data) / "instruments" / f"{venue.name}.json"
+    kept = _read(place)
+    if offline and kept:
+        return _say(kept, "kept since")
+    if offline:
+        return VenueError(f"{venue.name}: no list is kept in {place.parent}; leave out --offline once")
+    try:
+        listing, simulated = await _fetch(venue, settings)
+    except VenueError as fault:
+        if kept is None:
+            return fault
+        complain(f"{fault}; using the list that was kept")
+        return _say(kept, "kept since")
+    if not simulated:
+        _keep(place, listing)
+    return _say(listing, "asked at")
+
+
+async def _fetch(venue: Venue, settings: Settings) -> tuple[Listing, bool]:
+    answer, body = await asking.ask(venue, venue.instruments_request(), settings)
+    if fault := asking.why_not(answer):
+        raise fault
+    found = venue.read_instruments(body, "sim" if answer.simulated else venue.name)
+    if not found:
+        raise MalformedFrame(f"{venue.name}: the list of instruments is empty ({answer.url})")
+    listing = Listing(venue=venue.name, source=answer.url, fetched=LiveClock().now(), instruments=found)
+    return listing, answer.simulated
+
+
+def _say(listing: Listing, when: str) -> Listing:
+    count = f"{len(listing.instruments):,} instruments"
+    complain(f"{listing.venue}: {count} from {listing.source}, {when} {asking.today(listing.fetched)}")
+    return listing
+
+
+def _read(place: Path) -> Listing | None:
+    try:
+        return msgspec.json.decode(place.read_bytes(), type=Listing)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as e:
+        complain(f"{place} cannot be read and is left aside: {e}")
+        return None
+
+
+def _keep(place: Path, listing: Listing) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(listing))
+    new.replace(place)
