@@ -1,0 +1,275 @@
+"""The live engine: venues' sockets to the tape, the tape's frames to the pipeline, its events to the bus.
+
+    supervisors, HTTP ──frames──▶ deliver ─▶ tape ─▶ pipeline ─▶ bus ─▶ sinks, server, strategies
+                    ◀──requests, notices──────────────┘
+
+Everything runs on one event loop and `deliver` is the only door, so the order of frames on the tape is the order in which they
+are handled. Time that passes without frames enters through the same door: when a timer of the pipeline is due, a TICK frame
+is delivered, and the replay fires that timer at the same place.
+
+A hole in the tape (a full disk) ends what a replay could follow: the LOST frame makes live and replay begin anew together, and
+every connection is opened again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from tapeline import __version__
+from tapeline.clock import Clock, LiveClock
+from tapeline.config import Settings, VenueSettings
+from tapeline.engine.engine import Engine
+from tapeline.engine.pipeline import Pipeline
+from tapeline.errors import Refused, Unreachable, UsageError, VenueError
+from tapeline.frames import Frame, FrameKind, HttpAnswer, Session
+from tapeline.instruments import Instrument, split_id
+from tapeline.plans import Channel, ConnectionPlan
+from tapeline.tape.writer import TapeWriter, new_session_id
+from tapeline.venues.registry import venue_class
+from tapeline.wire.budget import ConnectBudget
+from tapeline.wire.http import Http
+from tapeline.wire.supervisor import Supervisor
+
+log = structlog.get_logger("tapeline.collector")
+LIST_SHARE = 0.6  # of the time a venue has to answer, for its list of instruments; the rest is for the sockets
+TICK_SECONDS = 0.05  # how late at most a timer fires where no frame comes
+
+
+class Collector(Engine):
+    """`data` None records nothing. Use: `start()`, `connect(...)`, and `stop()` in every case."""
+
+    def __init__(self, settings: Settings, *, data: Path | None, clock: Clock | None = None) -> None:
+        clock = clock or LiveClock()
+        session = Session(id=new_session_id(clock), version=__version__, pipeline=msgspec.to_builtins(settings.pipeline))
+        self.settings = settings
+        self.venues: dict[str, VenueSettings] = dict(settings.venues)
+        super().__init__(Pipeline(settings.pipeline, self.venues), session.id, clock, "live")
+        self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble) if data else None
+        self.https: dict[str, Http] = {}
+        self.supervisors: list[Supervisor] = []
+        self._by_connection: dict[int, Supervisor] = {}
+        self._budgets: dict[str, ConnectBudget] = {}
+        self._next_connection = 0
+        self._next_seq = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker: asyncio.Task[None] | None = None
+
+    # Frames
+
+    def deliver(self, frames: list[Frame]) -> None:
+        """Record, handle, act. Called on the loop by whatever receives."""
+        if self.tape is None:
+            first, self._next_seq = self._next_seq, self._next_seq + len(frames)
+        else:
+            first = self.tape.append_many(frames) - len(frames) + 1
+            self._admit_lost()
+        self.handle(first, frames)
+        if self.pipeline.requests or self.pipeline.notices:
+            self._act()
+
+    def _act(self) -> None:
+        for request in self.pipeline.requests:
+            if (http := self.https.get(request.venue)) is not None:
+                http.submit(request)
+        self.pipeline.requests.clear()
+        for connection, reason in self.pipeline.notices:
+            if (supervisor := self._by_connection.get(connection)) is not None:
+                supervisor.replace(reason)
+        self.pipeline.notices.clear()
+
+    def _admit_lost(self) -> None:
+        while self.tape is not None and (lost := self.tape.take_lost()) is not None:
+            self.handle(lost[0], [lost[1]])
+            for supervisor in self.supervisors:
+                supervisor.replace("the tape has a hole")
+
+    def _trouble(self, reason: str) -> None:
+        log.error("the tape cannot be written; the feed goes on unrecorded", reason=reason)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = self.clock.now()
+            if now >= self.pipeline.due:
+                self.deliver([Frame(now, FrameKind.TICK, 0, b"")])
+
+    # Life
+
+    async def start(self) -> None:
+        if self.tape is not None:
+            self.handle(0, [self.tape.head])
+            await self.tape.start()
+        self._ticker = asyncio.create_task(self._tick(), name="tick")
+
+    async def connect(self, instruments: Sequence[str], channels: Sequence[Channel]) -> None:
+        """Open what these instruments need. Returns when the first connection is up.
+
+        Raises UsageError for an instrument that its venue does not list, VenueError where no venue answers within
+        `settings.answer_seconds`; then nothing is left open and `connect` may be called again, with other addresses.
+        """
+        deadline = asyncio.get_running_loop().time() + self.settings.answer_seconds
+        try:
+            plans, refusals = await self._plan(instruments, channels)
+            for plan in plans:
+                self._supervise(plan)
+            await self._first_open(refusals, max(1.0, deadline - asyncio.get_running_loop().time()))
+        except (VenueError, UsageError):
+            await self.disconnect("no answer")
+            raise
+
+    async def _plan(
+        self, instruments: Sequence[str], channels: Sequence[Channel]
+    ) -> tuple[list[ConnectionPlan], list[VenueError]]:
+        by_venue: dict[str, list[str]] = {}
+        for name in instruments:
+            venue, symbol = split_id(name)
+            by_venue.setdefault(venue_class(venue).name, []).append(symbol)
+        answers = await asyncio.gather(*(self._list(name) for name in by_venue))
+        refusals = [_refusal(answer) for answer in answers if answer.status != 200]
+        if all(self._hopeless(answer) for answer in answers):
+            raise refusals[0]
+        self.mode = "simulated" if any(answer.simulated for answer in answers) else "live"
+        plans: list[ConnectionPlan] = []
+        for answer, (name, symbols) in zip(answers, by_venue.items(), strict=True):
+            feed = self.pipeline.feed_of(name, answer.simulated)
+            plans += feed.venue.plan([self._resolve(name, answer.simulated, s) for s in symbols], channels)
+        return plans, refusals
+
+    def _hopeless(self, answer: HttpAnswer) -> bool:
+        """No point in trying the socket: the venue refuses us, or its own address (not a mirror's) does not answer."""
+        mirror = self.venues.get(answer.venue, VenueSettings()).ws_url
+        return answer.status in _MEANINGS or (answer.status == 0 and not mirror)
+
+    async def _list(self, name: str) -> HttpAnswer:
+        """Ask for a venue's instruments. The answer's frame fills the registry on its way through the pipeline."""
+        venue = venue_class(name)(self.venues.get(name))
+        http = Http(name, venue.limits, settings=self.settings.wire, clock=self.clock, deliver=self.deliver)
+        self.https[name] = http
+        request, seconds = venue.instruments_request(), self.settings.answer_seconds * LIST_SHARE
+        try:
+            async with asyncio.timeout(seconds):
+                answer, _ = await http.ask(request)
+        except TimeoutError:
+            answer = HttpAnswer(
+                venue=name, purpose=request.purpose, url=request.url, status=0, error=f"no answer within {seconds:g} s"
+            )
+        return answer
+
+    def _resolve(self, venue: str, simulated: bool, symbol: str) -> Instrument:
+        feed = self.pipeline.feed_of(venue, simulated)
+        registry = feed.registry
+        known = registry.by_id.get(f"{registry.label}:{symbol.upper()}") or registry.by_native.get(symbol.upper())
+        if known is not None:
+            return known
+        if registry.by_id:
+            near = ", ".join(registry.nearest(symbol)) or "see `tapeline instruments`"
+            raise UsageError(f"{venue} lists no {symbol}: did you mean {near}?")
+        return feed.venue.derive(feed.venue.native_of(symbol), feed.label)
+
+    def _supervise(self, plan: ConnectionPlan) -> None:
+        budget = self._budgets.setdefault(plan.venue, ConnectBudget(plan.limits.connects_per_5_minutes))
+        supervisor = Supervisor(
+            plan,
+            settings=self.settings.wire,
+            clock=self.clock,
+            deliver=self.deliver,
+            next_conn=lambda: self._number(supervisor),
+            is_ack=venue_class(plan.venue)().is_ack,
+            budget=budget,
+            label=plan.venue,
+        )
+        self.supervisors.append(supervisor)
+        self._tasks.append(asyncio.create_task(supervisor.run(), name=f"supervisor-{plan.venue}"))
+
+    def _number(self, supervisor: Supervisor) -> int:
+        self._next_connection += 1
+        self._by_connection[self._next_connection] = supervisor
+        return self._next_connection
+
+    async def _first_open(self, refusals: Sequence[VenueError], seconds: float) -> None:
+        """Until one connection is up; raises what kept them from it where none is."""
+        waits = [asyncio.ensure_future(s.wait_open(seconds)) for s in self.supervisors]
+        error = refusals[0] if refusals else Unreachable("there is nothing to connect to")
+        try:
+            for done in asyncio.as_completed(waits):
+                try:
+                    await done
+                except VenueError as e:
+                    error = e
+                else:
+                    return
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        raise error
+
+    async def disconnect(self, reason: str = "stopped") -> None:
+        await asyncio.gather(*(s.stop(reason) for s in self.supervisors), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(h.close() for h in self.https.values()), return_exceptions=True)
+        self._tasks.clear()
+        self.supervisors.clear()
+        self.https.clear()
+
+    async def stop(self) -> None:
+        """Close every connection, then the tape. Sinks are to be closed between `disconnect` and this."""
+        await self.disconnect()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticker
+        if self.tape is not None:
+            await self.tape.close()
+            self._admit_lost()
+        self.bus.close()
+
+    # What faces see
+
+    def status(self) -> dict[str, Any]:
+        status = super().status()
+        connections = self.pipeline.connections
+        status["connections"] = [
+            {
+                "id": s.id,
+                "venue": connections[s.id].feed.label if s.id in connections else s.label,
+                "protocol": s.venue,
+                "url": s.url,
+                "state": s.state,
+                "since": s.since,
+                "streams": s.streams,
+                "frames": s.frames,
+                "last_frame": s.last_frame,
+                "attempts": s.attempts,
+                "reconnects": s.reconnects,
+                "last_error": s.last_error,
+                "latency_ms": self.latency_ms,
+            }
+            for s in (supervisor.state for supervisor in self.supervisors)
+        ]
+        if self.tape is not None:
+            tape = self.tape.stats()
+            status["tape"] = msgspec.to_builtins(tape)
+        return status
+
+
+_MEANINGS = {
+    403: "refused (HTTP 403): a firewall, or a ban",
+    418: "this address is banned for a while (HTTP 418)",
+    429: "too many requests (HTTP 429)",
+    451: "not served in this country (HTTP 451)",
+}
+
+
+def _refusal(answer: HttpAnswer) -> VenueError:
+    if answer.status:
+        meaning = _MEANINGS.get(answer.status, f"HTTP {answer.status}")
+        return Refused(f"{answer.venue}: {meaning}", answer.status)
+    return Unreachable(f"{answer.venue}: {answer.error}")
