@@ -173,7 +173,7 @@ class Collector(Engine):
 
     def _supervise(self, plan: ConnectionPlan) -> None:
         budget = self._budgets.setdefault(plan.venue, ConnectBudget(plan.limits.connects_per_5_minutes))
-        supervisor = Supervisor(
+        supervisor: Supervisor = Supervisor(
             plan,
             settings=self.settings.wire,
             clock=self.clock,

@@ -1,0 +1,194 @@
+"""A live session put together: collector, sinks, repair of what earlier sessions left, and the page where it is wanted.
+
+Order of the end, bounded to about two seconds: connections are closed, sinks commit what they have, the tape is sealed. What a sink
+does not manage in time is on the tape, and the next start brings it in.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import structlog
+
+from tapeline.config import Settings, VenueSettings
+from tapeline.engine.collector import Collector
+from tapeline.engine.replay import batches
+from tapeline.errors import ConfigError, VenueError
+from tapeline.sinks.base import Sink, SinkStats
+from tapeline.sinks.recovery import repair
+from tapeline.sinks.registry import make
+from tapeline.sinks.runner import SinkRunner
+from tapeline.tape import reader
+
+if TYPE_CHECKING:
+    from tapeline.sim import ThreadedSim
+
+log = structlog.get_logger("tapeline.live")
+Market = Literal["auto", "live", "simulated"]
+SINK_CLOSE_SECONDS = 0.8
+
+
+def say(text: str) -> None:
+    """For a person: standard error, never mixed with data."""
+    print(f"tapeline: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+class LiveSession:
+    """`async with LiveSession(settings) as session:` then `await session.connect(...)`; `session.collector` is the engine."""
+
+    def __init__(self, settings: Settings, *, seed: int = 1, rate: float = 1.0) -> None:
+        self.settings, self.seed, self.rate = settings, seed, rate
+        self.data = Path(settings.data)
+        self.sinks: list[Sink] = []
+        self.runners: list[SinkRunner] = []
+        self.collector: LiveCollector
+        self._sim: ThreadedSim | None = None
+        self._stack = AsyncExitStack()
+        self._repair: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def __aenter__(self) -> "LiveSession":
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise ConfigError("data", str(self.data), f"cannot be made: {e.strerror}; name another directory") from None
+        recovered = reader.recover(self.data)
+        earlier = {info.id: info.last_seq for info in reader.sessions(self.data) if not info.live and info.frames}
+        for torn in recovered:
+            if torn.torn_bytes:
+                say(f"tape {torn.segment}: {torn.torn_bytes} torn bytes of a crash dropped, {torn.last_seq + 1} frames kept")
+        self.sinks = make(self.data, self.settings.sinks)
+        for sink in self.sinks:
+            sink.open()
+        self.collector = LiveCollector(self.settings, data=self.data)
+        await self.collector.start()
+        if self.collector.tape is not None:
+            self.collector.tape.seal_earlier()
+        self._start_sinks()
+        if earlier and self.sinks:
+            self._repair = asyncio.create_task(self._mend(earlier), name="repair")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping = True
+        await self.collector.disconnect()
+        await asyncio.gather(*(runner.close(SINK_CLOSE_SECONDS) for runner in self.runners))
+        await self.collector.stop()
+        if self._repair is not None:
+            self._repair.cancel()
+            await asyncio.gather(self._repair, return_exceptions=True)
+        if self._sim is not None:
+            await asyncio.to_thread(self._sim.__exit__, None, None, None)
+        await self._stack.aclose()
+
+    def _start_sinks(self) -> None:
+        tape = self.collector.tape
+        if tape is None:
+            return
+        for sink in self.sinks:
+            runner = SinkRunner(
+                sink,
+                self.collector.bus.subscribe(sink.name, self.settings.sinks.queue_events, "drop"),
+                settings=self.settings.sinks,
+                clock=self.collector.clock,
+                synced=tape.synced,
+                catch_up=self._catch_up,
+            )
+            runner.start()
+            self.runners.append(runner)
+        self.collector.sink_stats = lambda: [runner.stats for runner in self.runners]
+
+    def _catch_up(self, session: str, after: int) -> Any:
+        return batches(self.data, session, after)
+
+    async def _mend(self, earlier: dict[str, int]) -> None:
+        """Bring into the sinks what earlier sessions left on the tape, beside the live feed."""
+        reports = await asyncio.to_thread(repair, self.data, self.sinks, earlier, self._catch_up, stop=lambda: self._stopping)
+        for report in reports:
+            if report.error:
+                say(report.error)
+            elif report.events:
+                say(f"{report.sink}: {report.events} events of session {report.session} brought in from the tape")
+
+    async def connect(self, market: Market) -> None:
+        """Connect to the venues, or to the simulated market where none answers (`auto`) or it was asked for.
+
+        Raises VenueError in `live` where no venue answers.
+        """
+        settings = self.settings
+        if market != "simulated":
+            try:
+                await self.collector.connect(settings.instruments, settings.channels)
+            except VenueError as e:
+                if market == "live":
+                    raise
+                await self._simulate(f"no venue answered ({e})")
+            else:
+                return
+        else:
+            await self._simulate("as asked for")
+        await self.collector.connect(settings.instruments, settings.channels)
+
+    async def _simulate(self, why: str) -> None:
+        from tapeline.sim import SimServer
+
+        venues = sorted({name.partition(":")[0] for name in self.settings.instruments})
+        self._sim = SimServer.in_thread(venues=venues, seed=self.seed, rate=self.rate)
+        await asyncio.to_thread(self._sim.__enter__)
+        for venue in venues:
+            self.collector.venues[venue] = VenueSettings(ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue))
+        self.collector.reason = f"simulated market: {why}"
+        say(f"{why}: going on with the SIMULATED market. Every instrument is labelled sim:…; no price here is real.")
+
+
+class LiveCollector(Collector):
+    """A collector whose status also tells of the sinks, which live a floor above it."""
+
+    sink_stats: Callable[[], list[SinkStats]] = staticmethod(list)
+
+    def status(self) -> dict[str, Any]:
+        return super().status() | {"sinks": msgspec.to_builtins(self.sink_stats())}
+
+
+@asynccontextmanager
+async def interruptible() -> AsyncIterator[asyncio.Event]:
+    """An event that Ctrl-C or SIGTERM sets; `event.signal` is not kept: ask `was_interrupted`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None], seconds: float | None = None) -> bool:
+    """Do `work`, then wait `seconds` (None: for ever) or until `stop`. True where `stop` came first."""
+    stopping = asyncio.ensure_future(stop.wait())
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await working
+            await asyncio.wait({stopping}, timeout=seconds)
+        return stopping.done()
+    finally:
+        for task in (stopping, working):
+            if not task.done():
+                task.cancel()
+        await asyncio.gather(stopping, working, return_exceptions=True)
+
+
+def summary(collector: Collector, data: Path) -> str:
+    stats = collector.pipeline.stats()
+    return (
+        f"{collector.frames} frames, {collector.events} events, {stats['gaps']} gaps, {stats['resyncs']} resyncs, "
+        f"{stats['rejected']} rejected; {collector.mode} data of session {collector.session} in {data}/"
+    )

@@ -1,0 +1,76 @@
+"""`tapeline replay`: a recording as if it were live."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tapeline.cli import context
+from tapeline.cli.live import interruptible, say, until
+from tapeline.cli.run import INTERRUPTED
+from tapeline.clock import LiveClock, parse_iso
+from tapeline.engine.replay import Player, chosen_sessions
+from tapeline.engine.replay import replay as events_of
+from tapeline.errors import UsageError
+from tapeline.events import to_json
+from tapeline.server.app import Server
+
+
+async def replay(
+    data: Annotated[str | None, Parameter(help="Directory with the tape.", show_default=False)] = None,
+    *,
+    session: Annotated[str, Parameter(help="Which session; the latest by default. `tapeline tape ls` lists them.")] = "",
+    speed: Annotated[str, Parameter(help="How many times faster than it was; max: as fast as this machine can.")] = "1",
+    port: Annotated[int | None, Parameter(help="Port of the page; 0 takes a free one.", show_default=False)] = None,
+    events: Annotated[bool, Parameter(help="Print the events as JSON lines instead of serving a page.")] = False,
+    instruments: Annotated[str, Parameter(help="With --events: only these, comma-separated.")] = "",
+    start: Annotated[str | None, Parameter(help="With --events: from this ISO time.", show_default=False)] = None,
+    end: Annotated[str | None, Parameter(help="With --events: up to this ISO time.", show_default=False)] = None,
+) -> int:
+    """Play a tape back as if it were live: the same events, on the page and the API, or as JSON lines."""
+    settings = context.load({"data": data, "server.port": port}).settings
+    root = Path(settings.data)
+    if events:
+        _print(root, session, instruments, start, end)
+        return 0
+    chosen = chosen_sessions(root, session)[-1]
+    player = Player(root, chosen.id, speed=_speed(speed))
+    server = Server(player, settings.server, LiveClock())
+    async with interruptible() as stop:
+        address = await server.start()
+        say(f"session {chosen.id}, {chosen.frames} frames, at {speed}× on {address}; Ctrl-C ends")
+        try:
+            await until(stop, player.run())
+        finally:
+            await server.stop()
+    say(f"{player.frames} frames, {player.events} events played")
+    return INTERRUPTED
+
+
+def _speed(text: str) -> float:
+    """0 stands for as fast as can be."""
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text.rstrip("x×"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise UsageError(f"--speed {text}: write a positive number, as in 10, or max")
+    return speed
+
+
+def _time(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_iso(text)
+    except ValueError:
+        raise UsageError(f"{name} {text}: write an ISO time, as in 2026-11-20T09:00:00Z") from None
+
+
+def _print(root: Path, session: str, instruments: str, start: str | None, end: str | None) -> None:
+    names = [n.strip() for n in instruments.split(",") if n.strip()]
+    first, last = _time("--start", start), _time("--end", end)
+    out = sys.stdout.buffer
+    for event in events_of(root, instruments=names, start=first, end=last, session=session):
+        out.write(to_json(event) + b"\n")
