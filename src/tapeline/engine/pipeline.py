@@ -51,7 +51,7 @@ class Pipeline:
         self.rejected = self.faults = 0
         self.unknown_connection = 0
         self.due = NEVER  # our clock: when a timer fires next, frame or not
-        self._venues = venues or {}
+        self._venues = venues if venues is not None else {}  # shared: addresses may still change before a feed is made
         self._next_check = NEVER
         self._now = 0
         self._nameless: list[tuple[BookMessage, Feed]] = []

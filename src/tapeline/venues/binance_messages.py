@@ -130,17 +130,20 @@ class Error(msgspec.Struct, gc=False):
     msg: str = ""
 
 
+ABSENT = msgspec.Raw(b"")
+
+
 class Head(msgspec.Struct, gc=False):
     """Just enough of any message to know what it is."""
 
     stream: str = ""
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = ABSENT
     e: str = ""
     s: str = ""
     u: int | None = None
     lastUpdateId: int | None = None
-    openInterest: msgspec.Raw | None = None
-    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    openInterest: msgspec.Raw = ABSENT
+    result: msgspec.Raw = ABSENT
     id: int | str | None = None
     error: Error | None = None
     code: int | None = None

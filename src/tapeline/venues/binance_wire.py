@@ -153,9 +153,8 @@ class BinanceDecoder:
         if raw[:1] == b"[":
             return [r for item in w.read_list(raw) for r in self._payload(bytes(item), "", ts_recv)]
         head = w.read_head(raw)
-        if head.data is None:
+        if not (inner := bytes(head.data)):
             return self._payload(raw, head.stream, ts_recv, head)
-        inner = bytes(head.data)
         if inner[:1] == b"[":
             return [r for item in w.read_list(inner) for r in self._payload(bytes(item), head.stream, ts_recv)]
         return self._payload(inner, head.stream, ts_recv)
@@ -169,7 +168,7 @@ class BinanceDecoder:
             return self._whole_book(raw, stream, native, ts_recv)
         if head.u is not None and (head.s or native):
             return self._quote(w.read_book_ticker(raw), ts_recv, head.s or native, self._flags(raw))
-        if head.openInterest is not None:
+        if bytes(head.openInterest):
             return self._open_interest(w.read_open_interest(raw), ts_recv)
         return self._control(head)
 
@@ -194,7 +193,7 @@ class BinanceDecoder:
             return [Ack(head.id, f"{head.error.msg} (code {head.error.code})")]
         if head.code is not None and head.msg:
             return [Ack(head.id, f"{head.msg} (code {head.code})")]
-        if head.result is not msgspec.UNSET:
+        if bytes(head.result):
             return [Ack(head.id)]
         self.unknown["(other)"] = self.unknown.get("(other)", 0) + 1
         return []
