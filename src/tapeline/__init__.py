@@ -13,6 +13,8 @@ Names are imported when first used, so that `import tapeline` stays quick.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tapeline.api import replay, stream
+    from tapeline.errors import TapelineError
     from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
 
 __version__ = "0.1.0"
@@ -23,6 +25,8 @@ _HOMES = {
         "tapeline.events",
     ),
     "TapelineError": "tapeline.errors",
+    "replay": "tapeline.api",
+    "stream": "tapeline.api",
 }
 __all__ = [
     "Alert",
@@ -34,9 +38,12 @@ __all__ = [
     "Metrics",
     "Quote",
     "Status",
+    "TapelineError",
     "Ticker",
     "Trade",
     "__version__",
+    "replay",
+    "stream",
 ]
 
 
