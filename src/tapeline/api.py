@@ -9,7 +9,6 @@ for event in tl.replay("data", instruments=["binance:BTC-USDT"], start="2026-11-
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
-
 from tapeline.clock import parse_iso
 from tapeline.config import Settings
 from tapeline.engine.bus import Missed
