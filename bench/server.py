@@ -4,8 +4,8 @@
 
 The feed is synthetic and steady: four instruments, each with 50 book changes (book, quote, metrics) and 50 trades a second, as a
 busy pair of a large exchange sends them. Each viewer watches what the page watches: status, trades, book and bars of one instrument,
-quotes and metrics of all. Viewers run in a process of their own; only the server's CPU time is counted (feed, history, hub, sockets),
-as a share of one core. "added" is what viewers add to the feed without any.
+quotes and metrics of all. Viewers run in a process of their own; only the server's CPU time is counted (feed, history, hub, and
+sockets), as a share of one core. "added" is what viewers add to the feed without any.
 """
 
 import argparse
