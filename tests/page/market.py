@@ -128,7 +128,7 @@ class FakeSource:
 
     def tick(self, now: int | None = None, *also: Event) -> None:
         now = now or time.time_ns()
-        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= now and b.interval in ("1s", "1m")]
+        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= now]
         events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
         self.publish(events)
 

@@ -62,4 +62,8 @@ test("stale when no instrument is live, a remark when some are not", () => {
 test("an instrument's trouble names its age and reason", () => {
   assert.equal(troubleText(instrument("live"), 0), "");
   assert.equal(troubleText({ ...instrument("stale"), last_event: 4_000_000 }, 16_000_000), "stale, last event 12 s ago");
+  const said = { instrument: "", ts_event: 0, ts_recv: 0, flags: [], venue: "", channel: "", from_seq: null, to_seq: null, count: null };
+  const resyncing = { ...instrument("resyncing"), last_status: { ...said, kind: "gap", reason: "ids 5–9 missing" } };
+  assert.equal(troubleText(resyncing, 0), "resynchronising (ids 5–9 missing)");
+  assert.equal(troubleText({ ...resyncing, state: "disconnected" }, 0), "disconnected");
 });

@@ -38,7 +38,7 @@ export class Ladder implements Panel {
   private readonly session: Session;
   private readonly asks = h("div", { class: "levels asks", "data-testid": "asks" });
   private readonly bids = h("div", { class: "levels bids", "data-testid": "bids" });
-  private readonly mid = value("num ladder-mid value", "ladder-mid");
+  private readonly mid = value("num ladder-mid", "ladder-mid");
   private readonly spread = value("num ladder-spread", "ladder-spread");
   private readonly reason = value("veil-reason", "book-reason");
   private readonly veil: HTMLElement;

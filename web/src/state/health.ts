@@ -117,10 +117,20 @@ const TROUBLE: Readonly<Record<FeedState, string>> = {
   disconnected: "disconnected",
 };
 
+/** The kinds of status event that explain a state: the last one said may be about something else. */
+const EXPLAINS: Readonly<Record<FeedState, readonly string[]>> = {
+  live: [],
+  stale: ["stale"],
+  resyncing: ["gap", "crossed", "resyncing", "stale"],
+  waiting: ["rejected"],
+  disconnected: ["disconnected"],
+};
+
 /** Why an instrument is not live; empty when it is. */
 export function troubleText(info: InstrumentStatus | undefined, now: number): string {
   if (!info || info.state === "live") return "";
-  const reason = info.last_status?.reason;
+  const said = info.last_status;
+  const reason = said && EXPLAINS[info.state].includes(said.kind) ? said.reason : "";
   const since = info.state === "stale" && info.last_event ? `, last event ${age((now - info.last_event) / 1e6)} ago` : "";
-  return TROUBLE[info.state] + since + (reason && info.state !== "waiting" ? ` (${reason})` : "");
+  return TROUBLE[info.state] + since + (reason ? ` (${reason})` : "");
 }

@@ -6,7 +6,6 @@ export function listen(keys: Keys, blocked: () => boolean): void {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target as HTMLElement;
-    if (target.closest("input, textarea, select, [role=tablist]") && event.key.startsWith("Arrow")) return;
     if (target.closest("input, textarea, select")) return;
     if (blocked() && event.key !== "?") return;
     const action = keys[event.key];

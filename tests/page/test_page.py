@@ -1,0 +1,219 @@
+"""What a person sees, in a real browser. Each number on the page is compared with the API's at an instant when nothing moves."""
+
+import re
+
+import pytest
+from playwright.async_api import Locator, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(90), pytest.mark.xdist_group("browser")]
+BTC, ETH = "sim:BTC-USDT", "sim:ETH-USDT"
+
+
+async def values(rows: Locator, selector: str) -> list[float]:
+    """The `data-value` of each row's part, in the document's order, without empty rows."""
+    raw = [await e.get_attribute("data-value") for e in await rows.locator(selector).all()]
+    return [float(r) for r in raw if r]
+
+
+async def test_it_goes_live_and_its_numbers_are_the_apis(screen):
+    page = screen.page
+    before = await screen.raw("mid")
+    screen.move()
+    await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(before), timeout=5000)
+    await expect(page.get_by_test_id("health-latency")).not_to_have_text("–")
+    await screen.hold()
+
+    (metrics,) = (await screen.get("metrics", instrument=BTC))["metrics"]
+    (quote,) = (await screen.get("quotes", instrument=BTC))["quotes"]
+    book = (await screen.get("book", instrument=BTC, depth=50))["book"]
+    trades = (await screen.get("trades", instrument=BTC, limit=20))["trades"]
+    await expect(page.get_by_test_id("last")).to_have_attribute("data-value", js(trades[-1]["price"]))
+    await expect(page.get_by_test_id("mid")).to_have_attribute("data-value", js(metrics["mid"]))
+    await expect(page.get_by_test_id(f"watch-mid-{BTC}")).to_have_attribute("data-value", js(metrics["mid"]))
+    for name, number in (
+        ("bid", quote["bid"]), ("bid-sub", quote["bid_size"]), ("ask", quote["ask"]), ("ask-sub", quote["ask_size"]),
+        ("spread", metrics["spread"]), ("spread-sub", metrics["spread_bps"]), ("imbalance", metrics["imbalance"]),
+        ("microprice", metrics["microprice"]),
+    ):  # fmt: skip
+        assert float(await screen.raw(name)) == number, name
+    assert await page.get_by_test_id("bid").inner_text() == f"{quote['bid']:,.2f}"
+    for side in ("bids", "asks"):
+        shown = await values(page.get_by_test_id(side), ".price")
+        assert len(shown) > 10
+        assert shown == [price for price, _ in book[side][: len(shown)]]
+    prices = await values(page.get_by_test_id("tape"), ".price")
+    assert prices[:20] == [t["price"] for t in reversed(trades)]
+
+
+def js(number: float) -> str:
+    """As JavaScript writes it: 67250.0 is `67250`."""
+    return str(int(number)) if number == int(number) else repr(number)
+
+
+async def test_candles_show_the_open_bar_as_it_moves(screen):
+    page = screen.page
+    await page.keyboard.press("1")
+    await expect(page.get_by_role("button", name="1s", exact=True)).to_have_attribute("aria-pressed", "true")
+    screen.move()
+    await page.wait_for_timeout(1500)
+    await screen.hold()
+    (bar,) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1))["bars"]
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
+    await expect(page.get_by_test_id("legend")).to_contain_text(f"H {bar['high']:,.2f}")
+    await page.get_by_test_id("chart").hover(position={"x": 200, "y": 200})
+    await expect(page.get_by_test_id("legend")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  O [\d,.]+  H"))
+
+
+async def test_simulated_data_cannot_be_taken_for_real(screen):
+    page = screen.page
+    await expect(page.get_by_test_id("mode-strip")).to_be_visible()
+    await expect(page.get_by_test_id("mode-text")).to_contain_text("SIMULATED MARKET · no real market is behind these numbers")
+    await expect(page.get_by_test_id("mode-text")).to_contain_text("HTTP 451")
+    assert await page.locator(".watch-row .venue").all_inner_texts() == ["sim"] * 4
+    assert (await page.title()).startswith("SIMULATED · sim:BTC-USDT")
+    screen.source.tape = "failing"  # trouble does not hide it
+    await expect(page.get_by_test_id("state")).to_have_text("TAPE FAILING")
+    await expect(page.get_by_test_id("reason")).to_contain_text("no space left on the device")
+    await expect(page.get_by_test_id("mode-strip")).to_be_visible()
+
+
+async def test_live_and_replay_say_what_they_are(screen):
+    page, source = screen.page, screen.source
+    source.mode, source.reason = "replay", ""
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×10")
+    await expect(page.get_by_test_id("mode-text")).to_contain_text("a recording, tape time 20")
+    source.mode = "live"
+    await expect(page.get_by_test_id("state")).to_have_text("LIVE")
+    await expect(page.get_by_test_id("mode-strip")).to_be_hidden()
+
+
+async def test_a_feed_that_stops_is_stale_and_recovers(screen):
+    page, source = screen.page, screen.source
+    screen.move()
+    for f in source.all.values():
+        f.state = "stale"
+    source.report("stale", BTC, "no trade for 300 s")
+    await expect(page.get_by_test_id("state")).to_have_text("STALE")
+    await expect(page.get_by_test_id("instrument-state")).to_contain_text("no trade for 300 s")
+    await expect(page.get_by_test_id("mid")).to_have_css("opacity", "0.42")
+    for f in source.all.values():
+        f.state = "live"
+    old = await screen.raw("mid")
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
+    await expect(page.get_by_test_id("mid")).to_have_css("opacity", "1")
+    await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(old))
+
+
+async def test_a_book_that_is_not_proved_is_greyed_and_says_why(screen):
+    page, source = screen.page, screen.source
+    await expect(page.get_by_test_id("book-reason")).to_be_hidden()
+    source.all[BTC].book_state, source.all[BTC].state = "invalid", "resyncing"
+    source.report("gap", BTC, "ids 81234–81239 missing", "book", 6)
+    await expect(page.get_by_test_id("book-reason")).to_contain_text("ids 81234–81239 missing")
+    assert float(await page.get_by_test_id("bids").evaluate("e => getComputedStyle(e).opacity")) < 0.5
+    await expect(page.get_by_test_id("events").locator("li").first).to_contain_text("gap")
+    source.all[BTC].book_state, source.all[BTC].state = "synced", "live"
+    source.report("synced", BTC, "joined at 81260", "book")
+    await expect(page.get_by_test_id("book-reason")).to_be_hidden()
+
+
+async def test_missing_trades_leave_a_mark_on_the_tape(screen):
+    screen.source.report("gap", BTC, "ids 7–12 missing", "trades", 6)
+    await expect(screen.page.get_by_test_id("missed").first).to_contain_text("6 missed: ids 7–12 missing")
+    screen.source.tick()
+    await expect(screen.page.get_by_test_id("tape").locator("> :nth-child(2)")).to_contain_text("6 missed")
+
+
+async def test_a_server_that_restarts_needs_no_reload(screen):
+    page = screen.page
+    screen.allowed = "WebSocket"  # Chromium itself writes a refused connection to the console
+    await page.evaluate("document.body.dataset.loaded = 'once'")
+    await screen.server.stop()
+    await expect(page.get_by_test_id("state")).to_have_text("RECONNECTING")
+    await expect(page.get_by_test_id("reason")).to_contain_text("the values below are old")
+    await expect(page.get_by_test_id("mid")).to_have_css("opacity", "0.42")
+    await screen.restart()
+    screen.move()
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+    old = await screen.raw("mid")
+    await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(old))
+    assert await page.evaluate("document.body.dataset.loaded") == "once"
+
+
+async def test_a_connection_that_says_nothing_is_never_called_live(screen):
+    page = screen.page
+    silent = []
+
+    def between(ws):
+        server = ws.connect_to_server()
+        server.on_message(lambda m: None if silent else ws.send(m))
+
+    await page.route_web_socket("**/api/v1/ws", between)
+    await page.reload()
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
+    silent.append(True)
+    await expect(page.get_by_test_id("state")).to_have_text("RECONNECTING", timeout=6000)
+    await expect(page.get_by_test_id("state")).to_have_text("OFFLINE", timeout=12_000)
+    await expect(page.get_by_test_id("reason")).to_contain_text(re.compile(r"nothing from the server for 1\d s"))
+    silent.clear()
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=15_000)
+
+
+async def test_keys_select_instruments_intervals_and_colours(screen):
+    page = screen.page
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    quote = (await screen.get("quotes", instrument=ETH))["quotes"][0]
+    await expect(page.get_by_test_id("bids").locator(".price").first).to_have_attribute("data-value", js(quote["bid"]))
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("5")
+    await expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+    root = page.locator("html")
+    await expect(root).to_have_attribute("data-theme", "dark")
+    dark = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.keyboard.press("t")
+    await expect(root).to_have_attribute("data-theme", "light")
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    await page.keyboard.press("c")
+    await expect(root).to_have_attribute("data-palette", "colour-blind")
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+    await page.reload()  # what was chosen is remembered
+    await expect(root).to_have_attribute("data-theme", "light")
+    await expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_a_phone_has_one_column_and_no_sideways_scroll(browser, stage, scheme):
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    page = stage.page = await context.new_page()
+    stage.watch(page)
+    stage.move()
+    await page.goto(stage.address)
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
+    await expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+    for tab, panel in (("Markets", "watch"), ("Chart", "chart"), ("Book", "ladder"), ("Trades", "tape"), ("Events", "events")):
+        await page.get_by_role("tab", name=tab, exact=True).last.click()
+        await expect(page.locator(f"#panel-{panel}")).to_be_visible()
+        width = await page.evaluate(
+            "Math.max(...[...document.querySelectorAll('body *')].filter(e => e.checkVisibility() && !e.closest('.sr, canvas, table'))"
+            ".map(e => Math.min(e.getBoundingClientRect().right, e.closest('.panel') ? e.closest('.panel').getBoundingClientRect().right : 1e9)))"
+        )
+        assert width <= 390, tab
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+    stage.check()
+    await context.close()
+
+
+async def test_a_burst_of_trades_does_not_grow_the_page(screen):
+    page = screen.page
+    for _ in range(3):
+        for _ in range(400):
+            screen.source.tick()
+        await page.wait_for_timeout(200)
+    await screen.hold()
+    (trade,) = (await screen.get("trades", instrument=BTC, limit=1))["trades"]
+    await expect(page.get_by_test_id("last")).to_have_attribute("data-value", js(trade["price"]))
+    assert await page.locator("body *").count() < 1500
