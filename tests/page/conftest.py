@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Request, async_playwright
-from tests.page.market import FakeSource
 
 from tapeline.clock import LiveClock
 from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tapeline.server.static import PAGE
+from tests.page.market import FakeSource
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The sandbox needs rights that root in a container has not; the other flags keep the browser from looking for its maker's hosts.
@@ -33,7 +34,7 @@ class Stage:
         self.page: Page
         self.errors: list[str] = []
         self.foreign: list[str] = []
-        self.allowed = ""  # a console error that the test provokes on purpose
+        self.allowed = ""  # part of a console error that the test provokes on purpose
         self._moving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,7 +77,10 @@ class Stage:
                 self.foreign.append(request.url)
 
         page.on("request", asked)
-        page.on("console", lambda m: self.errors.append(f"{m.text} {m.location.get('url')}") if m.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda m: self.errors.append(f"{m.text} {m.location.get('url')}") if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda e: self.errors.append(str(e)))
 
     def check(self) -> None:
@@ -84,7 +88,7 @@ class Stage:
         assert [e for e in self.errors if not self.allowed or self.allowed not in e] == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no chromium here: the page is not opened (Debian: apt-get install chromium)")
@@ -96,7 +100,7 @@ async def browser() -> AsyncIterator[Any]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def stage() -> AsyncIterator[Stage]:
     source = FakeSource()
     stage = Stage(source, Server(source, ServerSettings(port=0), LiveClock()))
@@ -109,7 +113,7 @@ async def stage() -> AsyncIterator[Stage]:
     await stage.server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def screen(browser: Any, stage: Stage) -> AsyncIterator[Stage]:
     """A page of 1440 × 900 that has gone live."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")

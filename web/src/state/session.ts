@@ -15,6 +15,7 @@ const LADDER_DEPTH = 50;
 const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
+const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
 
 export class Session {
   readonly market = new Market();
@@ -28,6 +29,9 @@ export class Session {
   private readonly scheduler: Scheduler;
   private abort = new AbortController();
   private viewed: Subscription[] = [];
+  private entered = 0;
+  private entering: number | undefined;
+  private readonly seeded = new Set<string>();
   private resting: number | undefined;
 
   constructor(url: string, scheduler: Scheduler) {
@@ -78,7 +82,7 @@ export class Session {
     this.leave();
     this.view.reset(id);
     store("instrument", id);
-    this.enter();
+    this.enterSoon();
     this.scheduler.touch("selection", "book", "trades", "bars", "quotes");
   }
 
@@ -94,7 +98,7 @@ export class Session {
     this.leave();
     this.view.resetBars(interval);
     store("interval", interval);
-    this.enter();
+    this.enterSoon();
     this.scheduler.touch("selection", "bars");
   }
 
@@ -105,8 +109,12 @@ export class Session {
     view.older = "loading";
     const { series } = view;
     const query = { instrument: view.id, interval: view.interval, limit: HISTORY_BARS, to: first.ts_open };
-    const bars = await rest.bars(query, this.abort.signal).catch(() => []);
+    const bars = await rest.bars(query, this.abort.signal).catch(() => null);
     if (series !== view.series) return;
+    if (bars === null) {
+      view.older = "idle";
+      return;
+    }
     const more = bars.filter((b) => b.ts_open < first.ts_open);
     view.older = more.length === 0 || series.bars.length + more.length > series.capacity ? "end" : "idle";
     if (more.length > 0 && view.older !== "end" && view.putBars(more)) this.scheduler.touch("bars");
@@ -117,9 +125,16 @@ export class Session {
     this.feed.subscribe({ channel: "metrics", instruments: ["*"] });
   }
 
+  private enterSoon(): void {
+    const since = performance.now() - this.entered;
+    if (since > CALM_MS) this.enter();
+    else this.entering = window.setTimeout(() => this.enter(), CALM_MS);
+    this.entered = performance.now();
+  }
+
   private enter(): void {
     const { id, interval } = this.view;
-    if (!id) return;
+    if (!id || this.viewed.length > 0) return;
     const instruments = [id];
     this.viewed = [
       { channel: "trades", instruments },
@@ -131,6 +146,7 @@ export class Session {
   }
 
   private leave(): void {
+    window.clearTimeout(this.entering);
     for (const subscription of this.viewed) this.feed.unsubscribe(subscription);
     this.viewed = [];
     this.abort.abort();
@@ -148,6 +164,9 @@ export class Session {
   /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. */
   private async seed(): Promise<void> {
     for (const row of [...this.market.rows.values()].slice(0, SEEDED_ROWS)) {
+      if (this.seeded.has(row.id)) continue;
+      if (this.feed.link !== "open") return; // the next snapshot of the status begins again
+      this.seeded.add(row.id);
       const days = await rest.bars({ instrument: row.id, interval: "1d", limit: 1 }).catch(() => []);
       const day = days.at(-1);
       if (day) row.setReference(day.open, day.complete ? "the open of the UTC day" : "the first trade seen in this UTC day");
@@ -192,6 +211,7 @@ export class Session {
     this.statusAt = performance.now();
     if (restarted) {
       this.market.clear();
+      this.seeded.clear();
       this.latency.clear();
     }
     const changed = this.market.putInstruments(status.instruments);
@@ -200,8 +220,8 @@ export class Session {
       this.events.push(...events);
       for (const event of events) if (this.view.putEvent(event)) this.scheduler.touch("trades");
     }
+    if (changed || snapshot) void this.seed();
     if (changed || restarted) {
-      void this.seed();
       this.choose(restarted);
     }
     this.scheduler.touch("status", "events", "link");

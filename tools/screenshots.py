@@ -1,0 +1,114 @@
+"""Takes the pictures of `docs/img/` from the real thing: `tapeline run --simulate` in a process of its own, opened in Chromium.
+
+    python tools/screenshots.py [--seconds 100]
+
+The market runs for a while first, so that the one-second candles fill the chart. Nothing is drawn or written by hand: a picture
+that looks wrong is a page that looks wrong.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "img"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync"]  # fmt: skip
+WIDE, PHONE = (1440, 900), (390, 844)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@contextmanager
+def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A running Tapeline on the simulated market; its address and its process."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as data:
+        env = {**os.environ, "TAPELINE_SERVER_PORT": str(port), "TAPELINE_DATA": data, "BROWSER": "true"}
+        process = subprocess.Popen([sys.executable, "-m", "tapeline", "run", "--simulate"], cwd=ROOT, env=env)
+        try:
+            for _ in range(100):
+                if is_ready(address):
+                    break
+                if process.poll() is not None:
+                    raise SystemExit(f"tapeline run --simulate ended with {process.returncode}")
+                time.sleep(0.3)
+            yield address, process
+        finally:
+            process.terminate()
+            process.wait(timeout=15)
+
+
+def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, keys: str = "1") -> Page:
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if scheme == "dark" else "light",
+        device_scale_factor=1,
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_test_id("state").get_by_text("SIMULATED").wait_for(timeout=10_000)
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_timeout(4000)
+    return page
+
+
+def shoot(page: Page, name: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    page.screenshot(path=path)
+    print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=float, default=100, help="how long the market runs before the first picture")
+    seconds = parser.parse_args().seconds
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise SystemExit("no chromium here (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright, tapeline() as (address, process):
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        time.sleep(seconds)
+        dark = open_page(browser, address, WIDE, "dark")
+        shoot(dark, "page-dark")
+        shoot(open_page(browser, address, WIDE, "light"), "page-light")
+        phone = open_page(browser, address, PHONE, "dark")
+        shoot(phone, "page-phone")
+        phone.get_by_role("tab", name="Book", exact=True).click()
+        phone.wait_for_timeout(500)
+        shoot(phone, "page-phone-book")
+        process.terminate()
+        dark.get_by_test_id("state").get_by_text("OFFLINE").wait_for(timeout=30_000)
+        shoot(dark, "page-offline")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
