@@ -35,6 +35,7 @@ from tapeline.wire.handshake import connect
 __all__ = ["ConnectionState", "Deliver", "Supervisor"]
 
 GRACE_SECONDS = 1.0
+HOPELESS = frozenset({401, 403, 451})
 AGE_MARGIN = 0.05
 AGE_MARGIN_SECONDS = 600.0
 
@@ -75,6 +76,7 @@ class Supervisor:
         self.plan, self.label = plan, label or plan.venue
         self.last_fault: VenueError | None = None
         self.first_open = asyncio.Event()
+        self._hopeless = asyncio.Event()
         self._settings, self._clock, self._budget, self._grace = settings, clock, budget, grace
         self._next_conn, self._is_ack = next_conn, is_ack
         self._rng = rng or random.Random()
@@ -125,13 +127,14 @@ class Supervisor:
             self._due.set()
 
     async def wait_open(self, seconds: float) -> None:
-        """Return once a connection has opened. Raises, after `seconds`, what stood in the way last: Refused or Unreachable."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.first_open.wait()
-        except TimeoutError:
+        """Return once a connection has opened. Raises, after `seconds`, what stood in the way last: Refused or Unreachable.
+
+        A refusal that will not change in seconds (401, 403, 451) is raised at once; `run()` goes on trying all the same.
+        """
+        await _first(self.first_open.wait(), self._hopeless.wait(), seconds=seconds)
+        if not self.first_open.is_set():
             where = f"{self.plan.venue} at {mask(self.plan.url)}"
-            raise self.last_fault or Unreachable(f"{where}: no answer within {seconds:g} s") from None
+            raise self.last_fault or Unreachable(f"{where}: no answer within {seconds:g} s")
 
     @property
     def state(self) -> ConnectionState:
@@ -175,6 +178,8 @@ class Supervisor:
                 self.last_fault = error
                 status, after = (error.status, error.retry_after) if isinstance(error, Refused) else (0, None)
                 delay = self._backoff.delay(status, after)
+                if status in HOPELESS:
+                    self._hopeless.set()
             if not self._live:
                 self._enter("down")
             await asyncio.sleep(delay)
