@@ -17,7 +17,7 @@ from tapeline.sim.instrument import Instrument, Liquidation
 from tapeline.sim.latent import STEP
 from tapeline.sim.lob import Half
 
-_TABLE = 4096
+_TABLE = 2048
 _MEMORY = 0.5  # s, how long a market order excites others
 _BRANCHING = 0.5
 _MARKET_SHARE = 0.07  # of noise events
@@ -55,12 +55,12 @@ class Flow:
                 half.add(touch - near, self._size())
             tries = 0
             while len(half) < self.instrument.spec.levels and tries < 20_000:
-                half.add(touch - self._distances[rng.getrandbits(12)], self._size())
+                half.add(touch - self._distances[rng.getrandbits(11)], self._size())
                 tries += 1
             half.drain()
 
     def _size(self) -> int:
-        size: int = self._sizes[self.rng.getrandbits(12)]
+        size: int = self._sizes[self.rng.getrandbits(11)]
         return size
 
     def step(self, start: int, activity: float) -> None:
@@ -97,7 +97,7 @@ class Flow:
             self._cancel(ts, half)
             return
         near = rng.random() < 0.15
-        key = half.keys[-1] - (0 if near else self._distances[rng.getrandbits(12)])
+        key = half.keys[-1] - (0 if near else self._distances[rng.getrandbits(11)])
         queue = half.orders.get(key)
         if queue is not None and len(queue) >= _QUEUE:
             self.instrument.cancel(ts, half, key, int(rng.random() * _QUEUE))
@@ -156,7 +156,7 @@ class Flow:
             if half.keys[-1] < half.sign * price:
                 instrument.rest(ts, half, price, self._size())
                 for _ in range(_LAYERS):
-                    behind = half.sign * price - 1 - self._distances[rng.getrandbits(12)] // 2
+                    behind = half.sign * price - 1 - self._distances[rng.getrandbits(11)] // 2
                     instrument.rest(ts, half, half.sign * behind, self._size())
 
     def _liquidate(self, ts: int) -> None:

@@ -58,21 +58,19 @@ class Conn:
         if self.transport.get_write_buffer_size() <= self.max_buffer:
             return True
         self.close(1008, "Slow consumer")
-        self.transport.abort()
         return False
 
     def close(self, code: int, reason: str = "") -> None:
-        """Start the closing handshake; 1006 drops the line without a word."""
+        """Start the closing handshake; 1006 drops the line without a word. A peer that does not answer is dropped as well."""
         if self.closing:
             return
-        if code == 1006:
-            self.closing = True
+        self.closing = True
+        if code == 1006 or self.transport.is_closing():
             self.transport.abort()
             return
-        self.put(wsframes.close_frame(code, reason))
-        if self.flush():
-            self.closing = True
-            asyncio.get_running_loop().call_later(_LINGER, self.transport.abort)
+        self.transport.write(b"".join(self.out) + wsframes.close_frame(code, reason))
+        self.out.clear()
+        asyncio.get_running_loop().call_later(_LINGER, self.transport.abort)
 
 
 class Hub:
