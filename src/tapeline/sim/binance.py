@@ -35,6 +35,7 @@ class Spot(BinanceWire):
     pong_seconds = 60.0
     weight_budget = 6000
     rest = "/api/v3/"
+    roots = frozenset({"ws", "stream", "api"})
     depth_suffix: ClassVar[dict[int, tuple[str, ...]]] = {100 * MILLI: ("@100ms",), SECOND: ("",)}
     kline_push = 2 * SECOND
     most_klines = 1000

@@ -12,19 +12,16 @@ from typing import Any, ClassVar
 import msgspec
 
 from tapeline.clock import MILLI, SECOND
+from tapeline.sim.binance_protocol import BinanceProtocol
 from tapeline.sim.hub import MILLIS, Hub
 from tapeline.sim.instrument import Aggregate, Batch, Instrument, Touch, Trade
 from tapeline.sim.klines import INTERVALS, Kline, bucket
 from tapeline.sim.market import Book, Market
 from tapeline.sim.printing import Printer
+from tapeline.sim.wire import Reply, SimBook
 
 Topics = Mapping[str, dict[int, list[Any]]]
 JSON_BOOL = ("false", "true")
-
-
-class Reply(msgspec.Struct, frozen=True):
-    body: bytes
-    status: int = 200
 
 
 class BadRequest(Exception):
@@ -46,16 +43,9 @@ class Line:
         self.trade, self.aggregate, self.ticker = (f"{self.low}@{n}" for n in ("trade", "aggTrade", "bookTicker"))
 
 
-class BinanceWire:
+class BinanceWire(BinanceProtocol):
     """Subclasses give names, limits and payloads."""
 
-    venue: ClassVar[str]
-    max_streams: ClassVar[int]
-    messages_per_second: ClassVar[int]
-    ping_seconds: ClassVar[float]
-    pong_seconds: ClassVar[float]
-    weight_budget: ClassVar[int]
-    rest: ClassVar[str]
     depth_suffix: ClassVar[dict[int, tuple[str, ...]]]  # cadence → suffixes of diff streams
     kline_push: ClassVar[int]
     most_klines: ClassVar[int]
@@ -69,12 +59,6 @@ class BinanceWire:
         self.by_low = {line.low: line for line in self.lines.values()}
 
     def printer(self, instrument: Instrument) -> Printer:
-        raise NotImplementedError
-
-    def serves(self, stream: str, path: str) -> bool:
-        raise NotImplementedError
-
-    def weight(self, name: str, params: Mapping[str, str]) -> int:
         raise NotImplementedError
 
     def trade_text(self, line: Line, trade: Trade, unit: int, now: int) -> str:
@@ -103,7 +87,6 @@ class BinanceWire:
         raise NotImplementedError
 
     def publish(self, now: int) -> None:
-        """What happened in the step that ended at `now`."""
         topics: Topics = self.hub.topics.get(self.venue) or {}
         for line in self.lines.values():
             if topics:
@@ -199,9 +182,17 @@ class BinanceWire:
         asks = [(-key, lob.asks.total(key)) for key in sorted(batch.asks, reverse=True)]
         return line.printer.levels(bids), line.printer.levels(asks)
 
-    def book(self, native: str) -> Book:
-        """The book as it stands."""
+    def natives(self) -> list[str]:
+        return list(self.lines)
+
+    def freeze(self, native: str) -> Book:
         return self.market.book(self.venue, native)
+
+    def truth(self, native: str) -> SimBook:
+        book, spec = self.market.book(self.venue, native), self.market.instrument(self.venue, native).spec
+        prices, sizes = 10**spec.price_decimals, 10**spec.size_decimals
+        bids, asks = ([(p * spec.tick / prices, s / sizes) for p, s in side] for side in (book.bids, book.asks))
+        return SimBook(book.last_update_id, bids, asks)
 
     def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Book]) -> Reply:
         """`name`: the path after `rest`; `book(native)` gives the book to show, which need not be today's."""

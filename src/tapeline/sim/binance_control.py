@@ -6,22 +6,15 @@ acknowledged like any other and stays silent. Error texts are the documented one
 nowhere: here it is "too many parameters", and nothing of the request is obeyed.
 """
 
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import msgspec
 
 from tapeline.sim.hub import Conn, Hub
+from tapeline.sim.wire import Wire
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _EXPECTED = ", ".join(f"`{m}`" for m in METHODS)
-
-
-class Streams(Protocol):
-    max_streams: ClassVar[int]
-
-    def serves(self, stream: str, path: str) -> bool:
-        """Whether anything will ever be sent for this name on this path."""
-        ...
 
 
 class ControlError(Exception):
@@ -63,17 +56,17 @@ def _valid_id(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63)
 
 
-def answer(hub: Hub, streams: Streams, conn: Conn, data: bytes, *, wrapped: bool = False) -> bytes:
+def answer(hub: Hub, wire: Wire, conn: Conn, data: bytes, *, wrapped: bool = False) -> bytes:
     """Obey one control message; the bytes to send back."""
     try:
         request = _read(data)
-        result = _obey(hub, streams, conn, request)
+        result = _obey(hub, wire, conn, request)
     except ControlError as error:
         return error.answer(wrapped=wrapped)
     return msgspec.json.encode({"result": result, "id": request.get("id")})
 
 
-def _obey(hub: Hub, streams: Streams, conn: Conn, request: dict[str, Any]) -> Any:
+def _obey(hub: Hub, wire: Wire, conn: Conn, request: dict[str, Any]) -> Any:
     method, params, request_id = request["method"], request.get("params", []), request.get("id")
     match method:
         case "LIST_SUBSCRIPTIONS":
@@ -86,10 +79,10 @@ def _obey(hub: Hub, streams: Streams, conn: Conn, request: dict[str, Any]) -> An
         for name in params:
             hub.unsubscribe(conn, name)
         return None
-    if len({*conn.streams, *params}) > streams.max_streams:
+    if len({*conn.streams, *params}) > wire.max_streams:
         raise ControlError(2, "Invalid request: too many parameters", request_id)
     for name in params:
-        hub.subscribe(conn, name, served=streams.serves(name, conn.path))
+        hub.subscribe(conn, name, served=wire.serves(name, conn.path))
     return None
 
 

@@ -39,6 +39,8 @@ class UsdM(BinanceWire):
     pong_seconds = 600.0
     weight_budget = 2400
     rest = "/fapi/v1/"
+    kinds = frozenset({"public", "market"})
+    roots = frozenset({"public", "market", "private", "fapi"})
     depth_suffix: ClassVar[dict[int, tuple[str, ...]]] = {
         STEP: ("@0ms",),
         100 * MILLI: ("@100ms",),

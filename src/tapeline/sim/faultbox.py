@@ -41,7 +41,7 @@ class FaultBox:
     def __init__(self) -> None:
         self.armed: list[Armed] = []
         self.watching = False
-        self.split: dict[str, Callable[[bytes], list[bytes]]] = {}
+        self.split: dict[str, Callable[[bytes], list[bytes]]] = {}  # by venue, as its wire does it
         self.cross: dict[str, Callable[[bytes], bytes]] = {}
 
     def arm(self, fault: f.AnyFault) -> Armed:

@@ -20,7 +20,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 from aiohttp import web
 
 from tapeline.clock import SECOND, Clock, LiveClock
@@ -36,8 +35,8 @@ from tapeline.sim.latent import STEP
 from tapeline.sim.limits import Weights
 from tapeline.sim.market import Market
 from tapeline.sim.specs import choose
-from tapeline.sim.spoil import cross_binance, split_binance
 from tapeline.sim.web import Doors
+from tapeline.sim.wire import SimBook, Wire
 
 if TYPE_CHECKING:
     from tapeline.sim.threaded import ThreadedSim
@@ -46,14 +45,6 @@ WIRES: dict[str, type[BinanceWire]] = {wire.venue: wire for wire in (Spot, UsdM)
 """A venue's simulator is one wire file and one entry here."""
 _BEHIND = 5 * SECOND
 _CHUNK = 8  # steps between two looks at the sockets
-
-
-class SimBook(msgspec.Struct, frozen=True):
-    """The truth about one book, as of update `last_update_id`: [price, size], best first."""
-
-    last_update_id: int
-    bids: list[tuple[float, float]]
-    asks: list[tuple[float, float]]
 
 
 class SimServer:
@@ -90,9 +81,9 @@ class SimServer:
         )
         self.faults = FaultBox()
         self.hub = Hub(self.faults)
-        self.wires = {venue: WIRES[venue](self.market, self.hub) for venue in venues}
-        for venue in venues:
-            self.faults.split[venue], self.faults.cross[venue] = split_binance, cross_binance
+        self.wires: dict[str, Wire] = {venue: WIRES[venue](self.market, self.hub) for venue in venues}
+        for venue, wire in self.wires.items():
+            self.faults.split[venue], self.faults.cross[venue] = wire.split, wire.cross
         self.weights = {v: Weights(weight_budget or wire.weight_budget) for v, wire in self.wires.items()}
         self.ping_seconds, self.pong_seconds, self.max_age = ping_seconds, pong_seconds, max_age
         self.max_buffer, self.deflate, self.wrapped_errors = max_buffer, deflate, wrapped_errors
@@ -151,10 +142,9 @@ class SimServer:
         return self.clock.now() if self.live else self.market.now
 
     def book(self, venue: str, native: str) -> SimBook:
-        book, spec = self.wires[venue].book(native), self.market.instrument(venue, native).spec
-        prices, sizes = 10**spec.price_decimals, 10**spec.size_decimals
-        sides = [[(p * spec.tick / prices, s / sizes) for p, s in side] for side in (book.bids, book.asks)]
-        return SimBook(book.last_update_id, *sides)
+        if venue not in self.wires:
+            raise UsageError(f"venue {venue!r} is not simulated here: running are {', '.join(self.wires)}")
+        return self.wires[venue].truth(native)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -216,7 +206,7 @@ class SimServer:
     def _loop_time() -> float:
         return asyncio.get_running_loop().time()
 
-    def admit(self, conn: Conn, wire: BinanceWire) -> None:
+    def admit(self, conn: Conn, wire: Wire) -> None:
         conn.opened = self._loop_time()
         conn.next_ping = conn.opened + (self.ping_seconds or wire.ping_seconds)
         conn.max_buffer = self.max_buffer
@@ -250,9 +240,10 @@ class SimServer:
         armed = self.faults.arm(fault)
         if isinstance(fault, StaleSnapshot):
             armed.frozen = {
-                f"{venue}:{native}": self.wires[venue].book(native)
-                for venue, native in self.market.instruments
+                f"{venue}:{native}": wire.freeze(native)
+                for venue, wire in self.wires.items()
                 if fault.venue in {"", venue}
+                for native in wire.natives()
             }
         if isinstance(fault, ActionFault):
             self._later(fault.delay, lambda: self._act(armed, fault))
@@ -286,9 +277,8 @@ class SimServer:
             self._later(fault.repeat, lambda: self._act(armed, fault))
 
     def _shut_down(self, conns: list[Conn], grace: float) -> None:
-        event = b'{"e":"serverShutdown","E":%d}' % (self.now() // 1_000_000)
         for conn in conns:
-            conn.text(b'{"stream":"!serverShutdown","data":%b}' % event if conn.combined else event)
+            conn.text(self.wires[conn.venue].shutdown_notice(conn, self.now()))
             conn.flush()
             self._later(grace, lambda c=conn: c.close(1001, "Server shutdown"))  # type: ignore[misc]
 

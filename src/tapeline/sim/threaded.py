@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 from tapeline.errors import UsageError
 from tapeline.sim.faultbox import Armed
 from tapeline.sim.faults import AnyFault
-from tapeline.sim.server import SimBook, SimServer
+from tapeline.sim.server import SimServer
+from tapeline.sim.wire import SimBook
 
 T = TypeVar("T")
 

@@ -9,48 +9,34 @@ may also begin with the venue's name (`/binance-usdm/ws`), which reaches the ret
 """
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import msgspec
 from aiohttp import WSMsgType, web
 
 from tapeline.errors import UsageError
-from tapeline.sim import binance_control, faults, wsframes
-from tapeline.sim.binance_common import BinanceWire
+from tapeline.sim import faults, wsframes
 from tapeline.sim.hub import MICROS, MILLIS, Conn
 from tapeline.sim.limits import too_many
+from tapeline.sim.wire import Reply, Wire
 
 if TYPE_CHECKING:
     from tapeline.sim.server import SimServer
 
 HEADER = "X-Tapeline-Simulated"
-_REFUSALS: dict[int, tuple[int, str]] = {
-    418: (-1003, "Way too many requests; IP banned. Please use the websocket for live updates to avoid bans."),
-    429: (-1003, "Too many requests; please use the websocket for live updates to avoid polling the API."),
-    451: (
-        0,
-        (
-            "Service unavailable from a restricted location according to 'b. Eligibility' in https://www.binance.com/en/terms."
-            " Please contact customer service if you believe you received this message in error."
-        ),
-    ),
-}
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(body=body, status=status, headers={"Content-Type": "application/json;charset=UTF-8", **(headers or {})})
 
 
-def _refusal(status: int, retry_after: float | None) -> web.Response:
+def _refusal(wire: Wire, status: int, retry_after: float | None) -> web.Response:
     headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-    if status not in _REFUSALS:
-        return web.Response(
-            text=f"<html><body><h1>{status}</h1></body></html>", status=status, headers=headers, content_type="text/html"
-        )
-    code, msg = _REFUSALS[status]
-    return _json(msgspec.json.encode({"code": code, "msg": msg}), status, headers)
+    body = wire.refusal(status)
+    if body is not None:
+        return _json(body, status, headers)
+    text = f"<html><body><h1>{status}</h1></body></html>"
+    return web.Response(text=text, status=status, headers=headers, content_type="text/html")
 
 
 class Doors:
@@ -69,16 +55,14 @@ class Doors:
         response.headers[HEADER] = "1"
         response.headers["Server"] = "nginx"
 
-    def _resolve(self, path: str) -> tuple[BinanceWire, str] | None:
+    def _resolve(self, path: str) -> tuple[Wire, str] | None:
         """The venue an address belongs to, and the path there."""
         wires = self.sim.wires
         head, _, rest = path.lstrip("/").partition("/")
         if head in wires:
             return wires[head], "/" + rest
-        wanted = "binance-usdm" if head in {"public", "market", "private", "fapi"} else "binance"
-        if wanted not in wires and head in {"ws", "stream"}:
-            wanted = "binance-usdm"
-        return (wires[wanted], path) if wanted in wires else None
+        owner = next((wire for wire in wires.values() if wire.owns(path)), None)
+        return (owner, path) if owner else None
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
         found = self._resolve(request.path)
@@ -89,30 +73,30 @@ class Doors:
             return await self._socket(request, wire, path)
         return await self._rest(request, wire, path)
 
-    async def _rest(self, request: web.Request, wire: BinanceWire, path: str) -> web.Response:
+    async def _rest(self, request: web.Request, wire: Wire, path: str) -> web.Response:
         sim, venue = self.sim, wire.venue
         failing = sim.faults.http(venue, path)
         if failing:
-            return _refusal(failing.status, failing.retry_after)
-        if not path.startswith(wire.rest):
+            return _refusal(wire, failing.status, failing.retry_after)
+        name, params = wire.endpoint(path), dict(request.query)
+        if name is None:
             return web.Response(status=404, text="404 Not Found")
-        name, params = path.removeprefix(wire.rest), dict(request.query)
         verdict = sim.weights[venue].charge(wire.weight(name, params), sim.now())
         if verdict.status != 200:
-            return _refusal(verdict.status, verdict.retry_after)
+            return _refusal(wire, verdict.status, verdict.retry_after)
         reply = await self._reply(wire, name, params)
         headers = {"X-MBX-USED-WEIGHT": str(verdict.used), "X-MBX-USED-WEIGHT-1M": str(verdict.used)}
         return _json(reply.body, reply.status, headers)
 
-    async def _reply(self, wire: BinanceWire, name: str, params: dict[str, str]) -> Any:
+    async def _reply(self, wire: Wire, name: str, params: dict[str, str]) -> Reply:
         sim, venue = self.sim, wire.venue
         if name != "depth":
-            return wire.http(name, params, sim.now(), wire.book)
+            return wire.http(name, params, sim.now(), wire.freeze)
         stale, late = sim.faults.stale(venue), sim.faults.late(venue)
         seconds, fresh = (late.seconds, late.fresh) if late else (sim.rest_lag, False)
 
         def book(native: str) -> Any:
-            return (stale or {}).get(f"{venue}:{native}") or wire.book(native)
+            return (stale or {}).get(f"{venue}:{native}") or wire.freeze(native)
 
         if fresh:
             await asyncio.sleep(seconds)
@@ -121,12 +105,12 @@ class Doors:
             await asyncio.sleep(seconds)
         return reply
 
-    async def _socket(self, request: web.Request, wire: BinanceWire, path: str) -> web.StreamResponse:
+    async def _socket(self, request: web.Request, wire: Wire, path: str) -> web.StreamResponse:
         sim = self.sim
         refused = sim.faults.refuse(wire.venue)
         if refused:
-            return _refusal(refused.status, refused.retry_after)
-        place = _place(path, request.query.get("streams", ""))
+            return _refusal(wire, refused.status, refused.retry_after)
+        place = wire.place(path, request.query)
         if place is None:
             return web.Response(status=404, text="404 Not Found")
         kind, combined, streams = place
@@ -155,7 +139,7 @@ class Doors:
             transport.close()
         return response
 
-    def _incoming(self, conn: Conn, wire: BinanceWire, kind: WSMsgType, data: Any) -> bool:
+    def _incoming(self, conn: Conn, wire: Wire, kind: WSMsgType, data: Any) -> bool:
         """One message of the client; False ends the connection."""
         now = asyncio.get_running_loop().time()
         if kind not in {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG}:
@@ -179,16 +163,13 @@ class Doors:
             conn.flush()
         return True
 
-    def _command(self, conn: Conn, wire: BinanceWire, data: bytes) -> None:
+    def _command(self, conn: Conn, wire: Wire, data: bytes) -> None:
         fault = self.sim.faults.control(wire.venue)
+        wrapped = self.sim.wrapped_errors
         if isinstance(fault, faults.AckError):
-            request_id = None
-            with suppress(msgspec.DecodeError, AttributeError):
-                request_id = msgspec.json.decode(data).get("id")
-            error = binance_control.ControlError(fault.code, fault.msg, request_id)
-            conn.text(error.answer(wrapped=self.sim.wrapped_errors))
+            conn.text(wire.command_error(data, fault.code, fault.msg, wrapped=wrapped))
             return
-        answer = binance_control.answer(self.sim.hub, wire, conn, data, wrapped=self.sim.wrapped_errors)
+        answer = wire.command(conn, data, wrapped=wrapped)
         if not isinstance(fault, faults.NeverAck):
             conn.text(answer)
 
@@ -217,14 +198,3 @@ class Doors:
         except (UsageError, msgspec.DecodeError, KeyError) as error:
             return _json(msgspec.json.encode({"error": str(error)}), 400)
         return _json(msgspec.json.encode([armed.report() for armed in sim.faults.armed]))
-
-
-def _place(path: str, query: str) -> tuple[str, bool, list[str]] | None:
-    """("", "public" or "market"; combined; streams asked for in the address). None where no socket lives."""
-    parts = [unquote(p) for p in path.strip("/").split("/")]
-    kind = parts.pop(0) if parts and parts[0] in {"public", "market"} else ""
-    if parts[:1] == ["ws"]:
-        return kind, False, [p for p in parts[1:] if p]
-    if parts == ["stream"]:
-        return kind, True, [s for s in query.split("/") if s]
-    return None
