@@ -24,11 +24,15 @@ def _nothing(_: int) -> None:
 
 
 class Gathered:
-    """The frames after `position` of one session that wait to be committed."""
+    """The frames after `start`, the sink's position, up to `seq` of one session that wait to be committed.
 
-    def __init__(self, session: str, position: int) -> None:
+    `upto`: frames that are missing for good, so that the first batch follows them and not the position.
+    """
+
+    def __init__(self, session: str, position: int, upto: int = -1) -> None:
         self.session = session
-        self.seq = position
+        self.start = position
+        self.seq = max(position, upto)
         self.events: list[Event] = []
         self.waiting = False
 
@@ -42,7 +46,7 @@ class Gathered:
         self.waiting = True
 
     def committed(self) -> None:
-        self.events, self.waiting = [], False
+        self.start, self.events, self.waiting = self.seq, [], False
 
 
 def commit_all(

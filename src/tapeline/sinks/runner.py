@@ -25,7 +25,7 @@ from contextlib import suppress
 from tapeline.clock import SECOND, Clock
 from tapeline.config import SinkSettings
 from tapeline.engine.bus import Batch, Missed, Subscription
-from tapeline.errors import TapeError
+from tapeline.errors import IntegrityError, TapeError
 from tapeline.sinks.base import Sink, SinkStats
 from tapeline.sinks.feed import CatchUp, Gathered, commit_all
 from tapeline.sinks.registry import pace
@@ -59,7 +59,7 @@ class SinkRunner:
         self._oldest: int | None = None  # clock time since which something waits here
         self._due: float | None = None  # loop time of the next commit
         self._closing = asyncio.Event()
-        self._whole = True  # nothing was left behind when closing
+        self._whole = True  # nothing had to be left to the next start
         self._task: asyncio.Task[None] | None = None
         self._stats = SinkStats(sink.name)
 
@@ -80,6 +80,8 @@ class SinkRunner:
 
         Nothing more is taken from the bus. What is left over is on the tape.
         """
+        if self._closing.is_set():
+            return self._whole
         self._closing.set()
         self._subscription.close()
         try:
@@ -89,7 +91,7 @@ class SinkRunner:
                 await self._worker.call(self._sink.close)
         except TimeoutError:
             self._worker.post(self._sink.close)
-            return False
+            self._whole = False
         finally:
             self._worker.stop()
             if self._task is not None and not self._task.done():
@@ -98,9 +100,9 @@ class SinkRunner:
         return self._whole
 
     async def run(self) -> None:
-        """Until the subscription ends. `start` does this as a task."""
+        """Until the subscription ends, or something failed while closing. `start` does this as a task."""
         going_on = True
-        while going_on:
+        while going_on and self._whole:
             held, going_on = await self._gather()
             await self._commit()
             if held is not None:
@@ -154,7 +156,10 @@ class SinkRunner:
         gathered = self._gathered
 
         def commit() -> int:
-            if self._sink.position(gathered.session) < gathered.seq:  # else an attempt that seemed to fail did not
+            position = self._sink.position(gathered.session)
+            if position not in (gathered.start, gathered.seq):
+                raise IntegrityError(f"the sink stands at frame {position}, not at {gathered.start}: somebody else wrote to it")
+            if position < gathered.seq:  # else an attempt that seemed to fail did not
                 self._sink.commit(gathered.session, gathered.seq, gathered.events)
             return len(gathered.events)
 
@@ -190,7 +195,7 @@ class SinkRunner:
             return
         if reached < item.seq:
             self._admit_hole(item, reached)
-        self._gathered = Gathered(item.session, max(reached, item.seq))
+        self._gathered = Gathered(item.session, reached, item.seq)
         self._oldest = self._due = None
 
     def _replay(self, item: Batch | Missed, loop: asyncio.AbstractEventLoop) -> None:
@@ -207,11 +212,12 @@ class SinkRunner:
         )
 
     def _admit_hole(self, item: Batch | Missed, reached: int) -> None:
-        self._whole = False
-        if not self._closing.is_set():
-            lost = item.events if isinstance(item, Missed) else len(item.events)
-            self._stats.dropped += lost
-            self._stats.error = f"frames {reached + 1} to {item.seq} are not on the tape: {lost} events are not in this sink"
+        if self._closing.is_set():
+            self._whole = False
+            return
+        lost = item.events if isinstance(item, Missed) else len(item.events)
+        self._stats.dropped += lost
+        self._stats.error = f"frames {reached + 1} to {item.seq} are not on the tape: {lost} events are not in this sink"
 
     def _wait_synced(self, seq: int, loop: asyncio.AbstractEventLoop) -> None:
         """In the thread: wait for the tape, but not past the end of the program."""

@@ -1,0 +1,64 @@
+"""A tape in memory, and a sink that can be made to fail, around a real one."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event as Flag
+
+from tests.sinks.helpers import batches
+
+from tapeline.engine.bus import Batch
+from tapeline.errors import TapeError
+from tapeline.events import Event
+from tapeline.sinks.base import Serial, Sink
+
+
+class Tape:
+    """The frames of each session. `holes` are not on it; `end` is how far it reaches so far; `synced` how far it is durable."""
+
+    def __init__(self, **sessions: list[list[Event]]) -> None:
+        self.sessions = sessions
+        self.holes: set[int] = set()
+        self.end = 1 << 60
+        self.durable = -1
+        self.step = 1
+        self.replays: list[tuple[str, int]] = []
+        self.broken_at: int | None = None
+
+    def catch_up(self, session: str, after: int) -> Iterator[Batch]:
+        self.replays.append((session, after))
+        for batch in batches(self.sessions[session], session, self.step, after):
+            if self.broken_at is not None and batch.seq >= self.broken_at:
+                raise TapeError(f"segment damaged at frame {self.broken_at}")
+            if batch.seq <= self.end and batch.seq not in self.holes:
+                yield batch
+
+    async def synced(self, seq: int) -> None:
+        await asyncio.sleep(0)
+        self.durable = max(self.durable, seq)
+
+
+class Trying(Serial):
+    """Fails as often as it is told to, stands still while `gate` is closed, and checks that the tape is ahead of it."""
+
+    def __init__(self, sink: Sink, tape: Tape) -> None:
+        super().__init__(sink)
+        self.tape = tape
+        self.failures = 0
+        self.fail_after = 0  # failures after the commit went through
+        self.gate = Flag()
+        self.gate.set()
+        self.sizes: list[int] = []
+        self.before_commit: Callable[[], None] = lambda: None
+
+    def commit(self, session: str, seq: int, events: Sequence[Event]) -> None:
+        self.before_commit()
+        self.gate.wait()
+        assert seq <= self.tape.durable, "committed before the tape was durable"
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no space left")
+        super().commit(session, seq, events)
+        self.sizes.append(len(events))
+        if self.fail_after:
+            self.fail_after -= 1
+            raise OSError("the answer got lost")

@@ -1,0 +1,90 @@
+"""Repair at start, with real sinks and a tape in memory."""
+
+from pathlib import Path
+
+import pytest
+from tests.sinks.fakes import Tape
+from tests.sinks.helpers import KEPT, READERS, frames, in_order
+
+from tapeline.config import SinkSettings
+from tapeline.sinks.base import Sink
+from tapeline.sinks.recovery import repair
+from tapeline.sinks.registry import make
+
+
+@pytest.fixture
+def sinks(tmp_path):
+    made = make(tmp_path, SinkSettings())
+    for sink in made:
+        sink.open()
+    yield made
+    for sink in made:
+        sink.close()
+
+
+def flat(made):
+    return [e for events in made for e in events]
+
+
+def holds(sink: Sink, data: Path, *sessions) -> None:
+    assert in_order(READERS[sink.name](data)) == in_order(KEPT[sink.name]([flat(s) for s in sessions]))
+
+
+def test_each_sink_goes_on_from_where_it_stood(sinks, tmp_path):
+    made = frames(200)
+    tape = Tape(s=made)
+    sinks[0].commit("s", 149, flat(made[:150]))
+    sinks[1].commit("s", 20, flat(made[:21]))
+    reports = repair(tmp_path, sinks, ["s"], tape.catch_up)
+    assert [(r.sink, r.first_seq, r.last_seq, r.events, r.error) for r in reports] == [
+        (sinks[0].name, 150, 199, len(flat(made[150:])), ""),
+        (sinks[1].name, 21, 199, len(flat(made[21:])), ""),
+    ]
+    for sink in sinks:
+        holds(sink, tmp_path, made)
+        assert list(sink.finished()) == ["s"]
+    assert repair(tmp_path, sinks, ["s"], tape.catch_up) == []
+
+
+def test_a_session_that_is_all_there_is_not_replayed(sinks, tmp_path):
+    made = frames(20)
+    tape = Tape(s=made)
+    for sink in sinks:
+        sink.commit("s", 19, flat(made))
+    reports = repair(tmp_path, sinks, {"s": 19}, tape.catch_up)
+    assert tape.replays == []
+    assert [r.events for r in reports] == [0, 0]
+    assert all(list(sink.finished()) == ["s"] for sink in sinks)
+
+
+def test_sessions_come_oldest_first_and_can_be_stopped(sinks, tmp_path):
+    tape = Tape(s1=frames(10), s2=frames(10, seed=2))
+    calls = iter((False, False, False, False))
+    reports = repair(tmp_path, sinks, ["s2", "s1"], tape.catch_up, stop=lambda: next(calls, True))
+    assert {r.session for r in reports} == {"s1"}
+    assert sinks[1].position("s2") == -1
+    assert len(repair(tmp_path, sinks, ["s2", "s1"], tape.catch_up)) == 4 - sum(len(list(s.finished())) > 2 for s in sinks)
+
+
+def test_a_damaged_tape_gives_what_it_has_and_is_tried_again(sinks, tmp_path):
+    made = frames(60)
+    tape = Tape(s=made)
+    tape.broken_at = 40
+    for report in repair(tmp_path, sinks, ["s"], tape.catch_up):
+        assert report.last_seq == 39
+        assert "segment damaged at frame 40" in report.error
+        assert str(tmp_path) in report.error
+    tape.broken_at = None
+    assert [r.error for r in repair(tmp_path, sinks, ["s"], tape.catch_up)] == ["", ""]
+    for sink in sinks:
+        holds(sink, tmp_path, made)
+
+
+def test_holes_of_the_tape_are_no_obstacle(sinks, tmp_path):
+    made = frames(30)
+    tape = Tape(s=made)
+    tape.holes = {5, 6, 7, 29}
+    repair(tmp_path, sinks, ["s"], tape.catch_up)
+    for sink in sinks:
+        assert sink.position("s") == 28
+        holds(sink, tmp_path, made[:5] + made[8:29])
