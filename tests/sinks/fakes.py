@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event as Flag
 
-from tests.sinks.helpers import batches
-
 from tapeline.engine.bus import Batch
 from tapeline.errors import TapeError
 from tapeline.events import Event
 from tapeline.sinks.base import Serial, Sink
+from tests.sinks.helpers import batches
 
 
 class Tape:

@@ -148,6 +148,9 @@ def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
     return kept + [row(b) for b in bars.values()]
 
 
+LAKE_NAMES = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
+
+
 def read_lake(data: Path) -> list[Row]:
     """By DuckDB, file by file as anyone would find them."""
     found: list[tuple[tuple[str, int], Row]] = []
@@ -155,7 +158,7 @@ def read_lake(data: Path) -> list[Row]:
         glob = f"{data}/lake/kind={tag}/**/*.parquet"
         if not list((data / "lake").glob(f"kind={tag}/**/*.parquet")):
             continue
-        names = ["status" if (tag, f) == ("status", "kind") else f for f in event_type.__struct_fields__]
+        names = [LAKE_NAMES.get(f, f) for f in event_type.__struct_fields__]
         columns = ", ".join(f'"{n}"' for n in names)
         with duckdb.connect() as db:
             rows = db.execute(

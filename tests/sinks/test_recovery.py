@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.sinks.fakes import Tape
-from tests.sinks.helpers import KEPT, READERS, frames, in_order
 
 from tapeline.config import SinkSettings
 from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
+from tests.sinks.fakes import Tape
+from tests.sinks.helpers import KEPT, READERS, frames, in_order
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.sinks.fakes import Tape, Trying
-from tests.sinks.helpers import KEPT, READERS, T0, batches, frames, in_order
 
 from tapeline.clock import ReplayClock
 from tapeline.config import SinkSettings
@@ -16,6 +14,8 @@ from tapeline.events import Event
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.runner import SinkRunner
 from tapeline.sinks.sqlite import SqliteSink
+from tests.sinks.fakes import Tape, Trying
+from tests.sinks.helpers import KEPT, READERS, T0, batches, frames, in_order
 
 QUICK = SinkSettings(commit_seconds=0.01, batch_events=20)
 
@@ -39,7 +39,7 @@ class Scene:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():  # noqa: ASYNC110 - what it waits for happens in another thread
+        while not condition():
             await asyncio.sleep(0.002)
 
     async def reaches(self, session: str, seq: int) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from tapeline.clock import SECOND, iso
-from tapeline.events import Bar, Event, Flag, Status
+from tapeline.events import Bar, Event, Status
 
 DAY = 86_400 * SECOND
 ABSURD_BEFORE = 315_532_800 * SECOND  # 1980-01-01: a venue's milliseconds or seconds taken for nanoseconds lie before it
@@ -68,13 +68,6 @@ def venue_and_symbol(event: Event) -> tuple[str, str]:
 
 def time_field(event_type: type[Event]) -> str:
     return "ts_open" if event_type is Bar else "ts_event"
-
-
-def day_of(label: int, ts_recv: int, flags: int) -> int:
-    """The day, counted from 1970-01-01, of the folder that an event belongs into."""
-    if flags & Flag.BAD_TIME or not ABSURD_BEFORE <= label <= ts_recv + DAY:
-        return ts_recv // DAY
-    return label // DAY
 
 
 def date_text(day: int) -> str:
