@@ -54,6 +54,8 @@ async def test_a_handler_that_failed_is_left_alone_and_what_follows_counted() ->
     funnel.flush()
     assert isinstance(funnel.failed, RuntimeError)
     assert (calls, failed, funnel.lost) == ([256], [True], 300)
+    funnel.when_failed(lambda: failed.append(False))
+    assert failed == [True, False], "who comes late is told at once"
 
 
 def test_a_funnel_is_not_wrapped_again() -> None:

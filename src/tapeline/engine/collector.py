@@ -32,6 +32,7 @@ from tapeline.plans import Channel, ConnectionPlan
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.venues.registry import venue_class
 from tapeline.wire.budget import ConnectBudget
+from tapeline.wire.funnel import Funnel
 from tapeline.wire.http import Http
 from tapeline.wire.supervisor import Supervisor
 
@@ -52,6 +53,7 @@ class Collector(Engine):
         self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble) if data else None
         self.https: dict[str, Http] = {}
         self.supervisors: list[Supervisor] = []
+        self.door = Funnel(self.deliver)  # one for all, so that frames keep their order where one connection is behind
         self._by_connection: dict[int, Supervisor] = {}
         self._budgets: dict[str, ConnectBudget] = {}
         self._next_connection = 0
@@ -96,7 +98,7 @@ class Collector(Engine):
             await asyncio.sleep(TICK_SECONDS)
             now = self.clock.now()
             if now >= self.pipeline.due:
-                self.deliver([Frame(now, FrameKind.TICK, 0, b"")])
+                self.door([Frame(now, FrameKind.TICK, 0, b"")])
 
     # Life
 
@@ -148,7 +150,7 @@ class Collector(Engine):
     async def _list(self, name: str) -> HttpAnswer:
         """Ask for a venue's instruments. The answer's frame fills the registry on its way through the pipeline."""
         venue = venue_class(name)(self.venues.get(name))
-        http = Http(name, venue.limits, settings=self.settings.wire, clock=self.clock, deliver=self.deliver)
+        http = Http(name, venue.limits, settings=self.settings.wire, clock=self.clock, deliver=self.door)
         self.https[name] = http
         request, seconds = venue.instruments_request(), self.settings.answer_seconds * LIST_SHARE
         try:
@@ -177,7 +179,7 @@ class Collector(Engine):
             plan,
             settings=self.settings.wire,
             clock=self.clock,
-            deliver=self.deliver,
+            deliver=self.door,
             next_conn=lambda: self._number(supervisor),
             is_ack=venue_class(plan.venue)().is_ack,
             budget=budget,

@@ -57,6 +57,9 @@ class Funnel:
         self._on_empty.append(function)
 
     def when_failed(self, function: Callable[[], None]) -> None:
+        """Call `function` once the handler has failed; at once where it has already."""
+        if self.failed is not None:
+            function()
         self._on_failed.append(function)
 
     def flush(self) -> None:
