@@ -21,6 +21,10 @@ from tapeline.config import INTERVALS, PipelineSettings
 from tapeline.events import Bar, Event, Flag, Trade
 from tapeline.market.exact import Scale
 
+# Plain integers: IntFlag's operators cost a microsecond each.
+BAD_TIME = int(Flag.BAD_TIME)
+LATE = int(Flag.LATE)
+
 NEVER = 1 << 62
 JUMP = 60 * SECOND
 _INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
@@ -118,7 +122,7 @@ class Bars:
         volume, money = round(size * self._size.factor), round(price * self._price.factor)
         if volume / self._size.factor != size or money / self._price.factor != price:
             volume, money = self._widen(size, price)
-        if self._lag is None or trade.ts_recv - ts < self._lag or trade.flags & Flag.BAD_TIME:
+        if self._lag is None or trade.ts_recv - ts < self._lag or trade.flags & BAD_TIME:
             ts = self._place(trade)
         if not self._began:
             self._began, self._damaged_until = True, ts
@@ -159,7 +163,7 @@ class Bars:
                 or trade.ts_recv - ts < lag
                 or lots / factor != size
                 or money / price_factor != price
-                or trade.flags & Flag.BAD_TIME
+                or trade.flags & BAD_TIME
             ):
                 break
             last, close = ts, price
@@ -221,7 +225,7 @@ class Bars:
     def _place(self, trade: Trade) -> int:
         """The venue time to file a trade under whose time is ahead of all before it, or known to be bad."""
         lag = trade.ts_recv - trade.ts_event
-        bad = bool(trade.flags & Flag.BAD_TIME)
+        bad = bool(trade.flags & BAD_TIME)
         if bad or (self._lag is not None and lag < self._lag - JUMP):
             return trade.ts_recv - (self._lag or 0)
         self._lag = lag
@@ -270,7 +274,7 @@ class Bars:
             bar.flags |= trade.flags & _INHERITED
             if is_open:
                 break
-            self._revise(level, bar, trade.ts_recv, out, Flag.LATE)
+            self._revise(level, bar, trade.ts_recv, out, LATE)
         self._set_due()
         return True
 

@@ -11,9 +11,12 @@ A one-sided book has none of them: None, never 0.
 from tapeline.events import Metrics
 from tapeline.market.book import Book
 
+Touch = tuple[float | None, float | None, float | None, float | None]
 
-def book_metrics(book: Book, levels: int, instrument: str, ts_event: int, ts_recv: int, flags: int) -> Metrics:
-    bid, bid_size, ask, ask_size = book.touch()
+
+def book_metrics(book: Book, touch: Touch, levels: int, instrument: str, ts_event: int, ts_recv: int, flags: int) -> Metrics:
+    """`touch` is the book's own: whoever publishes a quote has it at hand."""
+    bid, bid_size, ask, ask_size = touch
     if bid is None or ask is None or bid_size is None or ask_size is None:
         return Metrics(instrument, ts_event, ts_recv, flags, None, None, None, None, None, book.seq)
     mid, spread = (bid + ask) / 2, ask - bid

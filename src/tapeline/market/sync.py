@@ -33,6 +33,10 @@ BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
 STABLE_NS = 60 * SECOND  # a book that held this long starts its backoff anew
 OLD_RUN_IS_RESET = 50  # that many old diffs in a row are no duplicates: the venue restarted its numbers
 
+# Plain integers: IntFlag's operators cost a microsecond each.
+BOOK_UNPROVEN = int(Flag.BOOK_UNPROVEN)
+SNAPSHOT = int(Flag.SNAPSHOT)
+
 
 class State(Enum):
     EMPTY = "invalid"
@@ -132,7 +136,7 @@ class BookSync:
             self._status("gap", "updates missing while a snapshot is awaited", ts_recv, out, last + 1, m.prev_seq)
             self._flush_unproven(out)
         if len(self.buffer) >= self.settings.buffer_updates:
-            self._emit(*self.buffer.popleft(), out, Flag.BOOK_UNPROVEN)
+            self._emit(*self.buffer.popleft(), out, BOOK_UNPROVEN)
         self.buffer.append((m, ts_recv))
         if self.state is State.EMPTY:
             self.state = State.BUFFERING
@@ -180,7 +184,7 @@ class BookSync:
         self.book.seq, self._snapshot_seq = m.seq, m.seq
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0
-        self._emit(m, ts_recv, out, Flag.SNAPSHOT if proven else Flag.SNAPSHOT | Flag.BOOK_UNPROVEN, touch=True)
+        self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
 
     def _join(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.state = State.SYNCED
@@ -198,7 +202,7 @@ class BookSync:
         self._old_run = 0
         if book.crossed:
             bid, _, ask, _ = book.touch()
-            self._emit(m, ts_recv, out, Flag.BOOK_UNPROVEN)
+            self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "crossed", f"best bid {bid} at or above best ask {ask}", ts_recv, out)
             return
         self._emit(m, ts_recv, out, 0, touch=True)
@@ -248,19 +252,20 @@ class BookSync:
             self._requests.append(request)
 
     def _emit(self, m: BookMessage, ts_recv: int, out: list[Event], flags: int, *, touch: bool = False) -> None:
-        name, flags, snapshot = self.instrument, int(flags) | m.flags | self.flags, m.kind != "diff"
+        name, flags, snapshot = self.instrument, flags | m.flags | self.flags, m.kind != "diff"
         out.append(
             BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, m.seq, None if snapshot else m.prev_seq)
         )
         if touch:
             book = self.book
             book.ts_event, book.ts_recv = m.ts_event, ts_recv
-            out.append(Quote(name, m.ts_event, ts_recv, flags, *book.touch(), m.seq, "book"))
-            out.append(book_metrics(book, self.settings.imbalance_levels, name, m.ts_event, ts_recv, flags))
+            best = book.touch()
+            out.append(Quote(name, m.ts_event, ts_recv, flags, *best, m.seq, "book"))
+            out.append(book_metrics(book, best, self.settings.imbalance_levels, name, m.ts_event, ts_recv, flags))
 
     def _flush_unproven(self, out: list[Event]) -> None:
         while self.buffer:
-            self._emit(*self.buffer.popleft(), out, Flag.BOOK_UNPROVEN)
+            self._emit(*self.buffer.popleft(), out, BOOK_UNPROVEN)
 
     def _status(
         self,
