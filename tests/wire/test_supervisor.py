@@ -458,3 +458,30 @@ async def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) ->
             await supervisor.wait_open(0.3)
     assert "hush" not in str(caught.value)
     assert LIMITS.connects_per_5_minutes == 300
+
+
+async def test_a_socks_proxy_resolves_the_name_and_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def socks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """RFC 1928, no authentication, CONNECT to a name."""
+        _, methods = await reader.readexactly(2)
+        await reader.readexactly(methods)
+        writer.write(b"\x05\x00")
+        assert await reader.readexactly(4) == b"\x05\x01\x00\x03"
+        name = await reader.readexactly((await reader.readexactly(1))[0])
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        asked.append(name.decode())
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+        await asyncio.gather(Proxy.pipe(reader, far_writer), Proxy.pipe(far_reader, writer))
+
+    async def script(peer: Peer) -> None:
+        peer.send(text("through"))
+        await peer.until_gone()
+
+    server = await asyncio.start_server(socks, "127.0.0.1", 0)
+    monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server, venue(script) as v, supervised(plan(v.url.replace("127.0.0.1", "venue.test"))) as (_, watch):
+        await watch.until(lambda: watch.of(FrameKind.RECV))
+    assert asked == ["venue.test"]
