@@ -3,6 +3,7 @@
 import itertools
 from decimal import Decimal
 
+import aiohttp
 import pytest
 
 from tapeline.errors import UsageError
@@ -106,6 +107,20 @@ async def test_everything_answers_with_the_label_and_nothing_else_gives_it_away(
         assert answer.headers["Server"] == "nginx"
     async with session.ws_connect(sim.ws_url("binance") + "/ws") as ws:
         assert ws._response.headers["X-Tapeline-Simulated"] == "1"
+
+
+def test_under_uvloop_too():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def go():
+        async with (
+            SimServer(seed=1, instruments=["BTCUSDT"]) as sim,
+            aiohttp.ClientSession() as session,
+            session.ws_connect(sim.ws_url("binance") + "/ws/btcusdt@bookTicker") as ws,
+        ):
+            return await receive(ws)
+
+    assert uvloop.run(go())["s"] == "BTCUSDT"
 
 
 async def test_live_it_follows_the_clock(session):

@@ -39,6 +39,7 @@ from tapeline.sim.web import Doors
 from tapeline.sim.wire import SimBook, Wire
 
 if TYPE_CHECKING:
+    from tapeline.sim.playback import Playback
     from tapeline.sim.threaded import ThreadedSim
 
 WIRES: dict[str, type[BinanceWire]] = {wire.venue: wire for wire in (Spot, UsdM)}
@@ -52,6 +53,7 @@ class SimServer:
         self,
         *,
         venues: Sequence[str] = ("binance", "binance-usdm"),
+        playback: Sequence["Playback"] = (),
         instruments: Sequence[str] | None = None,
         seed: int = 1,
         rate: float = 1.0,
@@ -69,19 +71,25 @@ class SimServer:
         deflate: bool = False,
         wrapped_errors: bool = False,
     ) -> None:
-        """`instruments`: native names (BTCUSDT); default: a handful a venue. `rate` multiplies how much happens.
+        """`playback`: recordings that stand in for their venues; the market then has the other `venues` only.
+
+        `instruments`: native names (BTCUSDT); default: a handful a venue. `rate` multiplies how much happens.
 
         Seconds throughout: `rest_lag` between taking and answering a book snapshot, `ping_seconds` and `pong_seconds` (None: the
         venue's own), `max_age` of a connection. `deflate` offers permessage-deflate. UsageError on unknown names.
         """
         self.host, self.port, self.live, self.rest_lag = host, port, live, rest_lag
         self.clock = clock or LiveClock()
+        venues = [v for v in venues if v not in {p.venue for p in playback}]
         self.market = Market(
             choose(tuple(venues), tuple(instruments) if instruments else None), seed=seed, start=self.clock.now(), rate=rate
         )
         self.faults = FaultBox()
         self.hub = Hub(self.faults)
         self.wires: dict[str, Wire] = {venue: WIRES[venue](self.market, self.hub) for venue in venues}
+        for recording in playback:
+            recording.attach(self.hub)
+            self.wires[recording.venue] = recording
         for venue, wire in self.wires.items():
             self.faults.split[venue], self.faults.cross[venue] = wire.split, wire.cross
         self.weights = {v: Weights(weight_budget or wire.weight_budget) for v, wire in self.wires.items()}
