@@ -130,14 +130,14 @@ def everything(sessions: Iterable[Iterable[Event]]) -> list[Row]:
 def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
     """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics, the last revision of a bar."""
     kept: list[Row] = []
-    bars: dict[tuple[str, str, int], Bar] = {}
+    bars: dict[tuple[str, str, str, int], Bar] = {}
     for events in sessions:
         last: dict[tuple[type[Event], str], list[Any]] = {}
         for e in events:
             if isinstance(e, BookUpdate):
                 continue
             if isinstance(e, Bar):
-                bars[e.instrument, e.origin, e.ts_open] = e
+                bars[e.instrument, e.interval, e.origin, e.ts_open] = e
                 continue
             if isinstance(e, Metrics) or (isinstance(e, Quote) and e.origin == "book"):
                 values = [getattr(e, f) for f in e.__struct_fields__ if f not in ("ts_event", "ts_recv", "seq")]

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from tapeline.sinks.base import Sink, SinkStats
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
 from tapeline.sinks.runner import SinkRunner
+from tapeline.sinks.worker import Worker
 from tapeline.tape import reader
 
 if TYPE_CHECKING:
@@ -97,18 +99,23 @@ class LiveSession:
                 settings=self.settings.sinks,
                 clock=self.collector.clock,
                 synced=tape.synced,
-                catch_up=self._catch_up,
+                catch_up=partial(batches, self.data, single=True),
             )
             runner.start()
             self.runners.append(runner)
         self.collector.sink_stats = lambda: [runner.stats for runner in self.runners]
 
-    def _catch_up(self, session: str, after: int) -> Any:
-        return batches(self.data, session, after)
-
     async def _mend(self, earlier: dict[str, int]) -> None:
-        """Bring into the sinks what earlier sessions left on the tape, beside the live feed."""
-        reports = await asyncio.to_thread(repair, self.data, self.sinks, earlier, self._catch_up, stop=lambda: self._stopping)
+        """Bring into the sinks what earlier sessions left on the tape, beside the live feed.
+
+        In a daemon thread: a long replay must not keep Ctrl-C waiting, and the next start takes it up again.
+        """
+        worker = Worker("repair")
+        catch_up = partial(batches, self.data)
+        reports = await worker.call(
+            lambda: repair(self.data, self.sinks, earlier, catch_up, stop=lambda: self._stopping),
+        )
+        worker.stop()
         for report in reports:
             if report.error:
                 say(report.error)

@@ -22,24 +22,30 @@ from tapeline.tape import reader
 BATCH_FRAMES = 256
 
 
-def batches(root: Path, session: str, after: int = -1) -> Iterator[Batch]:
+def batches(root: Path, session: str, after: int = -1, *, single: bool = False) -> Iterator[Batch]:
     """The events of one session as batches, those of the frames up to seq `after` left out.
 
-    This is what a sink catches up from. Raises TapeError where the tape is damaged, UsageError where there is no such session.
+    This is what a sink catches up from. A batch covers a block of the tape; `single` gives one batch a frame, so that whoever takes
+    over from the live queue can stop at any frame. Raises TapeError where the tape is damaged, UsageError where there is no such
+    session.
     """
     pipeline: Pipeline | None = None
     for first, frames in reader.read_batches(root, session):
         pipeline = pipeline or _begin(frames[0], session)
-        out: list[Event] = []
         known = max(0, min(len(frames), after + 1 - first))
-        pipeline.feed_many(first, frames[:known], out)
-        out.clear()
-        pipeline.feed_many(first + known, frames[known:], out)
-        pipeline.requests.clear()
-        pipeline.notices.clear()
-        last = first + len(frames) - 1
-        if last > after:
-            yield Batch(session, max(first, after + 1), last, out)
+        _feed(pipeline, first, frames[:known])
+        step = 1 if single else len(frames)
+        for i in range(known, len(frames), step):
+            part = frames[i : i + step]
+            yield Batch(session, first + i, first + i + len(part) - 1, _feed(pipeline, first + i, part))
+
+
+def _feed(pipeline: Pipeline, first: int, frames: list[Frame]) -> list[Event]:
+    out: list[Event] = []
+    pipeline.feed_many(first, frames, out)
+    pipeline.requests.clear()
+    pipeline.notices.clear()
+    return out
 
 
 def _begin(first: Frame, session: str) -> Pipeline:
