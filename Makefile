@@ -41,7 +41,7 @@ fmt: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-docs: setup ## write docs/settings.md, docs/events.md and docs/cli.md anew from the code
+docs: setup ## write docs/settings.md, events.md, cli.md and metrics.md anew from the code
 	$(BIN)/python tools/docs.py
 
 screenshots: setup ## take the pictures of docs/img from the simulated market

@@ -17,6 +17,8 @@ from tapeline.cli import app as cli
 from tapeline.server.prometheus import METRICS
 
 ROOT = Path(__file__).parent.parent
+BEING_WRITTEN = {"simulate"}
+"""Commands that are announced and not there yet. To be emptied, and then removed."""
 SHELL = re.compile(r"^```sh(?P<run> run)?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,11 +61,15 @@ def test_the_pages_made_from_the_code_are_up_to_date():
 def test_every_command_is_documented_and_its_help_works(capsys):
     page = (ROOT / "docs" / "cli.md").read_text()
     for name in cli.COMMANDS:
-        if importlib.util.find_spec(cli.COMMANDS[name][0].partition(":")[0]) is None:
-            continue  # being written; tests/cli names what is missing in the end
+        if name in BEING_WRITTEN and not there(name):
+            continue
         assert cli.launch([name, "--help"]) == 0
         assert f"tapeline {name}" in capsys.readouterr().out
         assert f"## tapeline {name}\n" in page
+
+
+def there(command: str) -> bool:
+    return importlib.util.find_spec(cli.COMMANDS[command][0].partition(":")[0]) is not None
 
 
 def test_every_setting_event_field_flag_and_metric_is_documented():
@@ -140,7 +146,7 @@ def parses(words: list[str], where: str) -> int:
     if words[0].startswith("-"):
         return 1
     assert words[0] in cli.COMMANDS, where
-    if importlib.util.find_spec(cli.COMMANDS[words[0]][0].partition(":")[0]) is None:
+    if words[0] in BEING_WRITTEN and not there(words[0]):
         return 0
     app: App = cli.build()
     app.parse_args(words, exit_on_error=False, print_error=False)

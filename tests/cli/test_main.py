@@ -1,8 +1,10 @@
 """The launcher as a user meets it: a real process, its two streams and its exit code."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,20 @@ def test_a_coroutine_runs_under_uvloop_and_its_number_is_the_exit_code(monkeypat
     assert cli.main(["probe", "hello", "--set", "server.port=1"]) == 5
     assert seen == [("hello", "uvloop")]
     assert context.assignments == {"server.port": "1"}
+
+
+def test_ctrl_c_exits_130_without_a_trace(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(SRC)}
+    trade = '{{"e":"trade","E":{0},"s":"BTCUSDT","t":{0},"p":"1","q":"1","T":{0},"m":true,"M":true}}\n'
+    trades = "".join(trade.format(n) for n in range(1, 6000)).encode()
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        command = [sys.executable, "-m", "tapeline", "decode", "binance", "--events", "trade"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=env, cwd=tmp_path)
+        process.stdin.write(trades)
+        process.stdin.flush()
+        while not (tmp_path / "out").stat().st_size and process.poll() is None:  # until it is at work, and waits for more
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        process.stdin.close()
+    assert (tmp_path / "err").read_text() == "tapeline: interrupted\n"

@@ -50,6 +50,7 @@ def build() -> App:
     )
     for place, (name, (path, text)) in enumerate(COMMANDS.items()):
         app.command(path, name=name, help=text, sort_key=place)
+    app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # `main` says so, and gives the code
     every = Group("Options of every command", sort_key=99)
 
     @app.meta.default
