@@ -5,7 +5,6 @@ because a type cannot say it; a field without a meaning stops this script, so no
 """
 
 import ast
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from tapeline import config, events, settings  # noqa: E402  the path comes first
-from tapeline.cli.app import COMMANDS, build  # noqa: E402
+from tapeline.cli.app import build  # noqa: E402
 from tapeline.cli.config import sentence, show  # noqa: E402
 from tapeline.server.prometheus import METRICS  # noqa: E402
 
@@ -224,10 +223,6 @@ def cli_page() -> str:
             ],
         ),
     ]
-    there = [name for name, (path, _) in COMMANDS.items() if importlib.util.find_spec(path.partition(":")[0])]
-    for name in COMMANDS:
-        if name not in there:
-            app.__delitem__(name)
     argv, sys.argv = sys.argv, ["tapeline"]  # the usage lines of commands within commands are taken from it
     text = app.generate_docs(heading_level=1)
     sys.argv = argv
