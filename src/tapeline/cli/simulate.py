@@ -22,7 +22,7 @@ async def simulate(
     venues: Annotated[str, Parameter(help="Comma-separated: binance, binance-usdm.")] = "binance,binance-usdm",
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 takes a free one.")] = 8790,
     seed: Annotated[int, Parameter(help="The same seed makes the same market.")] = 1,
-    rate: Annotated[float, Parameter(help="How busy the market is; 1 is normal, 80 is some 50,000 messages a second.")] = 1.0,
+    rate: Annotated[float, Parameter(help="How busy the market is; 1 is normal, 60 is some 45,000 messages a second.")] = 1.0,
     tape: Annotated[
         Path | None,
         Parameter(
