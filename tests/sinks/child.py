@@ -23,16 +23,22 @@ def sink_of(name: str, data: str) -> Sink:
     return SINKS[name](Path(data), SinkSettings())
 
 
-def write(name: str, data: str, session: str, count: str, step: str) -> None:
-    """Resume where the sink stands and commit `step` frames at a time, up to `count`."""
+def write(name: str, data: str, session: str, count: str, step: str, quiet: str) -> None:
+    """Resume where the sink stands and commit `step` frames at a time, up to `count`.
+
+    It says that it is at work after `quiet` commits; 0: before it opens the sink.
+    """
     made = frames(int(count))
-    say("working", os.getpid())
+    if quiet == "0":
+        say("working", os.getpid())
     sink = sink_of(name, data)
     sink.open()
     first = sink.position(session) + 1
-    for i in range(first, len(made), int(step)):
+    for n, i in enumerate(range(first, len(made), int(step)), 1):
         part = made[i : i + int(step)]
         sink.commit(session, i + len(part) - 1, [e for events in part for e in events])
+        if n == int(quiet):
+            say("working", os.getpid())
 
 
 def forbidden(name: str, data: str) -> None:
