@@ -178,7 +178,7 @@ class BinanceDecoder:
         return self.flags | INEXACT if inexact(raw) else self.flags
 
     def _by_fields(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
-        if raw[:1] == b"[":
+        if raw.lstrip()[:1] == b"[":
             return [r for item in w.read_list(raw) for r in self._payload(bytes(item), "", ts_recv)]
         head = w.read_head(raw)
         if not (inner := bytes(head.data)):
