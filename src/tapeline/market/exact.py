@@ -2,12 +2,13 @@
 
 A float64 read from a venue's decimal text of up to 15 digits names exactly one such decimal. Scaled by a power of ten it is an
 integer, and integers add up without error, so a bar's volume is the float nearest to the true sum of its trades' decimals.
-The scale starts at 10⁸ (what most venues print) and grows for good when a finer number comes.
+The scale starts at 10⁸ (what most venues print) and grows for good when a finer number comes, up to 10²², the largest power of
+ten that a float64 holds; no venue prints finer, and what is finer all the same is rounded there.
 """
 
 from decimal import Decimal
 
-START = 8
+START, MOST = 8, 22
 
 
 class Scale:
@@ -24,7 +25,7 @@ class Scale:
     def widen(self, x: float) -> int:
         """Grow so that `x` is an integer; the number that earlier integers are to be multiplied with (1: no change)."""
         exponent = Decimal(repr(x)).normalize().as_tuple().exponent
-        need = -exponent if isinstance(exponent, int) else 0
+        need = min(-exponent, MOST) if isinstance(exponent, int) else 0
         if need <= self.digits:
             return 1
         growth: int = 10 ** (need - self.digits)
@@ -33,4 +34,4 @@ class Scale:
 
     def exact(self, x: float) -> int:
         """The slow path: any float, once the scale is wide enough."""
-        return int(Decimal(repr(x)).scaleb(self.digits))
+        return round(Decimal(repr(x)).scaleb(self.digits))

@@ -164,7 +164,7 @@ class Binance(Venue):
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         try:
             info = _read_info(body)
-        except (msgspec.MsgspecError, ValueError) as e:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
             raise MalformedFrame(f"exchangeInfo of {self.name}: {e}") from None
         return [self._listed(s, label) for s in info.symbols]
 

@@ -2,7 +2,8 @@
 
 Sources: binance-spot-api-docs `web-socket-streams.md` (2026-06), the USDⓈ-M WebSocket market stream pages (2026-03 to 07).
 Only the fields that are used stand here: unknown ones are skipped by the parser. Numbers come as strings. The constraints in the
-types refuse NaN, infinities, negative sizes and ids past 2⁶³ while decoding, at no cost of their own.
+types refuse NaN, infinities, negative sizes, numbers that no market has (past 10³⁰), ids past 2⁶³ and times whose nanoseconds
+would not fit 64 bits while decoding, at no cost of their own.
 """
 
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e300)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
+AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
+Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 1000)]
+Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 Levels = list[tuple[Price, Size]]
 
 
@@ -73,7 +75,7 @@ class Candle(msgspec.Struct, gc=False):
     h: Price
     l: Price  # noqa: E741 - the venue's name
     v: Size
-    n: int
+    n: Id
     x: bool
     q: Size
     V: Size
@@ -94,7 +96,7 @@ class Ticker(msgspec.Struct, gc=False):
     l: AnyPrice  # noqa: E741 - the venue's name
     v: Size
     q: Size
-    P: float | None = None
+    P: Rate | None = None
 
 
 class MarkPrice(msgspec.Struct, gc=False):

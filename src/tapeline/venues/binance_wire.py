@@ -36,6 +36,7 @@ SAMPLED = int(Flag.SAMPLED)
 
 EARLIEST = 946_684_800 * SECOND  # 2000-01-01: no market time before it is true
 DAY = 86_400 * SECOND
+MOST_MS = (2**63 - 1) // MILLI  # the last millisecond of 2262 that nanoseconds can tell; as microseconds it is April 1970
 FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side that /depth can be asked for
 
 
@@ -48,7 +49,7 @@ _PARTIAL = re.compile(r"@depth\d+(@|$)")
 
 def nanoseconds(t: int) -> int:
     """Venue time to ns: 13 digits are milliseconds, 16 are microseconds. Integers all the way."""
-    return t * MILLI if t < 100_000_000_000_000 else t * MICRO
+    return t * MILLI if t <= MOST_MS else t * MICRO
 
 
 def inexact(raw: bytes) -> bool:
@@ -127,7 +128,7 @@ class BinanceDecoder:
             return []
         try:
             snapshot = w.read_snapshot(body)
-        except (msgspec.MsgspecError, ValueError) as e:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
             raise MalformedFrame(f"book snapshot of {answer.native}: {e}") from None
         asked = re.search(r"[?&]limit=(\d+)", answer.url)
         return [self._fetched(snapshot, answer.native, ts_recv, int(asked[1]) if asked else 0, self._flags(body))]
@@ -228,7 +229,7 @@ class BinanceDecoder:
 
     def _time(self, t: int, ts_recv: int, flags: int) -> tuple[int, int]:
         """(ns, flags): a time that cannot be true is kept and flagged."""
-        ns = t * MILLI if t < 100_000_000_000_000 else t * MICRO
+        ns = t * MILLI if t <= MOST_MS else t * MICRO
         return ns, flags if EARLIEST < ns < ts_recv + DAY else flags | BAD_TIME
 
     def _trade(self, m: w.Trade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
@@ -303,11 +304,11 @@ class BinanceDecoder:
     def _mark_price(self, m: w.MarkPrice, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
         """`r` is empty and `T` 0 for what pays no funding (dated futures)."""
         ts, flags = self._time(m.E, ts_recv, flags)
-        rate = float(m.r) if m.r and m.T else None
-        funding = nanoseconds(m.T) if m.T else None
-        return [
-            Ticker(self.instrument(native), ts, ts_recv, flags, mark=m.p, index=m.i, funding_rate=rate, next_funding=funding)
-        ]
+        rate = msgspec.convert(m.r, w.Rate, strict=False) if m.r else None
+        if not m.T:
+            return [Ticker(self.instrument(native), ts, ts_recv, flags, mark=m.p, index=m.i)]
+        name, funding = self.instrument(native), nanoseconds(m.T)
+        return [Ticker(name, ts, ts_recv, flags, mark=m.p, index=m.i, funding_rate=rate, next_funding=funding)]
 
     def _liquidation(self, m: w.ForceOrder, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
         """Only the latest order of a symbol per second is sent, so what arrives is a sample."""
