@@ -135,7 +135,7 @@ def test_numbers_that_are_none(kind: str, bad: str) -> None:
         fine = (path[-1] in SIGNED and bad in {"-1", "1e31"}) or (path[-1] == "r" and bad == "")
         used = not (kind == "kline" and path[-1] in {"Q", "B"}) and not (kind == "markPriceUpdate" and path[-1] == "P")
         if numeric(path, leaf) and used and not fine:
-            used_by_kind = kind not in {"forceOrder"} or path[-1] in {"q", "p", "ap"}
+            used_by_kind = kind != "forceOrder" or path[-1] in {"q", "p", "ap"}
             if used_by_kind:
                 refused(venue, wrapped(kind, compact(put(payload, path, bad))))
 

@@ -2,7 +2,8 @@
 
 A planned reconnect opens the successor before the old connection closes. While both are up, the successor's frames are held back
 (bounded; the old one speaks for both); when the old one closes they are played, and what it had said already is dropped by its
-id or time. So nothing is lost and nothing comes twice, whatever order the two connections deliver in.
+id or time, then and for a few seconds more, as the successor may lag. So nothing is lost and nothing comes twice, whatever order
+the two connections deliver in.
 """
 
 from collections import deque
@@ -42,7 +43,8 @@ class Connection:
             if known is not None:
                 self.streams.append((name, known[0], feed.decoder.instrument(known[1])))
         self.held: deque[Frame] | None = None  # not None while a predecessor still speaks
-        self.overlap = False  # true while held frames are played: doubles are expected
+        self.replaces = opened.replaces  # passed on to its own successor, should it die before its turn
+        self.overlap_until = 0  # our clock: until then it may repeat what its predecessor has said
         self.pending: dict[int | str, tuple[int, tuple[str, ...]]] = {}
         self.silences: dict[str, Silence] = {}
 

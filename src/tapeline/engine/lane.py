@@ -73,6 +73,10 @@ class Lane:
         bars.add(t, out)
         out.append(t)
 
+    def has_trade(self, t: Trade) -> bool:
+        """Whether a trade with this id was given out already, and its hole is not open."""
+        return bool(t.id) and self.ids[1 if t.flags & Flag.AGGREGATED else 0].has(int(t.id))
+
     def skipped(self, number: int, ts_recv: int, out: list[Event], *, aggregated: bool) -> None:
         self.heard["trades"] = ts_recv
         if self.numbered:

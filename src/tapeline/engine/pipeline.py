@@ -37,6 +37,7 @@ from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
 
 log = structlog.get_logger("tapeline.pipeline")
 NEVER = 1 << 62
+OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
 MOST_PENDING = 100  # snapshots that name no instrument, waiting for a book they fit
 
 
@@ -149,15 +150,11 @@ class Pipeline:
             out.append(connection.status("rejected", f"malformed frame: {e}; it begins {head!r}", ts, 1))
 
     def _hold(self, connection: Connection, frame: Frame, out: list[Event]) -> None:
-        """Keep a successor's frame, looking only at acknowledgements."""
-        connection.hold(frame)
+        """Keep a successor's frame; an acknowledgement is heard at once, as its time-out runs."""
         if connection.pending and connection.feed.venue.is_ack(frame.data):
-            try:
-                for record in connection.decode(frame.data, frame.ts_recv):
-                    if type(record) is Ack:
-                        connection.acknowledged(record, frame.ts_recv, out)
-            except MalformedFrame:
-                return  # counted and reported when the held frames are played
+            self._message(connection, frame.data, frame.ts_recv, out)
+        else:
+            connection.hold(frame)
 
     def _sent(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature for all frames
         if (connection := self.connections.get(frame.conn)) is not None:
@@ -192,7 +189,7 @@ class Pipeline:
         opened, ts = unpack_opened(frame.data), frame.ts_recv
         connection = Connection(frame.conn, self.feed_of(opened.venue, opened.simulated), opened, ts)
         self.connections[frame.conn] = connection
-        if opened.replaces in self.connections:
+        if connection.replaces in self.connections:
             connection.begin_hold(ts, self.settings)
         else:
             self._watch(connection, ts)
@@ -213,18 +210,20 @@ class Pipeline:
             return
         closed = unpack_closed(frame.data)
         out.append(connection.closed_status(closed, ts))
-        successor = next((c for c in self.connections.values() if c.opened.replaces == frame.conn and c.held is not None), None)
-        if connection.held is not None:
-            return  # it never spoke; the one it was to replace still does
-        if successor is not None:
-            self._take_over(successor, ts, out)
+        successor = next((c for c in self.connections.values() if c.replaces == frame.conn and c.held is not None), None)
+        if connection.held is not None:  # it never spoke; the one it was to replace still does
+            if successor is not None:
+                successor.replaces = connection.replaces
             return
         for instrument, channels in connection.by_instrument().items():
             lane = self.lanes.get(instrument)
             if lane is not None:
-                lane.lost(channels, f"connection {connection.number} lost", ts, out)
                 for name, _, _ in connection.streams:
                     lane.silences.pop(name, None)
+                if successor is None:
+                    lane.lost(channels, f"connection {connection.number} lost", ts, out)
+        if successor is not None:
+            self._take_over(successor, ts, out)
 
     def _take_over(self, connection: Connection, ts: int, out: list[Event]) -> None:
         held, connection.held = connection.held or (), None
@@ -232,10 +231,9 @@ class Pipeline:
         self._watch(connection, ts)
         for name in acked & connection.silences.keys():
             connection.silences[name].acked = True
-        connection.overlap = True
+        connection.overlap_until = ts + OVERLAP
         for frame in held:
             self._message(connection, frame.data, frame.ts_recv, out)
-        connection.overlap = False
 
     def _lost(self, frame: Frame, out: list[Event]) -> None:
         """Frames were handled that the tape does not have: begin anew, so that the replay can follow from here."""
@@ -252,7 +250,7 @@ class Pipeline:
 
     def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event]) -> None:
         lane = self.lanes.get(t.instrument) or self._lane(t.instrument, connection.feed)
-        if connection.overlap and not lane.numbered and self._double(lane, "trade", t.ts_event):
+        if ts < connection.overlap_until and (lane.has_trade(t) if lane.numbered else self._double(lane, "trade", t.ts_event)):
             return
         lane.trade(t, ts, out)
         if lane.bars.due < self.due:
@@ -262,7 +260,7 @@ class Pipeline:
         lane = self.lanes.get(q.instrument) or self._lane(q.instrument, connection.feed)
         lane.heard["quotes"] = ts
         if q.seq is not None:
-            if connection.overlap and q.seq <= lane.quote_seq:
+            if ts < connection.overlap_until and q.seq <= lane.quote_seq:
                 return
             lane.quote_seq = q.seq
         out.append(q)
@@ -273,6 +271,8 @@ class Pipeline:
             return
         lane = self._lane_of(m.native, connection.feed)
         lane.heard["book"] = ts
+        if ts < connection.overlap_until and lane.sync.has(m):
+            return
         lane.sync.on_message(m, ts, out)
         if self._nameless and lane.sync.state is State.BUFFERING:
             self._place_nameless(ts, out)
@@ -282,7 +282,7 @@ class Pipeline:
         kind = e.__struct_config__.tag
         lane.heard["ticker" if kind == "ticker" else "bars" if kind == "bar" else "liquidations"] = ts
         key = f"{kind}{getattr(e, 'interval', '')}{'mark' if getattr(e, 'mark', None) is not None else ''}"
-        if connection.overlap and self._double(lane, key, e.ts_event):
+        if ts < connection.overlap_until and self._double(lane, key, e.ts_event):
             return
         lane.latest[key] = e.ts_event
         out.append(e)

@@ -59,6 +59,9 @@ class IdTracker:
             return Seen.RESET
         return Seen.DUPLICATE
 
+    def has(self, number: int) -> bool:
+        return number <= self.last and not any(first <= number <= last for first, last in self.holes)
+
     def _fill(self, number: int) -> bool:
         for i, (first, last) in enumerate(self.holes):
             if first <= number <= last:

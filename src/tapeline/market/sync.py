@@ -32,6 +32,7 @@ from tapeline.venues.base import BookMessage, Request
 BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
 STABLE_NS = 60 * SECOND  # a book that held this long starts its backoff anew
 OLD_RUN_IS_RESET = 50  # that many old diffs in a row are no duplicates: the venue restarted its numbers
+JOIN_RUN_IS_RESET = 1000  # before the join they are normal: a stream may lag seconds behind the snapshot
 
 # Plain integers: IntFlag's operators cost a microsecond each.
 BOOK_UNPROVEN = int(Flag.BOOK_UNPROVEN)
@@ -100,6 +101,12 @@ class BookSync:
         else:
             self._partial(m, ts_recv, out)
 
+    def has(self, m: BookMessage) -> bool:
+        """Whether the book, or the buffer, has what this diff says."""
+        if self.state is State.BUFFERING:
+            return m.kind == "diff" and bool(self.buffer) and m.seq <= self.buffer[-1][0].seq
+        return m.kind == "diff" and self.book.seq is not None and m.seq <= self.book.seq
+
     def on_refused(self, reason: str, ts_recv: int, out: list[Event]) -> None:
         """The snapshot could not be had (HTTP error, no answer): ask again, later."""
         if self.state is State.BUFFERING:
@@ -131,6 +138,10 @@ class BookSync:
         return Fit.NEXT if m.prev_seq <= at else Fit.AHEAD
 
     def _keep(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        if self.buffer and m.seq <= self.buffer[-1][0].seq:
+            self._ignore(m, ts_recv, out)
+            return
+        self._old_run = 0
         if self.buffer and m.prev_seq > (last := self.buffer[-1][0].seq):
             self.gaps += 1
             self._status("gap", "updates missing while a snapshot is awaited", ts_recv, out, last + 1, m.prev_seq)
@@ -210,8 +221,10 @@ class BookSync:
     def _ignore(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.duplicates += 1
         self._old_run += 1
-        if self._old_run >= OLD_RUN_IS_RESET:
-            reason = f"update ids went back from {self.book.seq} to {m.seq}: the venue restarted its numbers"
+        if self._old_run >= (JOIN_RUN_IS_RESET if self.state is State.JOINING else OLD_RUN_IS_RESET):
+            at = self.book.seq if self.book.seq is not None else self.buffer[-1][0].seq
+            reason = f"update ids went back from {at} to {m.seq}: the venue restarted its numbers"
+            self._flush_unproven(out)
             self._resync((m, ts_recv), "gap", reason, ts_recv, out)
 
     def _gap(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
