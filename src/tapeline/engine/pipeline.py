@@ -294,8 +294,6 @@ class Pipeline:
         self._lane(s.instrument, connection.feed).skipped(s.id, ts, out, aggregated=s.aggregated)
 
     def _ack(self, ack: Ack, connection: Connection, ts: int, out: list[Event]) -> None:
-        if connection.overlap:
-            return  # taken note of when it came, see _hold
         if ack.error:
             self.rejected += 1
         connection.acknowledged(ack, ts, out)
