@@ -81,6 +81,7 @@ def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str
 def shoot(page: Page, name: str) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = IMAGES / f"{name}.png"
+    page.wait_for_timeout(500)  # what fades has faded
     page.screenshot(path=path)
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
 
@@ -98,11 +99,7 @@ def main() -> None:
         dark = open_page(browser, address, WIDE, "dark")
         shoot(dark, "page-dark")
         shoot(open_page(browser, address, WIDE, "light"), "page-light")
-        phone = open_page(browser, address, PHONE, "dark")
-        shoot(phone, "page-phone")
-        phone.get_by_role("tab", name="Book", exact=True).click()
-        phone.wait_for_timeout(500)
-        shoot(phone, "page-phone-book")
+        shoot(open_page(browser, address, PHONE, "dark"), "page-phone")
         process.terminate()
         dark.get_by_test_id("state").get_by_text("OFFLINE").wait_for(timeout=30_000)
         shoot(dark, "page-offline")

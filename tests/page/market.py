@@ -128,7 +128,8 @@ class FakeSource:
 
     def tick(self, now: int | None = None, *also: Event) -> None:
         now = now or time.time_ns()
-        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= now]
+        ripe = now - 20_000_000  # as late as a trade may be here
+        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= ripe]
         events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
         self.publish(events)
 

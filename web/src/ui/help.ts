@@ -26,8 +26,9 @@ export class Help {
     const list = (rows: readonly (readonly [string, string])[], tag: "kbd" | "b"): HTMLElement =>
       h("dl", {}, ...rows.flatMap(([k, v]) => [h("dt", {}, h(tag, {}, k)), h("dd", {}, v)]));
     const credit = h("a", { href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
+    const licenses = h("a", { href: "/licenses.txt" }, "licences");
     const api = h("a", { href: "/api/v1/status" }, "/api/v1");
-    const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, ". The same data as JSON: ", api, ".");
+    const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, " (", licenses, "). The same data as JSON: ", api, ".");
     this.el = h(
       "dialog", { class: "help", "aria-labelledby": "help-title" },
       h("header", {}, h("h2", { id: "help-title" }, "Keys and signs"), close), list(KEYS, "kbd"), list(SIGNS, "b"), about,
