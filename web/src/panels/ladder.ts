@@ -26,7 +26,7 @@ class LadderRow {
   set(level: Level | undefined, total: number, most: { size: number; total: number }, row: Row): void {
     this.price.set(level ? fixed(level[0], row.priceDecimals) : "", level ? level[0] : null);
     this.size.set(level ? size(level[1], row.sizeDecimals) : "", level ? level[1] : null);
-    this.total.set(level ? size(total, Math.min(row.sizeDecimals, 3)) : "");
+    this.total.set(level ? size(total, row.sizeDecimals) : "");
     this.el.style.setProperty("--own", level ? (level[1] / most.size).toFixed(3) : "0");
     this.el.style.setProperty("--sum", level ? (total / most.total).toFixed(3) : "0");
   }
