@@ -328,3 +328,15 @@ async def test_a_dropped_viewer_that_wakes_up_reads_why(source, tmp_path):
             await sleeper.until(lambda _: False)
         assert closed.value.rcvd.code == 1013
         assert "too slow" in closed.value.rcvd.reason
+
+
+async def test_stopping_while_a_viewer_says_goodbye(source, tmp_path):
+    """Its close frame has been read and its socket is not gone yet: one turn of the loop, or as long as it reads nothing."""
+    async with serving(source, tmp_path, Limits()) as server, viewing(server) as leaving:
+        await leaving.subscribe("trades", BTC)
+        (protocol,) = server._uvicorn.server_state.connections
+        protocol.data_received(b"\x88\x82\x00\x00\x00\x00" + (1000).to_bytes(2, "big"))
+        protocol.shutdown()  # what stopping does to each connection
+        await server.stop()
+        with pytest.raises(ConnectionClosed):
+            await leaving.update("trades")

@@ -13,6 +13,7 @@ import struct
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 EXTENSION = "tapeline.pipe"
 HIGH_WATER = 64 * 1024
@@ -57,6 +58,15 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
         scope = cast(dict[str, Any], self.scope)
         scope["extensions"][EXTENSION] = Pipe(self)
         await super().run_asgi()
+
+    def shutdown(self) -> None:
+        """A viewer that is already saying goodbye, and whose socket is not closed yet, gets no second goodbye: uvicorn would
+        raise InvalidState, and the server would not stop."""
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+            return
+        super().shutdown()
 
 
 def abort_all(connections: set[Any]) -> None:
