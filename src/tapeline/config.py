@@ -123,6 +123,9 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Doc(description="What to ask the venues for."),
     ] = ("trades", "book", "quotes", "ticker", "liquidations")
     data: Annotated[str, Doc(description="Directory of the tape, the lake and the SQLite file.")] = "data"
+    history: Annotated[
+        bool, Doc(description="Ask the venues for the candles of before the start, so that the page is full when it opens.")
+    ] = True
     answer_seconds: Annotated[float, Doc(gt=0, description="How long a venue may take to answer before the fallback.")] = 10.0
     pipeline: PipelineSettings = PipelineSettings()
     tape: TapeSettings = TapeSettings()

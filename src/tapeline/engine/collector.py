@@ -21,14 +21,14 @@ import msgspec
 import structlog
 
 from tapeline import __version__
-from tapeline.clock import Clock, LiveClock
+from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import Settings, VenueSettings
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, Session
 from tapeline.instruments import Instrument, split_id
-from tapeline.plans import Channel, ConnectionPlan
+from tapeline.plans import Channel, ConnectionPlan, Request
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.venues.registry import venue_class
 from tapeline.wire.budget import ConnectBudget
@@ -38,6 +38,7 @@ from tapeline.wire.supervisor import Supervisor
 
 log = structlog.get_logger("tapeline.collector")
 LIST_SHARE = 0.6  # of the time a venue has to answer, for its list of instruments; the rest is for the sockets
+PAST_AFTER = 2 * SECOND
 TICK_SECONDS = 0.05  # how late at most a timer fires where no frame comes
 
 
@@ -123,6 +124,8 @@ class Collector(Engine):
         except (VenueError, UsageError):
             await self.disconnect("no answer")
             raise
+        if self.settings.history:
+            self._ask_for_the_past(plans)
 
     async def _plan(
         self, instruments: Sequence[str], channels: Sequence[Channel]
@@ -141,6 +144,17 @@ class Collector(Engine):
             feed = self.pipeline.feed_of(name, answer.simulated)
             plans += feed.venue.plan([self._resolve(name, answer.simulated, s) for s in symbols], channels)
         return plans, refusals
+
+    def _ask_for_the_past(self, plans: Sequence[ConnectionPlan]) -> None:
+        """Candles of before the start, one request after the other; a little later, because the books' snapshots go first."""
+        not_before = self.clock.now() + PAST_AFTER
+        names = {stream.instrument for plan in plans for stream in plan.streams}
+        for feed in self.pipeline.feeds.values():
+            natives = sorted(i.native for i in feed.registry.by_id.values() if i.id in names)
+            requests = [r for native in natives for r in feed.venue.past_requests(native, not_before)]
+            http = self.https.get(feed.venue.name)
+            if http is not None and requests:
+                self._tasks.append(asyncio.create_task(_ask_each(http, requests), name=f"past-{feed.label}"))
 
     def _hopeless(self, answer: HttpAnswer) -> bool:
         """No point in trying the socket: the venue refuses us, or its own address (not a mirror's) does not answer."""
@@ -260,6 +274,11 @@ class Collector(Engine):
             tape = self.tape.stats()
             status["tape"] = msgspec.to_builtins(tape)
         return status
+
+
+async def _ask_each(http: Http, requests: Sequence[Request]) -> None:
+    for request in requests:
+        await http.ask(request)
 
 
 _MEANINGS = {

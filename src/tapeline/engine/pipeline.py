@@ -174,6 +174,8 @@ class Pipeline:
                 for record in feed.decoder.decode_answer(answer, body, ts):
                     if isinstance(record, BookMessage):
                         self._lane_of(record.native, feed).sync.on_message(record, ts, out)
+                    elif isinstance(record, Bar):
+                        out.append(record)
             elif answer.purpose == "book":
                 self._refused(feed, answer.native, answer.error or f"HTTP {answer.status}", ts, out)
         except MalformedFrame as e:

@@ -139,6 +139,10 @@ class Venue:
     def instruments_request(self) -> Request:
         raise NotImplementedError
 
+    def past_requests(self, native: str, not_before: int) -> list[Request]:
+        """What to ask for the candles of before we listened, so that a page is full when it opens. None by default."""
+        return []
+
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         """Raises MalformedFrame where the body is not the list."""
         raise NotImplementedError

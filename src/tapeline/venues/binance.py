@@ -18,6 +18,7 @@ from tapeline.instruments import Instrument, Kind, Registry, split_pair
 from tapeline.venues.base import Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
 from tapeline.venues.binance_wire import BinanceDecoder, event_time
 
+PAST_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d")
 STREAMS_PER_MESSAGE = 100  # keeps a SUBSCRIBE below the 4 KiB that proxies like
 _IS_ACK = re.compile(rb'^\s*\{\s*"(result|error|id|code)"\s*:')
 _CHANNELS: dict[str, Channel] = {
@@ -153,6 +154,20 @@ class Binance(Venue):
             attempt=attempt,
             not_before=not_before,
         )
+
+    def past_requests(self, native: str, not_before: int) -> list[Request]:
+        """499 candles of each longer interval: one more would cost twice the weight on futures."""
+        return [
+            Request(
+                venue=self.name,
+                purpose=f"bars {interval}",
+                url=f"{self._http()}{self.api}/klines?symbol={quote(native)}&interval={interval}&limit=499",
+                weight=2,
+                native=native,
+                not_before=not_before,
+            )
+            for interval in PAST_INTERVALS
+        ]
 
     def _http(self) -> str:
         return (self.settings.http_url or self.http_url).rstrip("/")

@@ -81,6 +81,21 @@ class Candle(msgspec.Struct, gc=False):
     V: Size
 
 
+class PastCandle(msgspec.Struct, array_like=True, gc=False):
+    """One row of REST `/klines`, in the venue's order; what follows `buy_volume` is not used."""
+
+    open_time: Time
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Size
+    close_time: Time
+    notional: Size
+    trades: int
+    buy_volume: Size
+
+
 class Kline(msgspec.Struct, gc=False):
     E: Time
     s: str
@@ -172,4 +187,5 @@ read_ticker = reader(Ticker)
 read_mark_price = reader(MarkPrice)
 read_force_order = reader(ForceOrder)
 read_open_interest = reader(OpenInterest)
+read_past_candles = reader(list[PastCandle])
 read_snapshot = reader(Snapshot)

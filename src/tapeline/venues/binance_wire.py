@@ -32,6 +32,7 @@ BAD_TIME = int(Flag.BAD_TIME)
 INEXACT = int(Flag.INEXACT)
 NO_VENUE_TIME = int(Flag.NO_VENUE_TIME)
 OFF_BOOK = int(Flag.OFF_BOOK)
+RECOVERED = int(Flag.RECOVERED)
 SAMPLED = int(Flag.SAMPLED)
 
 EARLIEST = 946_684_800 * SECOND  # 2000-01-01: no market time before it is true
@@ -123,15 +124,29 @@ class BinanceDecoder:
             raise MalformedFrame(f"{e}") from None
 
     def decode_answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]:
-        """A book snapshot. Other purposes are not for the market."""
-        if answer.purpose != "book":
-            return []
+        """A book snapshot, or past candles. Other purposes are not for the market."""
         try:
-            snapshot = w.read_snapshot(body)
+            if answer.purpose == "book":
+                asked, flags = re.search(r"[?&]limit=(\d+)", answer.url), self._flags(body)
+                return [self._fetched(w.read_snapshot(body), answer.native, ts_recv, int(asked[1]) if asked else 0, flags)]
+            if answer.purpose.startswith("bars "):
+                return self._past(w.read_past_candles(body), answer, ts_recv)
         except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"book snapshot of {answer.native}: {e}") from None
-        asked = re.search(r"[?&]limit=(\d+)", answer.url)
-        return [self._fetched(snapshot, answer.native, ts_recv, int(asked[1]) if asked else 0, self._flags(body))]
+            raise MalformedFrame(f"{answer.purpose} of {answer.native}: {e}") from None
+        return []
+
+    def _past(self, rows: list[w.PastCandle], answer: HttpAnswer, ts_recv: int) -> Sequence[Record]:
+        """The venue's own candles of before we listened; the last row is of the interval that is still open."""
+        name, interval, flags = self.instrument(answer.native), answer.purpose.removeprefix("bars "), self.flags | RECOVERED
+        return [
+            Bar(
+                name, nanoseconds(k.close_time) + MILLI, ts_recv, flags, interval, nanoseconds(k.open_time),
+                k.open, k.high, k.low, k.close, k.volume, k.buy_volume, k.notional,
+                k.notional / k.volume if k.volume else None, k.trades, True, 0, "venue",
+            )
+            for k in rows
+            if nanoseconds(k.close_time) < ts_recv
+        ]  # fmt: skip
 
     def _route(self, name: bytes) -> Route:
         """The way of one stream's frames, made when its first one comes."""
