@@ -93,3 +93,11 @@ test("rates, latency, backoff", () => {
   assert.equal(latency.median, 10);
   assert.deepEqual([backoff(0, 1), backoff(3, 1), backoff(50, 1), backoff(9, 0)], [400, 3200, 5000, 250]);
 });
+
+test("a bar made from trades stands before the venue's own candle", () => {
+  const series = new BarSeries(100);
+  series.put(bar(1, { origin: "venue", volume: 7 }));
+  assert.equal(series.put(bar(1, { volume: 3, complete: false })), "last");
+  assert.equal(series.put(bar(1, { origin: "venue", volume: 7, ts_recv: 99, revision: 5 })), "none");
+  assert.deepEqual(series.bars.map((b) => b.volume), [3]);
+});

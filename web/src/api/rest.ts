@@ -14,10 +14,11 @@ export interface BarsQuery {
   readonly interval: Interval;
   readonly limit: number;
   readonly to?: number;
+  readonly origin?: Bar["origin"];
 }
 
 export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<readonly Bar[]> {
-  const { instrument, interval, limit, to } = query;
-  const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }) };
+  const { instrument, interval, limit, to, origin } = query;
+  const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }), ...(origin === undefined ? {} : { origin }) };
   return (await get<{ bars: Bar[] }>("bars", params, signal)).bars;
 }

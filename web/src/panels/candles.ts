@@ -1,5 +1,6 @@
 // Bars as the chart's points. Pure.
 //
+// The venue's own candles, of before we listened, are drawn paler than those made from the trades that we saw.
 // A bar that may lack trades is drawn hollow and faint, so that nobody reads its high or volume as the market's. Intervals
 // without a trade have no bar; short runs of them are left as blank places, so that the time axis stays true.
 
@@ -22,8 +23,12 @@ export const timeOf = (bar: Bar): UTCTimestamp => Math.round(bar.ts_open / 1e6) 
 export function candle(bar: Bar, colors: Colors): CandlestickData<UTCTimestamp> {
   const { open, high, low, close } = bar;
   const point = { time: timeOf(bar), open, high, low, close };
-  if (bar.complete) return point;
   const edge = close >= open ? colors.up : colors.down;
+  if (bar.origin === "venue") {
+    const pale = fade(edge, 0.5);
+    return { ...point, color: pale, borderColor: pale, wickColor: pale };
+  }
+  if (bar.complete) return point;
   return { ...point, color: colors.hollow, borderColor: fade(edge, 0.55), wickColor: fade(edge, 0.45) };
 }
 

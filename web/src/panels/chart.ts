@@ -14,6 +14,7 @@ import { blanks, candle, type Colors, points, timeOf, volume } from "./candles.t
 
 const OLDER_AT = 20; // bars left of the visible range at which older ones are fetched
 const INCOMPLETE = "A trade may be missing from this bar: the feed began inside it, or a gap or a disconnection touches it.";
+const VENUES = "From before this session: the venue's own candle, not made from trades seen here.";
 
 export class Chart implements Panel {
   readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status"];
@@ -25,6 +26,7 @@ export class Chart implements Panel {
   private readonly buttons = new Map<Interval, HTMLButtonElement>();
   private readonly legend = value("legend num value", "legend");
   private readonly partial = h("span", { class: "partial", title: INCOMPLETE, hidden: true }, "incomplete");
+  private readonly venues = h("span", { class: "partial", title: VENUES, hidden: true }, "venue's candle");
   private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
   private readonly byTime = new Map<number, Bar>();
   private hovered: number | null = null;
@@ -45,7 +47,7 @@ export class Chart implements Panel {
     });
     const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
-    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial);
+    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.venues);
     const head = h("div", { class: "chart-head" }, bar, foot);
     this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty));
     this.chart = createChart(box, { autoSize: true, ...staticOptions });
@@ -121,6 +123,7 @@ export class Chart implements Panel {
     const row = market.rows.get(view.id);
     const bar = (this.hovered === null ? undefined : this.byTime.get(this.hovered)) ?? view.series.last;
     show(this.partial, bar !== undefined && !bar.complete);
+    show(this.venues, bar?.origin === "venue");
     if (!bar || !row) {
       this.legend.set("");
       return;

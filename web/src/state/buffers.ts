@@ -76,7 +76,9 @@ export class BarSeries {
   }
 }
 
+/** Bars made from the trades that we saw stand before the venue's own candles of the same time. */
 function supersedes(next: Bar, old: Bar): boolean {
+  if (next.origin !== old.origin) return next.origin === "trades";
   if (next.revision !== old.revision) return next.revision > old.revision;
   if (next.closed !== old.closed) return next.closed;
   return next.ts_recv >= old.ts_recv;

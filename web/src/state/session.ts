@@ -11,6 +11,8 @@ import { Market, SPARK_POINTS } from "./market.ts";
 import { isInterval, View } from "./view.ts";
 
 const HISTORY_BARS = 1000;
+const PAST_TRIES = 5;
+const PAST_AGAIN_MS = 2000;
 const LADDER_DEPTH = 50;
 const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
 const EVENTS = 300;
@@ -159,6 +161,18 @@ export class Session {
     const bars = await rest.bars(query, this.abort.signal).catch(() => []);
     if (query.instrument !== view.id || query.interval !== view.interval) return;
     if (view.putBars(bars)) this.scheduler.touch("bars");
+    void this.fillPast(PAST_TRIES);
+  }
+
+  /** The venue's candles of before the start. Just after a start they are still on their way: ask again a few times. */
+  private async fillPast(tries: number): Promise<void> {
+    const { view, abort } = this;
+    const { series } = view;
+    const query = { instrument: view.id, interval: view.interval, limit: HISTORY_BARS, origin: "venue" } as const;
+    const bars = await rest.bars(query, abort.signal).catch(() => []);
+    if (series !== view.series || abort.signal.aborted) return;
+    if (bars.length === 0 && tries > 1) window.setTimeout(() => void this.fillPast(tries - 1), PAST_AGAIN_MS);
+    else if (view.putBars(bars)) this.scheduler.touch("bars");
   }
 
   /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. */
