@@ -57,12 +57,16 @@ def oversize(payload: bytes, megabytes: float) -> bytes:
 
 
 def split_binance(payload: bytes) -> list[bytes]:
-    """A depthUpdate over two ids or more as two: the bids first, then the asks. Anything else stays whole."""
+    """A depthUpdate over two ids or more as two: what leaves the book first, so that it is never crossed in between."""
     diff = msgspec.json.decode(payload)
     if diff.get("e") != "depthUpdate" or diff["u"] <= diff["U"]:
         return [payload]
     middle = (diff["U"] + diff["u"]) // 2
-    first, second = {**diff, "u": middle, "a": []}, {**diff, "U": middle + 1, "b": []}
+    leaving, rest = (
+        {side: [level for level in diff[side] if bool(level[1].strip("0.")) is stays] for side in "ba"}
+        for stays in (False, True)
+    )
+    first, second = {**diff, "u": middle, **leaving}, {**diff, "U": middle + 1, **rest}
     if "pu" in diff:
         second["pu"] = middle
     return [msgspec.json.encode(first), msgspec.json.encode(second)]
