@@ -2,12 +2,11 @@
 
 import asyncio
 
-from tests.live.rig import SIM_BTC, contiguous, running
-
 from tapeline.engine.replay import Player
 from tapeline.events import Bar, to_json
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
+from tests.live.rig import SIM_BTC, contiguous, running
 
 
 async def test_live_equals_replay_through_faults_reconnects_and_take_overs(tmp_path):
