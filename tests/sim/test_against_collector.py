@@ -3,10 +3,9 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import msgspec
 import pytest
 
-from tapeline.config import Settings, VenueSettings, WireSettings
+from tapeline.config import PipelineSettings, Settings, VenueSettings, WireSettings
 from tapeline.engine.collector import Collector
 from tapeline.events import Status
 from tapeline.sim import SimServer
@@ -21,12 +20,13 @@ def label(value):
 
 
 @asynccontextmanager
-async def collecting(venue, *faults, channels=("trades", "book", "quotes")):
+async def collecting(venue, *faults, channels=("trades", "book", "quotes"), **pipeline):
     """A running pair, and the list of status events that grows."""
     wire = WireSettings(backoff_first=0.05, backoff_most=0.2)
     async with SimServer(seed=5, venues=[venue], instruments=["BTCUSDT"], faults=faults) as sim:
         addresses = VenueSettings(ws_url=sim.ws_url(venue), http_url=sim.http_url(venue))
-        collector = Collector(msgspec.structs.replace(Settings(), venues={venue: addresses}, wire=wire), data=None)
+        settings = Settings(venues={venue: addresses}, wire=wire, pipeline=PipelineSettings(**pipeline))
+        collector = Collector(settings, data=None)
         told: list[Status] = []
         collector.bus.tap(lambda batch: told.extend(e for e in batch.events if isinstance(e, Status)))
         await collector.start()
@@ -158,3 +158,20 @@ async def test_a_shutdown_that_is_announced_loses_nothing():
         await until(lambda: any(s.kind == "disconnected" for s in told))
         await equal(sim, collector, "binance")
         assert not [s for s in told if s.kind == "gap"]
+
+
+async def test_silence_is_noticed_on_an_open_connection():
+    async with collecting("binance", stale_seconds=0.5) as (sim, collector, told):
+        await until(lambda: synced(collector))
+        told.clear()
+        sim.fault(f.Silence(seconds=1.5))
+        await until(lambda: any(s.kind == "stale" for s in told))
+        assert not any(s.kind == "disconnected" for s in told)
+        await equal(sim, collector, "binance")
+
+
+async def test_an_error_in_answer_to_a_subscription_is_reported():
+    async with collecting("binance", f.AckError(msg="Invalid request: no")) as (sim, _, told):
+        await until(
+            lambda: sim.faults.armed[0].spent and any(s.kind == "rejected" and "Invalid request: no" in s.reason for s in told)
+        )
