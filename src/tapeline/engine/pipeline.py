@@ -9,7 +9,6 @@ One pipeline serves one session, from its first frame. Order of what one frame m
 status before the event that caused them, and after a book update the touch and the metrics of the book.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine.connections import Connection, Feed, expected
 from tapeline.engine.lane import Lane
+from tapeline.engine.nameless import Nameless
 from tapeline.errors import MalformedFrame, TapelineError
 from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
 from tapeline.frames import (
@@ -38,7 +38,6 @@ from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
 log = structlog.get_logger("tapeline.pipeline")
 NEVER = 1 << 62
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
-MOST_PENDING = 100  # snapshots that name no instrument, waiting for a book they fit
 
 
 class Pipeline:
@@ -55,7 +54,7 @@ class Pipeline:
         self._venues = venues if venues is not None else {}  # shared: addresses may still change before a feed is made
         self._next_check = NEVER
         self._now = 0
-        self._nameless: list[tuple[BookMessage, Feed]] = []
+        self._nameless: dict[str, Nameless] = {}  # by the feed's label
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
             FrameKind.SENT: self._sent,
             FrameKind.HTTP: self._http,
@@ -123,9 +122,11 @@ class Pipeline:
         for lane in self.lanes.values():
             lane.sync.finish(out)
             lane.bars.finish(self._now, out)
-        for message, feed in self._nameless:
-            reason = f"a book snapshot at {message.seq} names no instrument and fits no book"
-            out.append(Status("", self._now, self._now, feed.flags, "rejected", feed.label, "book", reason, None, None, 1))
+        for label, nameless in self._nameless.items():
+            flags = next(feed.flags for feed in self.feeds.values() if feed.label == label)
+            for m in nameless.waiting:
+                reason = f"a book snapshot at {m.seq} names no instrument and fits no book, or several"
+                out.append(Status("", self._now, self._now, flags, "rejected", label, "book", reason, None, None, 1))
         self._nameless.clear()
 
     def stats(self) -> dict[str, int]:
@@ -269,15 +270,16 @@ class Pipeline:
 
     def _book(self, m: BookMessage, connection: Connection, ts: int, out: list[Event]) -> None:
         if not m.native:
-            self._nameless_book(m, connection.feed, ts, out)
+            self._nameless.setdefault(connection.feed.label, Nameless()).put(m)
+            self._place_nameless(connection.feed.label, ts, out)
             return
         lane = self._lane_of(m.native, connection.feed)
         lane.heard["book"] = ts
         if ts < connection.overlap_until and lane.sync.has(m):
             return
         lane.sync.on_message(m, ts, out)
-        if self._nameless and lane.sync.state is State.BUFFERING:
-            self._place_nameless(ts, out)
+        if self._nameless and lane.sync.state is State.BUFFERING and lane.venue in self._nameless:
+            self._place_nameless(lane.venue, ts, out)
 
     def _slow(self, e: Ticker | Bar | Liquidation, connection: Connection, ts: int, out: list[Event]) -> None:
         lane = self._lane(e.instrument, connection.feed)
@@ -304,28 +306,10 @@ class Pipeline:
         self.notices.append((connection.number, notice.reason))
         out.append(connection.status("connected", f"{notice.reason}: connection {connection.number} will be replaced", ts))
 
-    # Books that name no instrument: a REST snapshot among recorded lines
-
-    def _nameless_book(self, m: BookMessage, feed: Feed, ts: int, out: list[Event]) -> None:
-        self._nameless.append((m, feed))
-        del self._nameless[:-MOST_PENDING]
-        self._place_nameless(ts, out)
-
-    def _place_nameless(self, ts: int, out: list[Event]) -> None:
-        for entry in list(self._nameless):
-            message, feed = entry
-            lane = self._best_fit(message, feed)
-            if lane is not None:
-                self._nameless.remove(entry)
-                lane.sync.on_message(message, ts, out)
-
-    def _best_fit(self, m: BookMessage, feed: Feed) -> Lane | None:
-        """The waiting book whose ids the snapshot continues and whose prices are near its own; None where that is not one."""
-        waiting = [lane for lane in self.lanes.values() if lane.venue == feed.label and lane.sync.state is State.BUFFERING]
-        fitting = [lane for lane in waiting if lane.sync.buffer and lane.sync.buffer[0][0].prev_seq <= m.seq]
-        if len(fitting) > 1:
-            fitting = [lane for lane in fitting if _near(m, lane)]
-        return fitting[0] if len(fitting) == 1 else None
+    def _place_nameless(self, label: str, ts: int, out: list[Event]) -> None:
+        lanes = (lane for lane in self.lanes.values() if lane.venue == label)
+        for lane, message in self._nameless[label].place(lanes):
+            lane.sync.on_message(message, ts, out)
 
     # Lanes and feeds
 
@@ -386,9 +370,3 @@ class Pipeline:
                     lane.status("stale", silence.channel, silence.reason(now), now, out)
                 elif change == "recovered":
                     lane.status("recovered", silence.channel, f"{silence.name}: speaks again", now, out)
-
-
-def _near(m: BookMessage, lane: Lane) -> bool:
-    if not m.bids or not lane.last_price:
-        return False
-    return abs(math.log(max(p for p, _ in m.bids) / lane.last_price)) < 0.1
