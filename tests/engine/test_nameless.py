@@ -18,7 +18,7 @@ def diff(symbol: str, first: int, last: int, price: float) -> str:
 
 
 def snapshot(last: int, bid: float) -> str:
-    book = {"lastUpdateId": last, "bids": [[f"{bid:.2f}", "2"]], "asks": [[f"{bid + 1:.2f}", "3"]]}
+    book = {"lastUpdateId": last, "bids": [[f"{bid:.2f}", "2"]], "asks": [[f"{bid + 5:.2f}", "3"]]}
     return json.dumps(book, separators=(",", ":"))
 
 
