@@ -1,94 +1,122 @@
 """One level-2 order book.
 
-Each side is a dict from price to size and a sorted list of its keys with the best level at the end: bids by price, asks by
-negated price. The touch is then `keys[-1]`, and as most changes happen near the touch, inserting moves few list entries.
+A side is a dict from price to size, and a sorted list of the keys of its best levels (bids by price, asks by negated price) with the
+best one at the end, so that the touch is `keys[-1]`. Few ever look deep into a book, so only the best `WINDOW` levels are kept
+sorted; from `edge` on the list is complete, and what lies beyond waits in the dict until it is asked for.
 
-Most levels that are removed come back soon, so a removed level stays in both with size 0, and coming back costs no more than a
-change of size. Dead levels are taken off the end of the list at once, because the touch must be alive; elsewhere they are
-skipped, and swept out when they may be half of a side. Measured on the recorded futures session: 1.8 × the speed of deleting.
+An update is one `dict.update`. A level that it removes stays with size 0: it comes back soon, as a rule, and costs nothing then.
+Such dead levels are skipped when levels are counted, taken off at once where they are best, and swept out when they may be
+half of a side. Measured on the recorded futures session, with 68 levels an update: half the time of inserting and deleting one by
+one in a fully sorted list, and 1.5 × that of the bare `dict.update`; on the spot session 0.85 and 2.1 ×.
 
-A snapshot that was cut at a limit knows nothing past its last level. That boundary (`bid_floor`, `ask_ceiling`) is kept:
-levels beyond it are applied when they change, but never reported, because what lies between them is unknown.
+A snapshot that was cut at a limit knows nothing past its last level, and neither does a side that grew past `max_levels` and lost
+its farthest. That boundary (`bid_floor`, `ask_ceiling`) is kept. Levels beyond it are applied when they change, since the market
+may move there and its touch is in every update; but `depth` never gives them, because those that did not change are missing.
 """
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from tapeline.events import Level
 
-SWEEP_AT = 1000  # removals a side before it is looked at
+WINDOW = 500  # best levels of a side that are kept sorted, at least
+SLACK = 1000  # dead levels, or levels too many, before a side is swept
+NOWHERE = float("-inf")
 
 
 class _Side:
-    """`sign` 1.0 for bids, −1.0 for asks: keys are sign × price, the best one last."""
+    """`sign` 1.0 for bids, −1.0 for asks: keys are sign × price, the best one last; `edge` and `floor` are keys, too."""
 
-    __slots__ = ("keys", "removed", "sign", "sizes")
+    __slots__ = ("edge", "floor", "keys", "most", "sign", "sizes", "sweep_at", "window")
 
-    def __init__(self, sign: float, levels: Iterable[Level] = ()) -> None:
-        self.sign = sign
+    def __init__(self, sign: float, most: int, levels: Iterable[Level] = (), limit: int = 0) -> None:
+        self.sign, self.most, self.window = sign, most, WINDOW
         self.sizes = {p: s for p, s in levels if s}
-        self.keys = sorted(p * sign for p in self.sizes)
-        self.removed = 0
+        self.floor = min(p * sign for p in self.sizes) if 0 < limit <= len(self.sizes) else NOWHERE
+        self.sweep()
 
     def apply(self, levels: Sequence[Level]) -> None:
-        sizes = self.sizes
-        for price, size in levels:
-            if price in sizes:
-                sizes[price] = size
-                if not size:
-                    self.removed += 1
-            elif size:
-                sizes[price] = size
-                insort(self.keys, price * self.sign)
-        keys, sign = self.keys, self.sign
-        while keys and not sizes[keys[-1] * sign]:
-            del sizes[keys.pop() * sign]
-        if self.removed > SWEEP_AT and self.removed > len(keys) // 2:
+        sizes, keys, sign = self.sizes, self.keys, self.sign
+        before = len(sizes)
+        sizes.update(levels)
+        if grown := len(sizes) - before:
+            edge = self.edge
+            for price in islice(reversed(sizes), grown):  # a dict keeps the order of insertion: the new ones are its last
+                key = price * sign
+                if key >= edge:
+                    insort(keys, key)
+        if not keys or not sizes[keys[-1] * sign]:
+            self._uncover()
+        if len(sizes) > self.sweep_at:
             self.sweep()
 
-    def sweep(self) -> None:
-        self.removed = 0
-        self.sizes = {p: s for p, s in self.sizes.items() if s}
-        self.keys = [k for k in self.keys if k * self.sign in self.sizes]
+    def _uncover(self) -> None:
+        """Take dead levels off the top until the best one is alive."""
+        sizes, sign = self.sizes, self.sign
+        while self.keys or self.edge > NOWHERE:
+            if not self.keys:
+                self._sort(WINDOW)
+            elif sizes[self.keys[-1] * sign]:
+                return
+            else:
+                del sizes[self.keys.pop() * sign]
 
-    def trim(self, most: int) -> float | None:
-        """Forget the levels farthest from the touch; the price of the last one kept, None where nothing had to go."""
-        if len(self.keys) <= most:
-            return None
-        self.sweep()
-        if len(self.keys) <= most:
-            return None
-        for key in self.keys[: len(self.keys) - most]:
-            del self.sizes[key * self.sign]
-        del self.keys[: len(self.keys) - most]
-        return self.keys[0] * self.sign
+    def _sort(self, window: int) -> None:
+        """Sort the best `window` levels anew, the dead among them. Reading causes this, too, so it decides nothing else."""
+        self.window, sign = window, self.sign
+        keys = sorted([p * sign for p in self.sizes])
+        self.edge = keys[-window] if len(keys) > window else NOWHERE
+        self.keys = keys[-window:]
+
+    def sweep(self) -> None:
+        """Forget the dead, and the farthest of too many, which ends the known range there."""
+        self.sizes = {p: s for p, s in self.sizes.items() if s}
+        if len(self.sizes) > self.most:
+            keys = sorted([p * self.sign for p in self.sizes])[-self.most :]
+            self.sizes = {(p := key * self.sign): self.sizes[p] for key in keys}
+            self.floor = max(self.floor, keys[0])
+        self.sweep_at = min(2 * len(self.sizes), self.most) + SLACK
+        self._sort(self.window)
 
     def best(self, levels: int) -> list[Level]:
         """The best `levels` levels, best first."""
         found: list[Level] = []
         sizes, sign = self.sizes, self.sign
         for key in reversed(self.keys):
+            if len(found) == levels:
+                break
             if size := sizes[key * sign]:
                 found.append((key * sign, size))
-                if len(found) == levels:
-                    break
+        if len(found) < levels and self.edge > NOWHERE:
+            self._sort(2 * max(self.window, levels))
+            return self.best(levels)
         return found
 
+    def known(self, levels: int) -> list[Level]:
+        """As `best`, without what lies past the known range."""
+        found, sign, floor = self.best(levels), self.sign, self.floor
+        return [level for level in found if level[0] * sign >= floor] if found and found[-1][0] * sign < floor else found
+
     def total(self, levels: int) -> float:
-        total, sizes, sign = 0.0, self.sizes, self.sign
+        """The size of the best `levels` levels together."""
+        total, left, sizes, sign = 0.0, levels, self.sizes, self.sign
         for key in reversed(self.keys):
             if size := sizes[key * sign]:
                 total += size
-                levels -= 1
-                if not levels:
-                    break
+                left -= 1
+                if not left:
+                    return total
+        if self.edge > NOWHERE:
+            self._sort(2 * max(self.window, levels))
+            return self.total(levels)
         return total
 
 
 class Book:
     """`seq` is the update id it stands at; times are those of the last update. `bids` and `asks` are copies, for looking at."""
 
-    __slots__ = ("_asks", "_bids", "ask_ceiling", "bid_floor", "max_levels", "seq", "ts_event", "ts_recv")
+    __slots__ = ("_asks", "_bids", "max_levels", "seq", "ts_event", "ts_recv")
 
     def __init__(self, max_levels: int = 10_000) -> None:
         self.max_levels = max_levels
@@ -96,28 +124,19 @@ class Book:
         self.clear()
 
     def clear(self) -> None:
-        self._bids, self._asks = _Side(1.0), _Side(-1.0)
-        self.bid_floor: float | None = None
-        self.ask_ceiling: float | None = None
+        self.replace((), ())
         self.seq: int | None = None
 
     def replace(self, bids: Iterable[Level], asks: Iterable[Level], limit: int = 0) -> None:
         """Begin anew from a snapshot. `limit`: levels a side that were asked for; a side that full was cut there."""
-        self._bids, self._asks = _Side(1.0, bids), _Side(-1.0, asks)
-        full_bids, full_asks = (limit and len(side.keys) >= limit for side in (self._bids, self._asks))
-        self.bid_floor = self._bids.keys[0] if full_bids else None
-        self.ask_ceiling = -self._asks.keys[0] if full_asks else None
+        self._bids, self._asks = _Side(1.0, self.max_levels, bids, limit), _Side(-1.0, self.max_levels, asks, limit)
 
     def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Set levels to their new absolute sizes, in order; 0 removes, and removing what is not there is normal."""
         if bids:
             self._bids.apply(bids)
-            if len(self._bids.keys) > self.max_levels and (edge := self._bids.trim(self.max_levels)) is not None:
-                self.bid_floor = edge if self.bid_floor is None else max(edge, self.bid_floor)
         if asks:
             self._asks.apply(asks)
-            if len(self._asks.keys) > self.max_levels and (edge := self._asks.trim(self.max_levels)) is not None:
-                self.ask_ceiling = edge if self.ask_ceiling is None else min(edge, self.ask_ceiling)
 
     @property
     def bids(self) -> dict[float, float]:
@@ -126,6 +145,18 @@ class Book:
     @property
     def asks(self) -> dict[float, float]:
         return {p: s for p, s in self._asks.sizes.items() if s}
+
+    @property
+    def bid_floor(self) -> float | None:
+        """The lowest bid that the book can speak of; None where it knows them all."""
+        floor = self._bids.floor
+        return None if floor == NOWHERE else floor
+
+    @property
+    def ask_ceiling(self) -> float | None:
+        """The highest ask that the book can speak of; None where it knows them all."""
+        floor = self._asks.floor
+        return None if floor == NOWHERE else -floor
 
     @property
     def best_bid(self) -> float | None:
@@ -155,11 +186,6 @@ class Book:
         return self._bids.total(levels), self._asks.total(levels)
 
     def depth(self, levels: int) -> tuple[list[Level], list[Level]]:
-        """The best `levels` levels of each side, best first; nothing from beyond the known range."""
-        bids, asks = self._bids.best(levels), self._asks.best(levels)
-        floor, ceiling = self.bid_floor, self.ask_ceiling
-        if floor is not None and bids and bids[-1][0] < floor:
-            bids = [level for level in bids if level[0] >= floor]
-        if ceiling is not None and asks and asks[-1][0] > ceiling:
-            asks = [level for level in asks if level[0] <= ceiling]
-        return bids, asks
+        """The best `levels` levels of each side, best first, `max_levels` at most; nothing from beyond the known range."""
+        levels = min(levels, self.max_levels)
+        return self._bids.known(levels), self._asks.known(levels)

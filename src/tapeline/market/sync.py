@@ -185,13 +185,11 @@ class BookSync:
             return
         first = self.state is not State.SYNCED
         self._begin(m, ts_recv, out, proven=True)
-        self.book.bid_floor = min((p for p, s in m.bids if s), default=None)
-        self.book.ask_ceiling = max((p for p, s in m.asks if s), default=None)
         if first:
             self._synced(0, ts_recv, out)
 
     def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> None:
-        self.book.replace(m.bids, m.asks, m.limit)
+        self.book.replace(m.bids, m.asks, 1 if m.kind == "partial" else m.limit)  # a partial book ends where it ends
         self.book.seq, self._snapshot_seq = m.seq, m.seq
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0

@@ -43,6 +43,7 @@ FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side 
 
 _DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
 _LONG = b"0" * 17
+_long_decimal = re.compile(rb"\.(?:[0-9]{9}|(?<=[0-9]{8}\.))").search
 _NUMBER = re.compile(rb'[":,\[]"?-?(\d*\.?\d{1,})(?:[eE][-+]?\d+)?"?(?=[",\]}])')
 _EVENT_TIME = re.compile(rb'"[ET]":\s*(\d{12,17})\b')
 _PARTIAL = re.compile(r"@depth\d+(@|$)")
