@@ -9,6 +9,7 @@ from tapeline.venues.base import Channel, Request
 
 # Plain integers: IntFlag's operators cost a microsecond each.
 AGGREGATED = int(Flag.AGGREGATED)
+BAD_TIME = int(Flag.BAD_TIME)
 LATE = int(Flag.LATE)
 OFF_BOOK = int(Flag.OFF_BOOK)
 
@@ -64,7 +65,7 @@ class Lane:
             out.append(t)
             return
         bars = self.bars
-        if t.ts_event < bars.closed_second:
+        if t.ts_event < bars.closed_second and not t.flags & BAD_TIME:
             t = Trade(t.instrument, t.ts_event, t.ts_recv, t.flags | LATE, t.price, t.size, t.side, t.id)
             out.append(t)
             if not bars.add(t, out):
@@ -75,24 +76,24 @@ class Lane:
 
     def has_trade(self, t: Trade) -> bool:
         """Whether a trade with this id was given out already, and its hole is not open."""
-        return bool(t.id) and self.ids[1 if t.flags & Flag.AGGREGATED else 0].has(int(t.id))
+        return bool(t.id) and self.ids[1 if t.flags & AGGREGATED else 0].has(int(t.id))
 
     def skipped(self, number: int, ts_recv: int, out: list[Event], *, aggregated: bool) -> None:
         self.heard["trades"] = ts_recv
         if self.numbered:
-            self._judge(self.ids[1 if aggregated else 0], number, ts_recv, ts_recv, out)
+            self._judge(self.ids[1 if aggregated else 0], number, None, ts_recv, out)
 
-    def _judge(self, tracker: IdTracker, number: int, ts_event: int, ts_recv: int, out: list[Event]) -> bool:
-        """Report what an unexpected id means; False where the trade is a double."""
+    def _judge(self, tracker: IdTracker, number: int, until: int | None, ts_recv: int, out: list[Event]) -> bool:
+        """Report what an unexpected id means; False where the trade is a double. `until`: its venue time, if it tells one."""
         last = tracker.last
         seen = tracker.see(number)
+        if seen in {Seen.GAP, Seen.RESET} and (self.aggregated is None or tracker is self.ids[1 if self.aggregated else 0]):
+            self.bars.damage(ts_recv, out, until)
         if seen is Seen.GAP:
             self.gaps += 1
-            self.bars.damage(ts_recv, out, ts_event)
             self.status("gap", "trades", "trade ids missing", ts_recv, out, last + 1, number - 1)
         elif seen is Seen.RESET:
             self.gaps += 1
-            self.bars.damage(ts_recv, out, ts_event)
             self.status("gap", "trades", f"trade ids went back from {last}: the venue restarted its numbers", ts_recv, out)
         elif seen is Seen.FILLED:
             self.status("recovered", "trades", "a missing trade came after all", ts_recv, out, number, number)

@@ -8,8 +8,9 @@ interval that has closed, as long as it is not later than `late_seconds`.
 Volume and notional are sums of integers (see exact.py), so a bar equals the sum of its trades to the last digit, and a minute
 equals the sum of its seconds. `open` and `close` are of the earliest and the latest trade by venue time, ties by arrival.
 
-A venue time that jumps more than a minute ahead of everything before it cannot be true (it would close every bar of that
-minute); such a trade, like one flagged BAD_TIME, is placed by our clock.
+A venue time more than a minute ahead of everything before it, and of our clock, cannot be true (it would close every bar of that
+minute); such a trade, like one flagged BAD_TIME, is placed by our clock. Where a false time was believed all the same (nothing came
+before it), every true one is too late from then on: after a run of those the bars begin anew.
 
 `complete` is False for a bar that the feed began inside, that a gap or a lost connection touches, or that is given out unfinished.
 """
@@ -27,6 +28,8 @@ LATE = int(Flag.LATE)
 
 NEVER = 1 << 62
 JUMP = 60 * SECOND
+TOO_LATE_RUN = 50  # so many trades too late, and none in time: what they are late for was never true
+EXACT = 1 << 50  # past it the errors of a float64 and of scaling it may add up to half an integer, so rounding may miss
 _INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
 
 
@@ -113,14 +116,15 @@ class Bars:
         self._closed_until = -1  # every bar that ends at or before this venue time is closed
         self.closed_second = -1  # a trade before this venue time is late: its second is closed
         self._lag: int | None = None
-        self._damaged_until = NEVER  # bars that open before this venue time are incomplete; the feed begins inside one
+        self._damaged_until = NEVER  # bars that open up to this venue time are incomplete; the feed begins inside one
         self._began = False
+        self._too_late = (0, -1)  # how many in a row, at which watermark
 
     def add(self, trade: Trade, out: list[Event]) -> bool:
         """Count one trade; closed and corrected bars are appended. False: it came too late for any bar."""
         ts, size, price = trade.ts_event, trade.size, trade.price
         volume, money = round(size * self._size.factor), round(price * self._price.factor)
-        if volume / self._size.factor != size or money / self._price.factor != price:
+        if volume / self._size.factor != size or money / self._price.factor != price or volume > EXACT or money > EXACT:
             volume, money = self._widen(size, price)
         if self._lag is None or trade.ts_recv - ts < self._lag or trade.flags & BAD_TIME:
             ts = self._place(trade)
@@ -163,6 +167,8 @@ class Bars:
                 or trade.ts_recv - ts < lag
                 or lots / factor != size
                 or money / price_factor != price
+                or lots > EXACT
+                or money > EXACT
                 or trade.flags & BAD_TIME
             ):
                 break
@@ -199,8 +205,12 @@ class Bars:
                 if bar.end > since and bar.complete:
                     bar.complete = False
                     self._revise(level, bar, ts_recv, out, 0)
-        self._damaged_until = NEVER if until is None else until
-        self._began = until is not None
+        if until is None:
+            self._damaged_until, self._began = NEVER, False
+        elif self._began:
+            self._damaged_until = max(self._damaged_until, until)
+        else:
+            self._damaged_until, self._began = until, True
 
     def open_bar(self, interval: str, ts_recv: int) -> Bar | None:
         """The bar of that interval that is still filling, with what its shorter intervals hold already."""
@@ -211,7 +221,7 @@ class Bars:
                 continue
             if total is None:
                 start = part.start - part.start % INTERVALS[interval]
-                total = _Sum(start, start + INTERVALS[interval], complete=True)
+                total = _Sum(start, start + INTERVALS[interval], complete=start > self._damaged_until)
             total.merge(part)
         return None if total is None else self._bar(interval, total, ts_recv, 0)
 
@@ -226,7 +236,7 @@ class Bars:
         """The venue time to file a trade under whose time is ahead of all before it, or known to be bad."""
         lag = trade.ts_recv - trade.ts_event
         bad = bool(trade.flags & BAD_TIME)
-        if bad or (self._lag is not None and lag < self._lag - JUMP):
+        if bad or (self._lag is not None and lag < min(self._lag, 0) - JUMP):
             return trade.ts_recv - (self._lag or 0)
         self._lag = lag
         self._set_due()
@@ -235,7 +245,7 @@ class Bars:
     def _open(self, level: _Level, ts: int) -> _Sum:
         if level.now is None:
             start = ts - ts % level.width
-            level.now = _Sum(start, start + level.width, complete=start >= self._damaged_until)
+            level.now = _Sum(start, start + level.width, complete=start > self._damaged_until)
         return level.now
 
     def _close_until(self, ts: int, ts_recv: int, out: list[Event]) -> None:
@@ -254,21 +264,21 @@ class Bars:
 
     def _remember(self, level: _Level, bar: _Sum) -> None:
         level.closed[bar.start] = bar
-        horizon = max(self._watermark, bar.end) - self._late
+        horizon = self._watermark - self._late
         while len(level.closed) > 1 and (oldest := next(iter(level.closed.values()))).end <= horizon:
             del level.closed[oldest.start]
 
     def _add_late(self, ts: int, price: float, volume: int, notional: int, trade: Trade, out: list[Event]) -> bool:
         """Correct the closed bars that hold `ts`, up to the first one that is still open: the longer ones follow from it."""
         if ts < self._watermark - self._late:
-            return False
+            return self._add_too_late(trade, out)
         self._watermark = max(self._watermark, ts)
         for level in self.levels:
             start = ts - ts % level.width
             is_open = start + level.width > self._closed_until
             bar = self._open(level, ts) if is_open else level.closed.get(start)
             if bar is None:
-                bar = level.closed[start] = _Sum(start, start + level.width, complete=start >= self._damaged_until)
+                bar = level.closed[start] = _Sum(start, start + level.width, complete=start > self._damaged_until)
                 bar.revision = -1
             bar.add(ts, price, volume, notional, buy=trade.side == "buy")
             bar.flags |= trade.flags & _INHERITED
@@ -277,6 +287,18 @@ class Bars:
             self._revise(level, bar, trade.ts_recv, out, LATE)
         self._set_due()
         return True
+
+    def _add_too_late(self, trade: Trade, out: list[Event]) -> bool:
+        run, watermark = self._too_late
+        self._too_late = (run + 1 if watermark == self._watermark else 1, self._watermark)
+        if self._too_late[0] < TOO_LATE_RUN:
+            return False
+        self.finish(trade.ts_recv, out)
+        for level in self.levels:
+            level.closed.clear()
+        self._watermark = self._closed_until = self.closed_second = -1
+        self._lag, self._damaged_until, self._began = None, NEVER, False
+        return self.add(trade, out)
 
     def _revise(self, level: _Level, bar: _Sum, ts_recv: int, out: list[Event], flag: int) -> None:
         bar.revision += 1

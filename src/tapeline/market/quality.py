@@ -31,30 +31,29 @@ class Seen(Enum):
 class IdTracker:
     """`see(id)` judges one id; `last` may be advanced by the caller itself when `id == last + 1`. Holes: (first, last) ranges."""
 
-    __slots__ = ("_old_run", "holes", "last")
+    __slots__ = ("_old_at", "_old_run", "holes", "last")
 
     def __init__(self) -> None:
         self.last = -1
         self.holes: list[tuple[int, int]] = []
-        self._old_run = 0
+        self._old_run, self._old_at = 0, -1
 
     def see(self, number: int) -> Seen:
         last = self.last
         if last < 0 or number == last + 1:
             self.last = number
-            self._old_run = 0
             return Seen.NEXT
         if number > last:
             self.holes.append((last + 1, number - 1))
             del self.holes[:-MOST_HOLES]
             self.last = number
-            self._old_run = 0
             return Seen.GAP
         if self._fill(number):
             return Seen.FILLED
-        self._old_run += 1
+        self._old_run = self._old_run + 1 if self._old_at == last else 1
+        self._old_at = last
         if self._old_run >= OLD_RUN_IS_RESET:
-            self.last, self._old_run = number, 0
+            self.last = number
             self.holes.clear()
             return Seen.RESET
         return Seen.DUPLICATE
