@@ -14,6 +14,7 @@ That one rule serves Binance spot (prev_seq = U − 1; "U <= lastUpdateId + 1 <=
 manage a local order book correctly", and the USDⓈ-M document of the same name.
 
 A snapshot older than the buffer is asked for again with backoff 0.5 s → 30 s, one request at a time, never one a frame.
+A crossed book begins anew in the same way.
 Every step is a Status event with its reason and id range. What is only decided by ids is decided here; who fetches and when
 the answer comes is not: the answer is one more message.
 """
@@ -174,26 +175,40 @@ class BookSync:
 
     def _snapshot(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.buffer.clear()
-        self._begin(m, ts_recv, out, proven=True)
-        self._synced(0, ts_recv, out)
+        if self._begin(m, ts_recv, out, proven=True):
+            self._synced(0, ts_recv, out)
 
     def _partial(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         if self._has_diffs:
             return  # a top-N picture must not overwrite the full book it is part of
         if self.state is State.SYNCED and self.book.seq is not None and m.seq <= self.book.seq:
             self.duplicates += 1
-            return
+            self._old_run += m.seq < self.book.seq
+            if self._old_run < OLD_RUN_IS_RESET:
+                return
         first = self.state is not State.SYNCED
-        self._begin(m, ts_recv, out, proven=True)
+        if not self._begin(m, ts_recv, out, proven=True):
+            return
         if first:
             self._synced(0, ts_recv, out)
 
-    def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> None:
+    def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> bool:
+        """Take a whole book; False where it is crossed, and so worth nothing."""
         self.book.replace(m.bids, m.asks, 1 if m.kind == "partial" else m.limit)  # a partial book ends where it ends
         self.book.seq, self._snapshot_seq = m.seq, m.seq
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0
-        self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
+        if not self.book.crossed:
+            self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
+            return True
+        self._emit(m, ts_recv, out, SNAPSHOT | BOOK_UNPROVEN)
+        if m.kind == "fetched":
+            self._resync(None, "crossed", self._crossing(), ts_recv, out)
+        else:
+            self._status("crossed", self._crossing(), ts_recv, out)
+            self.book.clear()
+            self.state = State.EMPTY  # the next one is on its way
+        return False
 
     def _join(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.state = State.SYNCED
@@ -210,11 +225,14 @@ class BookSync:
         book.seq = m.seq
         self._old_run = 0
         if book.crossed:
-            bid, _, ask, _ = book.touch()
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
-            self._resync(None, "crossed", f"best bid {bid} at or above best ask {ask}", ts_recv, out)
-            return
-        self._emit(m, ts_recv, out, 0, touch=True)
+            self._resync(None, "crossed", self._crossing(), ts_recv, out)
+        else:
+            self._emit(m, ts_recv, out, 0, touch=True)
+
+    def _crossing(self) -> str:
+        bid, _, ask, _ = self.book.touch()
+        return f"best bid {bid} at or above best ask {ask}"
 
     def _ignore(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.duplicates += 1

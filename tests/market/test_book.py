@@ -1,0 +1,141 @@
+"""The book against a naive one, the range it may speak of, and its metrics against figures worked out by hand."""
+
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapeline.market.book import Book
+from tapeline.market.metrics import book_metrics
+
+Levels = list[tuple[float, float]]
+PRICES = st.integers(1, 60).map(lambda n: n / 10)
+SOME = [0.0, 0.0, 0.5, 1.0, 2.25, 7.0]
+SIZES = st.sampled_from(SOME)
+LEVELS = st.lists(st.tuples(PRICES, SIZES), max_size=12)
+
+
+def applied(side: dict[float, float], levels: Levels) -> None:
+    for price, size in levels:
+        if size:
+            side[price] = size
+        else:
+            side.pop(price, None)
+
+
+def best(side: dict[float, float], *, bids: bool) -> Levels:
+    return [(p, side[p]) for p in sorted(side, reverse=bids)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(LEVELS, LEVELS, st.lists(st.tuples(LEVELS, LEVELS), max_size=25), st.integers(1, 12))
+def test_any_sequence_of_updates(bids: Levels, asks: Levels, updates: list[tuple[Levels, Levels]], levels: int) -> None:
+    """Against two dicts that are sorted when asked."""
+    book, sides = Book(), ({}, {})
+    book.replace(bids, asks)
+    applied(sides[0], [level for level in bids if level[1]])
+    applied(sides[1], [level for level in asks if level[1]])
+    for changed in [([], []), *updates]:
+        book.apply(*changed)
+        for side, change in zip(sides, changed, strict=True):
+            applied(side, change)
+        wanted = best(sides[0], bids=True), best(sides[1], bids=False)
+        assert book.depth(1000) == wanted
+        assert book.depth(levels) == tuple(side[:levels] for side in wanted)
+        assert book.touch() == tuple(v for side in wanted for v in (side[0] if side else (None, None)))
+        assert book.crossed == bool(wanted[0] and wanted[1] and wanted[0][0][0] >= wanted[1][0][0])
+        assert (book.bids, book.asks) == sides
+        for n in (1, 5):
+            assert book.sizes(n) == tuple(sum(s for _, s in side[:n]) for side in wanted)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("most", [10, 200, 3000])
+def test_a_large_book_that_forgets_the_farthest(seed: int, most: int) -> None:
+    """Thousands of levels come and go about a touch that walks. What is told is right, and bounded; the rest is not told."""
+    random = Random(seed)
+    book, sides, middle, forgot = Book(most), ({}, {}), 50_000, False
+    for step in range(1500):
+        middle += random.randint(-20, 20)
+        changed = [
+            [((middle - sign * random.randint(1, 4000)) / 10, random.choice(SOME)) for _ in range(random.randint(0, 20))]
+            for sign in (1, -1)
+        ]
+        for side, change, other in zip(sides, changed, (-1, 1), strict=True):
+            change += [(p, 0.0) for p in side if (p * 10 - middle) * other <= 0]  # what the market walked through is gone
+            applied(side, change)
+        book.apply(*changed)
+        if step % 10:
+            continue
+        wanted, floor, ceiling = (best(sides[0], bids=True), best(sides[1], bids=False)), book.bid_floor, book.ask_ceiling
+        forgot = forgot or floor is not None
+        told = book.depth(10**6)
+        assert len(book.bids) <= most + 1001 and len(told[0]) <= most
+        assert told[0] == [lv for lv in wanted[0][:most] if floor is None or lv[0] >= floor]
+        assert told[1] == [lv for lv in wanted[1][:most] if ceiling is None or lv[0] <= ceiling]
+        for n, side in enumerate(told):  # past the known range nothing can be expected
+            assert not side or book.touch()[2 * n : 2 * n + 2] == side[0]
+            assert len(side) < 5 or book.sizes(5)[n] == sum(s for _, s in side[:5])
+    assert forgot == (most < 3000)
+
+
+def test_a_snapshot_cut_at_its_limit_knows_nothing_past_its_last_level() -> None:
+    book = Book()
+    book.replace([(10.0, 1.0), (9.0, 1.0)], [(11.0, 1.0), (12.0, 1.0)], limit=2)
+    book.apply([(8.0, 5.0), (9.5, 2.0)], [(13.0, 5.0)])
+    assert book.depth(10) == ([(10.0, 1.0), (9.5, 2.0), (9.0, 1.0)], [(11.0, 1.0), (12.0, 1.0)])
+
+
+def test_a_side_that_was_not_full_was_not_cut() -> None:
+    book = Book()
+    book.replace([(10.0, 1.0), (9.0, 1.0)], [(11.0, 1.0)], limit=2)
+    book.apply([], [(13.0, 5.0)])
+    assert book.depth(10)[1] == [(11.0, 1.0), (13.0, 5.0)]
+
+
+def test_the_touch_may_stand_past_the_range_and_depth_does_not_tell_it() -> None:
+    """When the market moves there, every level near it changes, so the best one was told; which others are missing, nobody knows."""
+    book = Book()
+    book.replace([(10.0, 1.0), (9.0, 1.0)], [(11.0, 4.0)], limit=2)
+    book.apply([(8.0, 5.0), (10.0, 0.0), (9.0, 0.0)], [])
+    assert book.touch() == (8.0, 5.0, 11.0, 4.0)
+    assert (book.bid_floor, book.ask_ceiling) == (9.0, None)
+    assert book.depth(5) == ([], [(11.0, 4.0)])
+
+
+def metrics(bids: Levels, asks: Levels, levels: int = 5):
+    book = Book()
+    book.replace(bids, asks)
+    book.seq = 7
+    return book_metrics(book, book.touch(), levels, "x:y", 1, 2, 3)
+
+
+def test_metrics_by_hand() -> None:
+    m = metrics([(99.0, 3.0), (98.0, 5.0), (97.0, 100.0)], [(101.0, 1.0), (102.0, 1.0)], levels=2)
+    assert (m.instrument, m.ts_event, m.ts_recv, m.flags, m.seq) == ("x:y", 1, 2, 3, 7)
+    assert (m.mid, m.spread, m.spread_bps) == (100.0, 2.0, 200.0)
+    assert m.imbalance == (8 - 2) / (8 + 2)
+    assert m.microprice == (99 * 1 + 101 * 3) / 4  # 100.5: few are offered, so the price leans up
+
+
+def test_metrics_of_real_figures() -> None:
+    """From the recorded session, in exact arithmetic; a float may miss by the last of its digits."""
+    bid, bid_size, ask, ask_size = (Decimal(x) for x in ("61837.63", "3.78826", "61837.64", "1.6052"))
+    m = metrics([(61837.63, 3.78826)], [(61837.64, 1.6052)])
+    exact = {
+        "mid": (bid + ask) / 2,
+        "spread": ask - bid,
+        "spread_bps": 10_000 * (ask - bid) / ((bid + ask) / 2),
+        "imbalance": (bid_size - ask_size) / (bid_size + ask_size),
+        "microprice": (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
+    }
+    for name, value in exact.items():
+        assert getattr(m, name) == pytest.approx(float(value), rel=1e-9), name
+
+
+@pytest.mark.parametrize(("bids", "asks"), [([], []), ([(1.0, 1.0)], []), ([], [(1.0, 1.0)])])
+def test_a_one_sided_book_has_no_metrics(bids: Levels, asks: Levels) -> None:
+    m = metrics(bids, asks)
+    assert {m.mid, m.spread, m.spread_bps, m.imbalance, m.microprice} == {None}
