@@ -15,6 +15,7 @@ manage a local order book correctly", and the USDⓈ-M document of the same name
 
 A snapshot older than the buffer is asked for again with backoff 0.5 s → 30 s, one request at a time, never one a frame.
 A crossed book begins anew in the same way.
+A book that stands is renewed before the market leaves what its snapshot told, see renewal.py.
 Every step is a Status event with its reason and id range. What is only decided by ids is decided here; who fetches and when
 the answer comes is not: the answer is one more message.
 """
@@ -28,6 +29,7 @@ from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
 from tapeline.market.book import Book
 from tapeline.market.metrics import book_metrics
+from tapeline.market.renewal import Renewal
 from tapeline.venues.base import BookMessage, Request
 
 BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
@@ -68,6 +70,7 @@ class BookSync:
         self.state = State.EMPTY
         self.buffer: deque[tuple[BookMessage, int]] = deque()
         self.gaps = self.resyncs = self.duplicates = 0
+        self.renewal = Renewal(self._ask_again)
         self._ask, self._requests = ask, requests
         self._attempt = 0
         self._asked = False
@@ -114,6 +117,8 @@ class BookSync:
             self._asked = False
             self._status("resyncing", f"no snapshot: {reason}", ts_recv, out)
             self._request(ts_recv)
+        else:
+            self.renewal.refused()
 
     def on_lost(self, reason: str, ts_recv: int, out: list[Event]) -> None:
         """The stream ended or cannot be trusted any more: the book is invalid until a new snapshot is joined."""
@@ -121,6 +126,7 @@ class BookSync:
             self._status("resyncing", reason, ts_recv, out)
         self._flush_unproven(out)
         self.book.clear()
+        self.renewal.stop()
         self.state, self._attempt, self._asked, self._lost = State.EMPTY, 0, False, True
 
     def damage(self, reason: str, ts_recv: int, out: list[Event]) -> None:
@@ -158,7 +164,8 @@ class BookSync:
     def _fetched(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self._asked = False
         if self.state in (State.SYNCED, State.JOINING):
-            return  # the stream itself is the better source
+            self._renew(self.renewal.answer(m, self.book), ts_recv, out)
+            return
         if self.state is State.EMPTY and self._lost:
             return  # asked for on a connection that is gone
         if self.buffer and m.seq < (first := self.buffer[0][0].prev_seq):
@@ -199,6 +206,7 @@ class BookSync:
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0
         if not self.book.crossed:
+            self.renewal.begin(self.book)
             self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
             return True
         self._emit(m, ts_recv, out, SNAPSHOT | BOOK_UNPROVEN)
@@ -227,8 +235,32 @@ class BookSync:
         if book.crossed:
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "crossed", self._crossing(), ts_recv, out)
+            return
+        self._emit(m, ts_recv, out, 0, touch=True)
+        if (renewed := self.renewal.after(book, m, ts_recv)) is not None:
+            self._renew(renewed, ts_recv, out)
+
+    def _ask_again(self, not_before: int) -> bool:
+        request = self._ask(0, not_before)
+        if request is not None:
+            self._requests.append(request)
+        return request is not None
+
+    def _renew(self, renewed: Book | None, ts_recv: int, out: list[Event]) -> None:
+        """Let a renewed book take the old one's place. Both stand at the same update, so their touches must be the same."""
+        if renewed is None or renewed.seq is None:
+            return
+        old, new = self.book.touch(), renewed.touch()
+        self.book = renewed
+        self.renewal.begin(renewed)
+        bids, asks = renewed.depth(renewed.max_levels)
+        whole = BookMessage("", renewed.ts_event, 0, "snapshot", bids, asks, renewed.seq, -1)
+        if old == new:
+            self._status("synced", "renewed by a snapshot nearer to the market", ts_recv, out, renewed.seq, renewed.seq)
         else:
-            self._emit(m, ts_recv, out, 0, touch=True)
+            self.resyncs += 1
+            self._status("resyncing", f"a new snapshot tells another touch, {new} instead of {old}: it is taken", ts_recv, out)
+        self._emit(whole, ts_recv, out, SNAPSHOT, touch=True)
 
     def _crossing(self) -> str:
         bid, _, ask, _ = self.book.touch()
@@ -264,6 +296,7 @@ class BookSync:
         if first is not None:
             self.buffer.append(first)
         self.book.clear()
+        self.renewal.stop()
         self.state, self._old_run = State.BUFFERING, 0
         if ts_recv - self._synced_at > STABLE_NS:
             self._attempt = 0
