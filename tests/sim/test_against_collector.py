@@ -8,8 +8,10 @@ import pytest
 from tapeline.config import PipelineSettings, Settings, VenueSettings, WireSettings
 from tapeline.engine.collector import Collector
 from tapeline.events import Status
+from tapeline.market import renewal
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
+from tapeline.venues.registry import VENUES
 
 pytestmark = pytest.mark.slow  # books are made in real time
 IDS = {"binance": "BTC-USDT", "binance-usdm": "BTC-USDT-PERP"}
@@ -175,3 +177,20 @@ async def test_an_error_in_answer_to_a_subscription_is_reported():
         await until(
             lambda: sim.faults.armed[0].spent and any(s.kind == "rejected" and "Invalid request: no" in s.reason for s in told)
         )
+
+
+@pytest.mark.parametrize("venue", IDS)
+async def test_a_book_that_knows_few_levels_is_renewed_as_the_market_moves(venue, monkeypatch):
+    monkeypatch.setattr(VENUES[venue], "depth", (5, 5))  # a market moves past five levels at once
+    monkeypatch.setattr(renewal, "PAUSE", 100_000_000)
+    async with collecting(venue) as (sim, collector, told):
+        async with asyncio.timeout(20):
+            await until(lambda: sum(s.kind == "synced" and "renewed" in s.reason for s in told) >= 3)
+        await until(lambda: synced(collector))
+        sim.pause()
+        truth = sim.book(venue, "BTCUSDT")
+        await until(lambda: collector.book(name(collector), 1).seq == truth.last_update_id)
+        view = collector.book(name(collector), 10_000)
+        assert view.bids == truth.bids[: len(view.bids)]
+        assert view.asks == truth.asks[: len(view.asks)]
+        assert not {s.kind for s in told} & {"gap", "crossed", "rejected"}
