@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,20 @@ class Run:
         return "none" if view is None else view.state
 
     async def quiet(self, *instruments: str, seconds: float = 15.0) -> None:
-        """Stop the market and wait until every book stands where the simulator's own stands."""
+        """Stop the market where every book stands where the simulator's own stands.
+
+        A market that stands still proves no book that is being joined: then it goes on for a while, and is stopped again.
+        """
         names = instruments or tuple(NATIVE)
-        self.sim.pause()
-        await until(lambda: all(self._equal_seq(name) for name in names), seconds)
+        async with asyncio.timeout(seconds):
+            while True:
+                await self.synced(*names, seconds=seconds)
+                self.sim.pause()
+                with suppress(TimeoutError):
+                    await until(lambda: all(self._equal_seq(name) for name in names), 0.5)
+                    return
+                self.sim.resume()
+                await asyncio.sleep(0.3)
 
     def _equal_seq(self, name: str) -> bool:
         view = self.collector.book(name, 1)
@@ -123,3 +133,17 @@ async def running(sim: SimServer, data: Path, *, connect: bool = True, **changes
 def contiguous(trades: list[Trade]) -> bool:
     ids = [int(t.id) for t in trades]
     return bool(ids) and ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+def assert_trades_accounted(run: Run, instrument: str) -> None:
+    """Each trade once; each id between the first and the last either given out or inside a reported gap, never both."""
+    ids = [int(t.id) for t in run.trades(instrument)]
+    assert len(ids) == len(set(ids)), f"doubles of {instrument}"
+    missing = set(range(min(ids), max(ids) + 1)) - set(ids)
+    reported: set[int] = set()
+    for s in run.events:
+        if type(s) is Status and s.instrument == instrument and s.channel == "trades" and s.from_seq is not None:
+            span = set(range(s.from_seq, (s.to_seq or 0) + 1))
+            assert s.count == len(span)
+            reported = reported | span if s.kind == "gap" else reported - span
+    assert missing == reported
