@@ -48,6 +48,8 @@ async def stream(
             else:
                 for event in item.events:
                     yield event
+        if collector.failure is not None:
+            raise collector.failure
     finally:
         await collector.stop()
 

@@ -141,6 +141,15 @@ class LiveSession:
             await self._simulate("as asked for")
         await self.collector.connect(settings.instruments, settings.channels)
 
+    async def stream(self, stop: asyncio.Event, market: Market, seconds: float | None) -> bool:
+        """Connect, then go on for `seconds` (None: for ever) or until `stop`; True where `stop` came first. Raises as `connect`,
+        and what stopped the feed where a fault of our own did.
+        """
+        stopped = await until(stop, self.connect(market), seconds, self.collector.failed)
+        if self.collector.failure is not None:
+            raise self.collector.failure
+        return stopped
+
     async def _simulate(self, why: str) -> None:
         from tapeline.sim import SimServer
 
@@ -176,21 +185,27 @@ async def interruptible() -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None], seconds: float | None = None) -> bool:
-    """Do `work`, then wait `seconds` (None: for ever) or until `stop`. True where `stop` came first."""
+async def until(
+    stop: asyncio.Event,
+    work: Coroutine[Any, Any, None],
+    seconds: float | None = None,
+    failed: asyncio.Event | None = None,
+) -> bool:
+    """Do `work`, then wait `seconds` (None: for ever) or until `stop` or `failed`. True where `stop` came first."""
     stopping = asyncio.ensure_future(stop.wait())
+    failing = asyncio.ensure_future((failed or asyncio.Event()).wait())
     working = asyncio.ensure_future(work)
     try:
         await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             await working
-            await asyncio.wait({stopping}, timeout=seconds)
+            await asyncio.wait({stopping, failing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return stopping.done()
     finally:
-        for task in (stopping, working):
+        for task in (stopping, failing, working):
             if not task.done():
                 task.cancel()
-        await asyncio.gather(stopping, working, return_exceptions=True)
+        await asyncio.gather(stopping, failing, working, return_exceptions=True)
 
 
 def summary(collector: Collector, data: Path) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tapeline.cli.live import LiveSession, interruptible, say, summary, until
+from tapeline.cli.live import LiveSession, interruptible, say, summary
 from tapeline.cli.run import INTERRUPTED, duration, market, settings_of
 
 
@@ -27,6 +27,6 @@ async def record(
     flags = {"channels": channels, "data": data, "tape.mode": "strict" if strict else None}
     settings, seconds, wanted = settings_of(instruments, flags), duration(for_), market(live=live, simulate=simulate)
     async with interruptible() as stop, LiveSession(settings, seed=seed, rate=rate) as session:
-        stopped = await until(stop, session.connect(wanted), seconds)
+        stopped = await session.stream(stop, wanted, seconds)
     say(summary(session.collector, session.data))
     return INTERRUPTED if stopped else 0

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tapeline.cli import context
-from tapeline.cli.live import LiveSession, Market, interruptible, say, summary, until
+from tapeline.cli.live import LiveSession, Market, interruptible, say, summary
 from tapeline.config import Settings
 from tapeline.errors import UsageError
 from tapeline.server.app import Server
@@ -73,7 +73,7 @@ async def run(
         try:
             if browser:
                 _open(address)
-            stopped = await until(stop, session.connect(wanted), seconds)
+            stopped = await session.stream(stop, wanted, seconds)
         finally:
             await server.stop()
     say(summary(session.collector, session.data))

@@ -26,8 +26,9 @@ from tapeline.config import Settings, VenueSettings
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import Refused, Unreachable, UsageError, VenueError
-from tapeline.frames import Frame, FrameKind, HttpAnswer, Session
+from tapeline.frames import Frame, FrameKind, HttpAnswer, Session, pack_answer
 from tapeline.instruments import Instrument, split_id
+from tapeline.masking import mask
 from tapeline.plans import Channel, ConnectionPlan, Request
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.venues.registry import venue_class
@@ -61,6 +62,8 @@ class Collector(Engine):
         self._next_seq = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
+        self.failure: BaseException | None = None  # a fault of ours that stopped the feed; the bus is closed then
+        self.failed = asyncio.Event()
 
     # Frames
 
@@ -74,6 +77,8 @@ class Collector(Engine):
         self.handle(first, frames)
         if self.pipeline.requests or self.pipeline.notices:
             self._act()
+        if self.mode == "live" and any(simulated for _, simulated in self.pipeline.feeds):
+            self.mode = "simulated"  # from the first answer of a simulated market on, and for good
 
     def _act(self) -> None:
         for request in self.pipeline.requests:
@@ -88,8 +93,15 @@ class Collector(Engine):
     def _admit_lost(self) -> None:
         while self.tape is not None and (lost := self.tape.take_lost()) is not None:
             self.handle(lost[0], [lost[1]])
-            for supervisor in self.supervisors:
-                supervisor.replace("the tape has a hole")
+            log.warning("the tape is written again, with a hole", frames_lost=self.tape.stats().lost_frames)
+            if self.supervisors:
+                self._tasks.append(asyncio.create_task(self._begin_anew(), name="begin-anew"))
+
+    async def _begin_anew(self) -> None:
+        """Behind a hole everything is asked for again: first the lists, so that instruments have their names, then the streams."""
+        await asyncio.gather(*(self._list(name, http) for name, http in self.https.items()))
+        for supervisor in self.supervisors:
+            supervisor.replace("the tape has a hole")
 
     def _trouble(self, reason: str) -> None:
         log.error("the tape cannot be written; the feed goes on unrecorded", reason=reason)
@@ -134,11 +146,12 @@ class Collector(Engine):
         for name in instruments:
             venue, symbol = split_id(name)
             by_venue.setdefault(venue_class(venue).name, []).append(symbol)
-        answers = await asyncio.gather(*(self._list(name) for name in by_venue))
+        answers = await asyncio.gather(*(self._list(name, self._http(name)) for name in by_venue))
         refusals = [_refusal(answer) for answer in answers if answer.status != 200]
         if all(self._hopeless(answer) for answer in answers):
             raise refusals[0]
-        self.mode = "simulated" if any(answer.simulated for answer in answers) else "live"
+        for refusal in refusals:
+            log.warning("a venue gave no list of instruments", reason=str(refusal))
         plans: list[ConnectionPlan] = []
         for answer, (name, symbols) in zip(answers, by_venue.items(), strict=True):
             feed = self.pipeline.feed_of(name, answer.simulated)
@@ -161,19 +174,25 @@ class Collector(Engine):
         mirror = self.venues.get(answer.venue, VenueSettings()).ws_url
         return answer.status in _MEANINGS or (answer.status == 0 and not mirror)
 
-    async def _list(self, name: str) -> HttpAnswer:
-        """Ask for a venue's instruments. The answer's frame fills the registry on its way through the pipeline."""
+    def _http(self, name: str) -> Http:
+        limits = venue_class(name).limits
+        http = self.https[name] = Http(name, limits, settings=self.settings.wire, clock=self.clock, deliver=self.door)
+        return http
+
+    async def _list(self, name: str, http: Http) -> HttpAnswer:
+        """Ask for a venue's instruments. The answer's frame fills the registry on its way through the pipeline; that there was no
+        answer is a frame, too, so that a replay knows what we knew.
+        """
         venue = venue_class(name)(self.venues.get(name))
-        http = Http(name, venue.limits, settings=self.settings.wire, clock=self.clock, deliver=self.door)
-        self.https[name] = http
         request, seconds = venue.instruments_request(), self.settings.answer_seconds * LIST_SHARE
         try:
             async with asyncio.timeout(seconds):
                 answer, _ = await http.ask(request)
         except TimeoutError:
             answer = HttpAnswer(
-                venue=name, purpose=request.purpose, url=request.url, status=0, error=f"no answer within {seconds:g} s"
+                venue=name, purpose=request.purpose, url=mask(request.url), status=0, error=f"no answer within {seconds:g} s"
             )
+            self.door([Frame(self.clock.now(), FrameKind.HTTP, 0, pack_answer(answer, b""))])
         return answer
 
     def _resolve(self, venue: str, simulated: bool, symbol: str) -> Instrument:
@@ -200,7 +219,18 @@ class Collector(Engine):
             label=plan.venue,
         )
         self.supervisors.append(supervisor)
-        self._tasks.append(asyncio.create_task(supervisor.run(), name=f"supervisor-{plan.venue}"))
+        task = asyncio.create_task(supervisor.run(), name=f"supervisor-{plan.venue}")
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The network never ends a supervisor, so this is a fault of ours, and nothing more would come: say so, end the stream."""
+        if task.cancelled() or (error := task.exception()) is None or self.failed.is_set():
+            return
+        log.critical("the feed has stopped: a fault of Tapeline's own", exc_info=error)
+        self.failure = error
+        self.failed.set()
+        self.bus.close()
 
     def _number(self, supervisor: Supervisor) -> int:
         self._next_connection += 1

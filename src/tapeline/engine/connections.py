@@ -20,6 +20,8 @@ from tapeline.venues.registry import venue_class
 SIMULATED_LABEL = "sim"
 MOST_HELD = 50_000  # frames of a successor; past that the oldest go, and the ids show what is missing
 ACK_PATIENCE = 10 * SECOND
+BOOK_PATIENCE = 5 * SECOND
+"""How long an acknowledged book stream may say nothing before its book is begun from a snapshot alone."""
 
 
 class Feed:
@@ -47,6 +49,7 @@ class Connection:
         self.overlap_until = 0  # our clock: until then it may repeat what its predecessor has said
         self.pending: dict[int | str, tuple[int, tuple[str, ...]]] = {}
         self.silences: dict[str, Silence] = {}
+        self.given_up = False
 
     def by_instrument(self) -> dict[str, set[Channel]]:
         found: dict[str, set[Channel]] = {}
@@ -84,6 +87,14 @@ class Connection:
                 del self.pending[number]
                 reason = f"no acknowledgement of {len(names)} streams within {ACK_PATIENCE // SECOND} s"
                 out.append(self.status("stale", reason, now, len(names)))
+
+    def is_mute(self) -> bool:
+        """Whether each stream that should speak was called stale without ever having spoken; said once."""
+        due = [s for s in self.silences.values() if s.channel != "liquidations"]
+        if self.given_up or not due or not all(s.stale and s.heard <= s.since for s in due):
+            return False
+        self.given_up = True
+        return True
 
     def status(self, kind: str, reason: str, ts: int, count: int | None = None) -> Status:
         return Status("", ts, ts, self.feed.flags, kind, self.feed.label, "", reason, None, None, count)  # type: ignore[arg-type]

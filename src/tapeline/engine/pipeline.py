@@ -17,7 +17,7 @@ import structlog
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
-from tapeline.engine.connections import Connection, Feed, expected
+from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
 from tapeline.engine.lane import Lane
 from tapeline.engine.nameless import Nameless
 from tapeline.errors import MalformedFrame, TapelineError
@@ -246,6 +246,7 @@ class Pipeline:
             out.append(Status("", ts, ts, feed.flags, "gap", feed.label, "tape", reason, None, None, lost.frames))
         self.lanes.clear()
         self.connections.clear()
+        self.feeds.clear()  # whatever they learned of instruments may be in the hole
         self._nameless.clear()
         self._next_check = self.due = NEVER
 
@@ -320,9 +321,13 @@ class Pipeline:
         return feed
 
     def _feed_of_answer(self, answer: HttpAnswer) -> Feed:
-        """A request that got no answer does not know whether a simulated market was asked: the feed that asked is known here."""
-        if not answer.status and (answer.venue, False) not in self.feeds and (answer.venue, True) in self.feeds:
-            return self.feeds[answer.venue, True]
+        """A request that failed (no answer, a proxy's error page) does not know whether a simulated market was asked. The feed
+        that asked is the one whose connection is open.
+        """
+        if answer.status != 200:
+            asking = {c.feed for c in self.connections.values() if c.feed.venue.name == answer.venue}
+            if len(asking) == 1:
+                return asking.pop()
         return self.feed_of(answer.venue, answer.simulated)
 
     def _lane_of(self, native: str, feed: Feed) -> Lane:
@@ -362,6 +367,8 @@ class Pipeline:
         for connection in self.connections.values():
             if connection.pending:
                 connection.check_acks(now, out)
+            if connection.held is None and connection.is_mute():
+                self._notice(Notice("none of its streams has ever spoken"), connection, now, out)
         for lane in self.lanes.values():
             for silence in lane.silences.values():
                 silence.heard = lane.heard[silence.channel]
@@ -370,3 +377,5 @@ class Pipeline:
                     lane.status("stale", silence.channel, silence.reason(now), now, out)
                 elif change == "recovered":
                     lane.status("recovered", silence.channel, f"{silence.name}: speaks again", now, out)
+                if silence.channel == "book" and silence.acked and now - silence.since >= BOOK_PATIENCE:
+                    lane.sync.begin(now, out)

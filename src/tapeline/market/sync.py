@@ -111,6 +111,14 @@ class BookSync:
             return m.kind == "diff" and bool(self.buffer) and m.seq <= self.buffer[-1][0].seq
         return m.kind == "diff" and self.book.seq is not None and m.seq <= self.book.seq
 
+    def begin(self, ts_recv: int, out: list[Event]) -> None:
+        """The stream is there and says nothing, as in a quiet market: show a snapshot, unproven until a diff continues it."""
+        if self.state is State.EMPTY:
+            self._request(ts_recv)
+            if self._asked:
+                self.state = State.BUFFERING
+                self._status("resyncing", "book begins: no update came yet, a snapshot is asked for", ts_recv, out)
+
     def on_refused(self, reason: str, ts_recv: int, out: list[Event]) -> None:
         """The snapshot could not be had (HTTP error, no answer): ask again, later."""
         if self.state is State.BUFFERING:

@@ -20,12 +20,12 @@ F = TypeVar("F", bound=f.Fault)
 
 
 class Armed:
-    """One fault at work. `held` are messages kept back by stream; `frozen` the books of a stale snapshot."""
+    """One fault at work. `held` are messages kept back by venue and stream; `frozen` the books of a stale snapshot."""
 
     def __init__(self, fault: f.AnyFault) -> None:
         self.fault = fault
         self.seen = self.hits = 0
-        self.held: dict[str, list[Message]] = {}
+        self.held: dict[tuple[str, str], list[Message]] = {}
         self.frozen: dict[str, Any] = {}
 
     @property
@@ -77,12 +77,13 @@ class FaultBox:
         return out
 
     def _one(self, armed: Armed, fault: f.MessageFault, venue: str, stream: str, message: Message) -> list[Message]:
-        held = armed.held.get(stream)
+        place = (venue, stream)  # venues have streams of one name
+        held = armed.held.get(place)
         if held and isinstance(fault, f.Reorder):
-            return [message, *armed.held.pop(stream)]
+            return [message, *armed.held.pop(place)]
         if held and isinstance(fault, f.Stall):
             held.append(message)
-            return armed.held.pop(stream) if len(held) >= fault.count else []
+            return armed.held.pop(place) if len(held) >= fault.count else []
         if armed.spent:
             return [message]
         armed.seen += 1
@@ -99,7 +100,7 @@ class FaultBox:
             case f.Duplicate():
                 return [message] * (1 + fault.copies)
             case f.Reorder() | f.Stall():
-                armed.held[stream] = [message]
+                armed.held[venue, stream] = [message]
                 return []
             case f.Split():
                 return [(part, parts) for part in self.split[venue](body)] if venue in self.split else [message]
