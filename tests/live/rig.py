@@ -23,9 +23,13 @@ PIPELINE = PipelineSettings(bar_grace_ms=100, stale_seconds=1.0, quiet_seconds=3
 
 def settings(sim: SimServer, data: Path, **changes: Any) -> Settings:
     """`changes`: fields of Settings; `streams` by venue goes into the venues' settings."""
+    return settings_at(sim.ws_url("binance"), sim.http_url("binance"), data, **changes)
+
+
+def settings_at(ws_url: str, http_url: str, data: Path, **changes: Any) -> Settings:
     streams = changes.pop("streams", {})
     venues = {
-        venue: VenueSettings(ws_url=sim.ws_url(venue), http_url=sim.http_url(venue), streams=streams.get(venue, {}))
+        venue: VenueSettings(ws_url=ws_url, http_url=http_url, streams=streams.get(venue, {}))
         for venue in ("binance", "binance-usdm")
     }
     base: dict[str, Any] = {
@@ -36,6 +40,7 @@ def settings(sim: SimServer, data: Path, **changes: Any) -> Settings:
         "pipeline": PIPELINE,
         "tape": TapeSettings(flush_ms=20, sync_ms=200),
         "venues": venues,
+        "history": False,
     }
     return Settings(**{**base, **changes})
 

@@ -1,0 +1,126 @@
+"""`kill -9` at any moment under load: how much is lost of what was handled, and that the sinks then hold each stored frame once.
+
+The counter counts frames that were handled, by the killed process itself, in shared memory that outlives it. Twenty kills a mode
+with KILLS=20; a handful otherwise.
+"""
+
+import mmap
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from tapeline.cli.live import LiveSession
+from tapeline.engine.replay import batches
+from tapeline.events import Bar
+from tapeline.sim import SimServer
+from tapeline.tape import reader
+from tests.live.rig import settings_at
+from tests.sinks.helpers import everything, in_order, read_lake, read_sqlite, row, without_repetition
+
+ROOT = Path(__file__).parents[2]
+KILLS = int(os.environ.get("KILLS", "5"))
+MOST_LOST = {"default": 256, "strict": 0}
+
+
+class Counter:
+    def __init__(self, path):
+        path.write_bytes(bytes(16))
+        self.path = path
+        self._file = path.open("r+b")
+        self._map = mmap.mmap(self._file.fileno(), 16)
+
+    def close(self):
+        self._map.close()
+        self._file.close()
+
+    @property
+    def value(self):
+        return struct.unpack_from("q", self._map, 0)[0]
+
+    def reset(self):
+        struct.pack_into("q", self._map, 0, 0)
+
+
+@pytest.fixture
+def counter(tmp_path):
+    made = Counter(tmp_path / "handled")
+    yield made
+    made.close()
+
+
+def live(data, sim, mode, counter):
+    address = f"127.0.0.1:{sim.sim.port}"
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "tests.live.child", data, address, mode, counter.path]
+    return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=env, stderr=subprocess.PIPE)
+
+
+def kill_once(data, sim, mode, counter, seconds):
+    """Frames that were handled."""
+    counter.reset()
+    process = live(data, sim, mode, counter)
+    try:
+        deadline = time.monotonic() + 30
+        while counter.value < 100:
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(seconds)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    return counter.value
+
+
+def stored(data):
+    """Frames on the tape by session."""
+    reader.recover(data)
+    return {info.id: info.last_seq + 1 for info in reader.sessions(data)}
+
+
+def expected_bars(sessions):
+    """One row a bar: of a session the last one given, of several the complete one, then the fuller one, then the later one."""
+    found = {}
+    for number, events in enumerate(sessions):
+        last = {(e.instrument, e.interval, e.origin, e.ts_open): e for e in events if isinstance(e, Bar)}
+        for key, bar in last.items():
+            rank = (bar.complete, -1 if bar.trades is None else bar.trades, number)
+            if key not in found or rank > found[key][0]:
+                found[key] = (rank, bar)
+    return [row(bar) for _, bar in found.values()]
+
+
+@pytest.mark.parametrize("mode", ["default", "strict"])
+async def test_what_a_kill_loses_and_what_the_next_start_mends(tmp_path, counter, mode):
+    data, moments = tmp_path / "data", random.Random(mode)
+    lost, known = [], set()
+    with SimServer.in_thread(seed=21, rate=30.0) as sim:
+        for _ in range(KILLS):
+            handled = kill_once(data, sim, mode, counter, moments.uniform(0, 1.0))
+            kept = stored(data)
+            (session,) = kept.keys() - known
+            known |= kept.keys()
+            lost.append(handled - kept[session])
+    print(f"\n{mode}: handled and lost per kill {lost}, frames kept {sum(stored(data).values())}")
+    assert max(lost) <= MOST_LOST[mode]
+
+    async with LiveSession(settings_at("ws://127.0.0.1:1", "http://127.0.0.1:1", data)) as session:
+        if session._repair is not None:
+            await session._repair
+    sessions = [[e for b in batches(data, name) for e in b.events] for name in sorted(stored(data))]
+    assert sum(map(len, sessions)) > 1000 * KILLS
+
+    assert read_lake(data) == everything(sessions)
+    kept = {tag: sorted(map(repr, rows)) for tag, rows in groupby(sorted(read_sqlite(data), key=lambda r: r[0]), lambda r: r[0])}
+    assert kept.pop("bar") == in_order(expected_bars(sessions))
+    wanted = sorted((r for r in without_repetition(sessions) if r[0] != "bar"), key=lambda r: r[0])
+    assert kept == {tag: sorted(map(repr, rows)) for tag, rows in groupby(wanted, lambda r: r[0])}
