@@ -1,6 +1,6 @@
 """A live session in a process of its own, to be killed: counts the frames it has HANDLED into shared memory, after each call.
 
-    python -m tests.live.child DATA ADDRESS MODE COUNTER
+python -m tests.live.child DATA ADDRESS MODE COUNTER
 """
 
 import asyncio
@@ -23,7 +23,7 @@ async def main(data: str, address: str, mode: str, counter: str) -> None:
         sinks=SinkSettings(commit_seconds=0.1, lake_seconds=0.25),
         history=False,
     )
-    with open(counter, "r+b") as file, mmap.mmap(file.fileno(), 16) as shared:  # noqa: PTH123 - shared, not read
+    with open(counter, "r+b") as file, mmap.mmap(file.fileno(), 16) as shared:  # noqa: ASYNC230, PTH123 - shared memory
         async with LiveSession(chosen) as session:
             collector = session.collector
             handle, handled = collector.handle, 1  # the SESSION frame

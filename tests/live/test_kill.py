@@ -110,7 +110,7 @@ async def test_what_a_kill_loses_and_what_the_next_start_mends(tmp_path, counter
             (session,) = kept.keys() - known
             known |= kept.keys()
             lost.append(handled - kept[session])
-    print(f"\n{mode}: handled and lost per kill {lost}, frames kept {sum(stored(data).values())}")
+    print(f"\n{mode}: handled and lost per kill {lost}, frames kept {sum(stored(data).values())}")  # noqa: T201 - with -s, the measurement
     assert max(lost) <= MOST_LOST[mode]
 
     async with LiveSession(settings_at("ws://127.0.0.1:1", "http://127.0.0.1:1", data)) as session:
@@ -120,7 +120,9 @@ async def test_what_a_kill_loses_and_what_the_next_start_mends(tmp_path, counter
     assert sum(map(len, sessions)) > 1000 * KILLS
 
     assert read_lake(data) == everything(sessions)
-    kept = {tag: sorted(map(repr, rows)) for tag, rows in groupby(sorted(read_sqlite(data), key=lambda r: r[0]), lambda r: r[0])}
+    kept = {
+        tag: sorted(map(repr, rows)) for tag, rows in groupby(sorted(read_sqlite(data), key=lambda r: r[0]), lambda r: r[0])
+    }
     assert kept.pop("bar") == in_order(expected_bars(sessions))
     wanted = sorted((r for r in without_repetition(sessions) if r[0] != "bar"), key=lambda r: r[0])
     assert kept == {tag: sorted(map(repr, rows)) for tag, rows in groupby(wanted, lambda r: r[0])}
