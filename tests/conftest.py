@@ -3,9 +3,13 @@
 A skipped test proves nothing, and a machine without a browser or a package would look green. So where the environment says
 CI=true, a skip is turned into a failure. One reason is accepted: the folder `../shared` beside the clone, with the recorded
 exchange sessions, is not there; the reason must name it, and it must really be missing. Expected failures (`xfail`) are no skips.
+
+And one precaution: whoever starts us in the background (a script's `&`, `nohup`) has Ctrl-C ignored, and a program that is started
+inherits that. Tests that interrupt one would wait for ever, so Ctrl-C is given its meaning back.
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("TAPELINE_SHARED") or ROOT.parent / "shared")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from tapeline.market.sync import State
 # Plain integers: IntFlag's operators cost a microsecond each.
 BAD_TIME = int(Flag.BAD_TIME)
 NO_VENUE_TIME = int(Flag.NO_VENUE_TIME)
+UNSENT = (Status, Bar)  # their ts_event is not when the venue sent them: candles of hours ago come at the start
 
 
 class Engine:
@@ -47,7 +48,7 @@ class Engine:
         if not batch.events:
             return
         e = batch.events[-1]
-        if not e.flags & (NO_VENUE_TIME | BAD_TIME) and type(e) is not Status:
+        if not e.flags & (NO_VENUE_TIME | BAD_TIME) and type(e) not in UNSENT:
             sample = (e.ts_recv - e.ts_event) / MILLI
             self.latency_ms = sample if self.latency_ms is None else self.latency_ms + 0.05 * (sample - self.latency_ms)
         for e in batch.events:
