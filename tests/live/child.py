@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tapeline.cli.live import LiveSession
-from tapeline.config import SinkSettings, TapeSettings
+from tapeline.config import SinkSettings, TapeSettings, WireSettings
 from tests.live.rig import settings_at
 
 
@@ -21,7 +21,8 @@ async def main(data: str, address: str, mode: str, counter: str) -> None:
         Path(data),
         tape=TapeSettings(mode=mode, flush_ms=100, sync_ms=200),
         sinks=SinkSettings(commit_seconds=0.1, lake_seconds=0.25),
-        history=False,
+        wire=WireSettings(connect_seconds=60.0),
+        answer_seconds=120.0,
     )
     with open(counter, "r+b") as file, mmap.mmap(file.fileno(), 16) as shared:  # noqa: ASYNC230, PTH123 - shared memory
         async with LiveSession(chosen) as session:

@@ -136,6 +136,8 @@ class Collector(Engine):
         except (VenueError, UsageError):
             await self.disconnect("no answer")
             raise
+        for refusal in refusals:
+            log.warning("a venue did not list its instruments; names are derived, and it is tried on", reason=str(refusal))
         if self.settings.history:
             self._ask_for_the_past(plans)
 
@@ -150,8 +152,6 @@ class Collector(Engine):
         refusals = [_refusal(answer) for answer in answers if answer.status != 200]
         if all(self._hopeless(answer) for answer in answers):
             raise refusals[0]
-        for refusal in refusals:
-            log.warning("a venue gave no list of instruments", reason=str(refusal))
         plans: list[ConnectionPlan] = []
         for answer, (name, symbols) in zip(answers, by_venue.items(), strict=True):
             feed = self.pipeline.feed_of(name, answer.simulated)
