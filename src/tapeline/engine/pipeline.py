@@ -241,9 +241,9 @@ class Pipeline:
     def _lost(self, frame: Frame, out: list[Event]) -> None:
         """Frames were handled that the tape does not have: begin anew, so that the replay can follow from here."""
         lost, ts = unpack_lost(frame.data), frame.ts_recv
-        for feed in self.feeds.values():
-            reason = f"{lost.frames} frames were not recorded: {lost.reason}"
-            out.append(Status("", ts, ts, feed.flags, "gap", feed.label, "tape", reason, None, None, lost.frames))
+        reason = f"{lost.frames} frames were not recorded: {lost.reason}"
+        for label, flags in {(feed.label, feed.flags): None for feed in self.feeds.values()} or {("", 0): None}:
+            out.append(Status("", ts, ts, flags, "gap", label, "tape", reason, None, None, lost.frames))
         self.lanes.clear()
         self.connections.clear()
         self.feeds.clear()  # whatever they learned of instruments may be in the hole
