@@ -51,6 +51,7 @@ from tapeline.tape import reader
 
 IN_STEP_SECONDS = 60.0  # most that the books may take to be in step again once the faults are gone
 SETTLE_SECONDS = 2.0
+LAST_WRITERS_SECONDS = 30.0
 JUDGE_MEMORY_AFTER = 120.0
 GROWTH, GROWTH_MB = 1.10, 16.0
 
@@ -142,8 +143,7 @@ async def run(plan: Plan, data: Path, report: Report) -> Digest:
             await world.ask("GET", "status")
             before = (len(asyncio.all_tasks()), threading.active_count(), descriptors())
             live = await run_session(plan, settings(address, data, plan), world, report)
-            await asyncio.sleep(0.1)
-            gc.collect()
+            await last_writers(before[1], report)
             after = (len(asyncio.all_tasks()), threading.active_count(), descriptors())
     report.row(
         "left behind", "tasks {}, threads {}, descriptors {}".format(*(a - b for a, b in zip(after, before, strict=True)))
@@ -152,6 +152,15 @@ async def run(plan: Plan, data: Path, report: Report) -> Digest:
     report.demand(after[1] <= before[1], f"{after[1] - before[1]} threads are left behind")
     report.demand(after[2] <= before[2], f"{after[2] - before[2]} file descriptors are left behind")
     return live.digest
+
+
+async def last_writers(threads: int, report: Report) -> None:
+    """A sink that did not manage its last commit in the time that an end may take goes on in its thread; wait for it."""
+    began = time.monotonic()
+    while threading.active_count() > threads and time.monotonic() - began < LAST_WRITERS_SECONDS:  # noqa: ASYNC110 - no event says so
+        await asyncio.sleep(0.05)
+    report.row("last writers done after (s)", f"{time.monotonic() - began:.1f}")
+    gc.collect()
 
 
 async def run_session(plan: Plan, chosen: Settings, world: World, report: Report) -> Live:

@@ -3,7 +3,8 @@
 Kinds come from a shuffled bag that is filled again when it is empty, so that even a short run meets many of them and a long one
 meets each equally often. Some kinds only show at a new connection (stale and late snapshots, refusals), so they come with a close.
 
-Left out: `ack_error`, after which a venue owes nothing more, so that the books could not be held to anything.
+Left out: `ack_error`, after which a venue owes nothing more, so that the books could not be held to anything; and a size of
+`1e-7`, which is a number like any other, so that nobody can tell that it is not the venue's.
 """
 
 import random
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple, get_args
 from tapeline.sim import faults as f
 
 BOOKS, TRADES, QUOTES = "*@depth*", "*@trade", "*@bookTicker"
-HOWS: tuple[str, ...] = get_args(f.Malformed.__annotations__["how"])
+HOWS: tuple[str, ...] = tuple(how for how in get_args(f.Malformed.__annotations__["how"]) if how != "exponent")
 Kept = Literal["gap", "rejected", "crossed", "disconnected"]
 SHOWS_AS: dict[str, Kept] = {"drop": "gap", "malformed": "rejected", "crossed": "crossed", "close": "disconnected"}
 """The status that must have been published where a fault of this name has acted."""

@@ -57,8 +57,8 @@ class LakeState:
             try:
                 cursor.executemany("INSERT INTO intents VALUES (?, ?)", [(i.pending, i.final) for i in intents])
                 cursor.execute(
-                    "INSERT INTO positions (session, seq, events) VALUES (?1, ?2, ?3) "
-                    "ON CONFLICT (session) DO UPDATE SET seq = ?2, events = events + ?3",
+                    "INSERT INTO positions (session, seq, events) VALUES (?, ?, ?) "
+                    "ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, events = events + excluded.events",
                     (session, seq, events),
                 )
                 cursor.execute("COMMIT")
