@@ -59,7 +59,7 @@ def chosen_sessions(root: Path, session: str = "") -> list[reader.SessionInfo]:
     """The sessions on the tape, oldest first, or just the one named. UsageError where there is none."""
     found = [s for s in reader.sessions(root) if s.frames and session in {"", s.id}]
     if not found:
-        wanted = f"session {session}" if session else "a recording"
+        wanted = f"session {session}" if session else "recording"
         raise UsageError(f"there is no {wanted} under {root}: `tapeline tape ls` lists what is there")
     return found
 

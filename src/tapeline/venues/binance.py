@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapeline.errors import MalformedFrame
+from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Kind, Registry, split_pair
 from tapeline.venues.base import Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
 from tapeline.venues.binance_wire import BinanceDecoder, event_time
@@ -110,7 +110,13 @@ class Binance(Venue):
 
     def _suffixes(self, channel: Channel) -> tuple[str, ...]:
         other = self.settings.streams.get(channel)
-        return (other,) if other else self.suffixes.get(channel, ())
+        if not other:
+            return self.suffixes.get(channel, ())
+        known = self.stream(f"x@{other}")
+        if known is None or known[0] != channel:  # the venue would acknowledge it and say nothing
+            key = f"venues.{self.name}.streams.{channel}"
+            raise ConfigError(key, other, f"this is no stream of {channel}; see docs/settings.md for what fits")
+        return (other,)
 
     def _connection(self, path: str, streams: list[Stream]) -> ConnectionPlan:
         url = (self.settings.ws_url or self.ws_url).rstrip("/") + path
