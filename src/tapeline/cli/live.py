@@ -7,7 +7,7 @@ does not manage in time is on the tape, and the next start brings it in.
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 
-from tapeline.config import Settings, VenueSettings
+from tapeline.config import Settings, SinkSettings, VenueSettings
 from tapeline.engine.collector import Collector
+from tapeline.engine.engine import Engine
 from tapeline.engine.replay import batches
 from tapeline.errors import ConfigError, VenueError
 from tapeline.sinks.base import Sink, SinkStats
@@ -71,7 +72,8 @@ class LiveSession:
         await self.collector.start()
         if self.collector.tape is not None:
             self.collector.tape.seal_earlier()
-        self._start_sinks()
+        if self.collector.tape is not None:
+            self.runners = feed_sinks(self.collector, self.sinks, self.data, self.settings.sinks, self.collector.tape.synced)
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
         return self
@@ -87,23 +89,6 @@ class LiveSession:
         if self._sim is not None:
             await asyncio.to_thread(self._sim.__exit__, None, None, None)
         await self._stack.aclose()
-
-    def _start_sinks(self) -> None:
-        tape = self.collector.tape
-        if tape is None:
-            return
-        for sink in self.sinks:
-            runner = SinkRunner(
-                sink,
-                self.collector.bus.subscribe(sink.name, self.settings.sinks.queue_events, "drop"),
-                settings=self.settings.sinks,
-                clock=self.collector.clock,
-                synced=tape.synced,
-                catch_up=partial(batches, self.data, single=True),
-            )
-            runner.start()
-            self.runners.append(runner)
-        self.collector.sink_stats = lambda: [runner.stats for runner in self.runners]
 
     async def _mend(self, earlier: dict[str, int]) -> None:
         """Bring into the sinks what earlier sessions left on the tape, beside the live feed.
@@ -162,13 +147,32 @@ class LiveSession:
         say(f"{why}: going on with the SIMULATED market. Every instrument is labelled sim:…; no price here is real.")
 
 
-class LiveCollector(Collector):
-    """A collector whose status also tells of the sinks, which live a floor above it."""
+class TellsOfSinks(Engine):
+    """An engine whose status also tells of the sinks, which live a floor above it."""
 
     sink_stats: Callable[[], list[SinkStats]] = staticmethod(list)
 
     def status(self) -> dict[str, Any]:
         return super().status() | {"sinks": msgspec.to_builtins(self.sink_stats())}
+
+
+class LiveCollector(TellsOfSinks, Collector):
+    pass
+
+
+def feed_sinks(
+    engine: TellsOfSinks, sinks: Sequence[Sink], data: Path, settings: SinkSettings, synced: Callable[[int], Awaitable[None]]
+) -> list[SinkRunner]:
+    """Start a runner from the engine's bus to each open sink; `data` is where the tape is that they catch up from."""
+    runners = []
+    for sink in sinks:
+        queue = engine.bus.subscribe(sink.name, settings.queue_events, "drop")
+        catch_up = partial(batches, data, single=True)
+        runner = SinkRunner(sink, queue, settings=settings, clock=engine.clock, synced=synced, catch_up=catch_up)
+        runner.start()
+        runners.append(runner)
+    engine.sink_stats = lambda: [runner.stats for runner in runners]
+    return runners
 
 
 @asynccontextmanager

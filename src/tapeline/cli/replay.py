@@ -1,20 +1,29 @@
-"""`tapeline replay`: a recording as if it were live."""
+"""`tapeline replay`: a recording as if it were live, to the page, the API and the sinks.
 
+What a sink has of the recording already it is not given again, so a replay fills what is missing: a sink that was switched off, or
+one that is new. A sink in which another tapeline writes is left alone.
+"""
+
+import asyncio
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from tapeline.cli import context
-from tapeline.cli.live import interruptible, say, until
+from tapeline.cli.live import SINK_CLOSE_SECONDS, TellsOfSinks, feed_sinks, interruptible, say, until
 from tapeline.cli.run import INTERRUPTED
 from tapeline.clock import LiveClock, parse_iso
+from tapeline.config import SinkSettings
 from tapeline.engine.replay import Player, chosen_sessions
 from tapeline.engine.replay import replay as events_of
-from tapeline.errors import UsageError
+from tapeline.errors import ConfigError, UsageError
 from tapeline.events import to_json
 from tapeline.server.app import Server
+from tapeline.sinks.base import Sink
+from tapeline.sinks.registry import make
 
 
 async def replay(
@@ -35,10 +44,12 @@ async def replay(
         _print(root, session, instruments, start, end)
         return 0
     chosen = chosen_sessions(root, session)[-1]
-    player = Player(root, chosen.id, speed=_speed(speed))
+    player = WatchedPlayer(root, chosen.id, speed=_speed(speed))
     server = Server(player, settings.server, LiveClock())
-    async with interruptible() as stop:
+    async with interruptible() as stop, AsyncExitStack() as stack:
         address = await server.start()
+        for runner in feed_sinks(player, _opened(root, settings.sinks), root, settings.sinks, _on_tape):
+            stack.push_async_callback(runner.close, SINK_CLOSE_SECONDS)
         say(f"session {chosen.id}, {chosen.frames} frames, at {speed}× on {address}; Ctrl-C ends")
         try:
             await until(stop, player.run())
@@ -46,6 +57,27 @@ async def replay(
             await server.stop()
     say(f"{player.frames} frames, {player.events} events played")
     return INTERRUPTED
+
+
+class WatchedPlayer(TellsOfSinks, Player):
+    pass
+
+
+async def _on_tape(_: int) -> None:
+    """What is played is on the disk already."""
+    await asyncio.sleep(0)
+
+
+def _opened(root: Path, settings: SinkSettings) -> list[Sink]:
+    opened = []
+    for sink in make(root, settings):
+        try:
+            sink.open()
+        except ConfigError as e:
+            say(f"{sink.name} is not fed: {e}")
+        else:
+            opened.append(sink)
+    return opened
 
 
 def _speed(text: str) -> float:
