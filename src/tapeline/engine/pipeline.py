@@ -37,6 +37,7 @@ from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
 
 log = structlog.get_logger("tapeline.pipeline")
 NEVER = 1 << 62
+MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
 
 
@@ -86,7 +87,7 @@ class Pipeline:
         if ts >= self.due:
             self._fire(ts, out)
         self._now = ts
-        if frame.kind <= FrameKind.BINARY:
+        if frame.kind <= MESSAGE:
             connection = self.connections.get(frame.conn)
             if connection is None:
                 self.unknown_connection += 1
