@@ -94,7 +94,11 @@ class Pipeline:
             elif connection.held is not None:
                 self._hold(connection, frame, out)
             else:
-                self._message(connection, frame.data, ts, out)
+                try:
+                    for record in connection.decode(frame.data, ts):
+                        self._on_record[type(record)](record, connection, ts, out)
+                except MalformedFrame as e:
+                    self._malformed(connection, frame.data, e, ts, out)
         elif (handler := self._on_frame.get(frame.kind)) is not None:
             handler(frame, out)
 
@@ -147,9 +151,12 @@ class Pipeline:
             for record in connection.decode(data, ts):
                 self._on_record[type(record)](record, connection, ts, out)
         except MalformedFrame as e:
-            self.rejected += 1
-            head = data[:120].decode("utf-8", "replace")
-            out.append(connection.status("rejected", f"malformed frame: {e}; it begins {head!r}", ts, 1))
+            self._malformed(connection, data, e, ts, out)
+
+    def _malformed(self, connection: Connection, data: bytes, error: MalformedFrame, ts: int, out: list[Event]) -> None:
+        self.rejected += 1
+        head = data[:120].decode("utf-8", "replace")
+        out.append(connection.status("rejected", f"malformed frame: {error}; it begins {head!r}", ts, 1))
 
     def _hold(self, connection: Connection, frame: Frame, out: list[Event]) -> None:
         """Keep a successor's frame; an acknowledgement is heard at once, as its time-out runs."""
