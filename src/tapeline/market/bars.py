@@ -15,7 +15,7 @@ before it), every true one is too late from then on: after a run of those the ba
 `complete` is False for a bar that the feed began inside, that a gap or a lost connection touches, or that is given out unfinished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS, PipelineSettings
@@ -29,6 +29,7 @@ LATE = int(Flag.LATE)
 NEVER = 1 << 62
 JUMP = 60 * SECOND
 TOO_LATE_RUN = 50  # so many trades too late, and none in time: what they are late for was never true
+ROUND = 1.5 * 2**52
 EXACT = 1 << 50  # past it the errors of a float64 and of scaling it may add up to half an integer, so rounding may miss
 _INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
 
@@ -61,7 +62,7 @@ class _Sum:
         self.high, self.low = float("-inf"), float("inf")
         self.volume = self.buy = self.notional = self.n = self.revision = self.flags = 0
 
-    def add(self, ts: int, price: float, volume: int, notional: int, *, buy: bool) -> None:
+    def add(self, ts: int, price: float, volume: int, notional: int, buy: bool) -> None:
         if ts < self.first:
             self.first, self.open = ts, price
         if ts >= self.last:
@@ -123,10 +124,11 @@ class Bars:
     def add(self, trade: Trade, out: list[Event]) -> bool:
         """Count one trade; closed and corrected bars are appended. False: it came too late for any bar."""
         ts, size, price = trade.ts_event, trade.size, trade.price
-        volume, money = round(size * self._size.factor), round(price * self._price.factor)
-        if volume / self._size.factor != size or money / self._price.factor != price or volume > EXACT or money > EXACT:
+        size_factor, price_factor, lag = self._size.factor, self._price.factor, self._lag
+        volume, money = round(size * size_factor), round(price * price_factor)
+        if volume / size_factor != size or money / price_factor != price or volume > EXACT or money > EXACT:
             volume, money = self._widen(size, price)
-        if self._lag is None or trade.ts_recv - ts < self._lag or trade.flags & BAD_TIME:
+        if lag is None or trade.ts_recv - ts < lag or trade.flags & BAD_TIME:
             ts = self._place(trade)
         if not self._began:
             self._began, self._damaged_until = True, ts
@@ -137,57 +139,67 @@ class Bars:
             self._close_until(ts, trade.ts_recv, out)
             now = self._open(self.levels[0], ts)
             self._set_due()
-        now.add(ts, price, volume, volume * money, buy=trade.side == "buy")
+        now.add(ts, price, volume, volume * money, trade.side == "buy")
         now.flags |= trade.flags & _INHERITED
         if ts > self._watermark:
             self._watermark = ts
         return True
 
-    def add_many(self, trades: Sequence[Trade], out: list[Event]) -> None:
-        """`add` for a run of trades, with the state of the open second in local variables: several times quicker."""
-        i, n = 0, len(trades)
-        while i < n:
-            self.add(trades[i], out)
-            i = self._run(trades, i + 1, n)
+    def add_many(self, trades: Iterable[Trade], out: list[Event]) -> None:
+        """`add` for a run of trades, with the state of the open second in local variables: twice as quick."""
+        left = iter(trades)
+        trade = next(left, None)
+        while trade is not None:
+            self.add(trade, out)
+            trade = self._run(left, trade.flags)
 
-    def _run(self, trades: Sequence[Trade], i: int, n: int) -> int:
-        """Take the trades from `i` on that fall in order into the open second; the index of the first that does not."""
-        now = self.levels[0].now
-        if now is None or self._lag is None:
-            return i
-        factor, price_factor, lag, end = self._size.factor, self._price.factor, self._lag, now.end
+    def _run(self, trades: Iterator[Trade], flags: int) -> Trade | None:
+        """Take trades while they fall in order into the open second and bear these flags; the first that does not, None at the end.
+
+        The run is summed up in floats that hold whole numbers: exact up to `EXACT`, and half as dear as integers. Adding `ROUND` and
+        taking it away rounds.
+        """
+        now, lag = self.levels[0].now, self._lag
+        if now is None or lag is None or flags & BAD_TIME:
+            return next(trades, None)
+        factor, price_factor, end, whole, most = self._size.factor, self._price.factor, now.end, ROUND, float(EXACT)
         last, high, low, close = now.last, now.high, now.low, now.close
-        volume, buy, notional, flags, start = now.volume, now.buy, now.notional, now.flags, i
-        while i < n:
-            trade = trades[i]
+        volume = buy = notional = 0.0
+        n, trade = 0, None
+        for trade in trades:
             ts, price, size = trade.ts_event, trade.price, trade.size
-            lots, money = round(size * factor), round(price * price_factor)
+            lots, money = size * factor + whole - whole, price * price_factor + whole - whole
+            sold = notional + lots * money
             if (
                 not last <= ts < end
                 or trade.ts_recv - ts < lag
                 or lots / factor != size
                 or money / price_factor != price
-                or lots > EXACT
-                or money > EXACT
-                or trade.flags & BAD_TIME
+                or not notional < sold <= most
+                or trade.flags != flags
             ):
                 break
-            last, close = ts, price
-            if price > high:
-                high = price
-            elif price < low:
-                low = price
+            last, notional = ts, sold
+            if price != close:
+                close = price
+                if price > high:
+                    high = price
+                elif price < low:
+                    low = price
             volume += lots
-            notional += lots * money
             if trade.side == "buy":
                 buy += lots
-            flags |= trade.flags
-            i += 1
+            n += 1
+        else:
+            trade = None
         now.last, now.high, now.low, now.close = last, high, low, close
-        now.volume, now.buy, now.notional, now.flags = volume, buy, notional, flags & _INHERITED | now.flags
-        now.n += i - start
+        now.volume += int(volume)
+        now.buy += int(buy)
+        now.notional += int(notional)
+        now.n += n
+        now.flags |= flags & _INHERITED if n else 0
         self._watermark = max(self._watermark, last)
-        return i
+        return trade
 
     def close_by_clock(self, now: int, out: list[Event]) -> None:
         """Close every bar whose end plus grace has passed at `now` (our clock)."""
@@ -280,7 +292,7 @@ class Bars:
             if bar is None:
                 bar = level.closed[start] = _Sum(start, start + level.width, complete=start > self._damaged_until)
                 bar.revision = -1
-            bar.add(ts, price, volume, notional, buy=trade.side == "buy")
+            bar.add(ts, price, volume, notional, trade.side == "buy")
             bar.flags |= trade.flags & _INHERITED
             if is_open:
                 break

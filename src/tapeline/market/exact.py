@@ -2,13 +2,14 @@
 
 A float64 read from a venue's decimal text of up to 15 digits names exactly one such decimal. Scaled by a power of ten it is an
 integer, and integers add up without error, so a bar's volume is the float nearest to the true sum of its trades' decimals.
-The scale starts at 10⁸ (what most venues print) and grows for good when a finer number comes, up to 10²², the largest power of
-ten that a float64 holds; no venue prints finer, and what is finer all the same is rounded there.
+The scale starts at 1 and grows for good when a finer number comes, so that the integers stay as small, and as quick, as the
+instrument allows; up to 10²², the largest power of ten that a float64 holds. No venue prints finer, and what is finer all the same
+is rounded there.
 """
 
 from decimal import Decimal
 
-START, MOST = 8, 22
+MOST = 22
 
 
 class Scale:
@@ -16,7 +17,7 @@ class Scale:
 
     __slots__ = ("digits", "factor", "power")
 
-    def __init__(self, digits: int = START) -> None:
+    def __init__(self, digits: int = 0) -> None:
         self.set(digits)
 
     def set(self, digits: int) -> None:
