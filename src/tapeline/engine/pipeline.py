@@ -9,7 +9,8 @@ One pipeline serves one session, from its first frame. Order of what one frame m
 status before the event that caused them, and after a book update the touch and the metrics of the book.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
 from typing import Any
 
 import msgspec
@@ -83,38 +84,41 @@ class Pipeline:
         return cls(msgspec.convert(unpack_session(first.data).pipeline, PipelineSettings))
 
     def feed(self, frame: Frame, out: list[Event]) -> None:
-        ts = frame.ts_recv
-        if ts >= self.due:
-            self._fire(ts, out)
-        self._now = ts
-        if frame.kind <= MESSAGE:
-            connection = self.connections.get(frame.conn)
-            if connection is None:
+        self._feed(iter((frame,)), out)
+
+    def feed_many(self, first_seq: int, frames: Sequence[Frame], out: list[Event]) -> None:
+        """Feed frames in order. A fault of our own must not stop a feed: the frame it happened on is counted, reported as a
+        Status and stays on the tape for whoever mends it; the next one is handled as if nothing had been.
+        """
+        left = iter(frames)
+        while length_hint(left):
+            try:
+                self._feed(left, out)
+            except Exception as e:  # noqa: BLE001 - counted, reported, kept on the tape
+                at = len(frames) - length_hint(left) - 1
+                self._fault(first_seq + at, frames[at], e, out)
+
+    def _feed(self, frames: Iterator[Frame], out: list[Event]) -> None:
+        """The loop that everything goes through: nearly all frames are messages, so their way is spelled out in it."""
+        connections, on_record = self.connections, self._on_record
+        for frame in frames:
+            ts = frame.ts_recv
+            if ts >= self.due:
+                self._fire(ts, out)
+            self._now = ts
+            if frame.kind > MESSAGE:
+                if (handler := self._on_frame.get(frame.kind)) is not None:
+                    handler(frame, out)
+            elif (connection := connections.get(frame.conn)) is None:
                 self.unknown_connection += 1
             elif connection.held is not None:
                 self._hold(connection, frame, out)
             else:
                 try:
                     for record in connection.decode(frame.data, ts):
-                        self._on_record[type(record)](record, connection, ts, out)
+                        on_record[type(record)](record, connection, ts, out)
                 except MalformedFrame as e:
                     self._malformed(connection, frame.data, e, ts, out)
-        elif (handler := self._on_frame.get(frame.kind)) is not None:
-            handler(frame, out)
-
-    def feed_many(self, first_seq: int, frames: Sequence[Frame], out: list[Event]) -> None:
-        """Feed frames in order. A fault of our own must not stop a feed: the frame it happened on is counted, reported as a
-        Status and stays on the tape for whoever mends it; the next one is handled as if nothing had been.
-        """
-        feed, i = self.feed, 0
-        while i < len(frames):
-            try:
-                for i in range(i, len(frames)):  # noqa: B020 - goes on after the frame that failed
-                    feed(frames[i], out)
-                break
-            except Exception as e:  # noqa: BLE001 - counted, reported, kept on the tape
-                self._fault(first_seq + i, frames[i], e, out)
-                i += 1
 
     def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
         self.faults += 1
