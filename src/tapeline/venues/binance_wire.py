@@ -45,7 +45,8 @@ _ENVELOPE = b'{"stream":"'
 LONGEST_HEAD, MOST_ROUTES = 100, 10_000  # of what is remembered by stream name, whoever makes names up
 _DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
 _LONG = b"0" * 17
-_point_of_long = re.compile(rb"\.(?:[0-9]{9}|(?<=[0-9]{8}\.))").search
+_many_decimals = re.compile(rb"\.[0-9]{9}").search
+BIG = 10_000_000.0  # below it, and with at most 8 decimals, a number has no more than 15 digits
 _NUMBER = re.compile(rb'[":,\[]"?-?(\d*\.?\d{1,})(?:[eE][-+]?\d+)?"?(?=[",\]}])')
 _EVENT_TIME = re.compile(rb'"[ET]":\s*(\d{12,17})\b')
 _PARTIAL = re.compile(r"@depth\d+(@|$)")
@@ -60,7 +61,7 @@ def inexact(raw: bytes) -> bool:
     """Whether a decimal in `raw` has more than 15 significant digits, so that a float64 may not hold it.
 
     The first test is quick and passes nearly everything: no run of 17 digits and points. Where a message holds few numbers it is
-    quicker still to look at their points: 9 digits behind one, or 8 before it.
+    quicker still to look behind their points and at their values (`BIG`); venues write no exponents, which that would not see.
     """
     if _LONG not in raw.translate(_DIGITS):
         return False
@@ -190,7 +191,7 @@ class BinanceDecoder:
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.BookTicker = read(raw).data
-            if m.B and m.A and _point_of_long(raw) is None:
+            if 0.0 < m.B < BIG > m.A > 0.0 and m.b < BIG > m.a and _many_decimals(raw) is None:
                 if m.E is None:
                     return (Quote(name, ts_recv, ts_recv, timeless, m.b, m.B, m.a, m.A, m.u, "venue"),)
                 ts = m.E * MILLI
@@ -206,7 +207,12 @@ class BinanceDecoder:
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.Trade = read(raw).data
             ts, price, size = m.T * MILLI, m.p, m.q
-            if price and size and m.X == "MARKET" and EARLIEST < ts < ts_recv + DAY and _point_of_long(raw) is None:
+            if (
+                0.0 < price < BIG > size > 0.0
+                and m.X == "MARKET"
+                and EARLIEST < ts < ts_recv + DAY
+                and _many_decimals(raw) is None
+            ):
                 return (Trade(name, ts, ts_recv, plain, price, size, "sell" if m.m else "buy", str(m.t)),)
             return self._trade(m, ts_recv, native, self._flags(raw))
 
