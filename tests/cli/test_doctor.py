@@ -1,5 +1,7 @@
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -94,6 +96,26 @@ def test_free_space(place, monkeypatch):
     monkeypatch.setattr(checks, "TOO_LITTLE", 1 << 60)
     assert checks.data(place).state == "fail"
     assert not (place / "new").exists()
+
+
+def test_a_port_that_tapeline_itself_holds_is_well():
+    class Running(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("X-Tapeline-Mode", "live")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Running) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        found = checks.port("127.0.0.1", server.server_port)
+        server.shutdown()
+        thread.join()
+    assert (found.state, found.text.partition(": ")[2]) == ("ok", "a Tapeline runs there")
 
 
 def test_a_port_in_use_is_named(monkeypatch):

@@ -83,7 +83,7 @@ class FakeInstrument:
         return [
             BookUpdate(i, at, now, Flag.SIMULATED, [(bid, bid_size)], [(ask, ask_size)], False, self.seq, None),
             Quote(i, at, now, Flag.SIMULATED, bid, bid_size, ask, ask_size, self.seq, "book"),
-            Metrics(i, at, now, Flag.SIMULATED, mid, ask - bid, (ask - bid) / mid * 1e4, (b - a) / (b + a), micro, self.seq),
+            Metrics(i, at, now, Flag.SIMULATED, mid, ask - bid, 10_000 * (ask - bid) / mid, (b - a) / (b + a), micro, self.seq),
         ]
 
     def grow(self, name: str, length: int, price: float, size: float, buy: bool, at: int, now: int) -> None:

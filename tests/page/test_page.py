@@ -63,7 +63,7 @@ async def test_candles_show_the_open_bar_as_it_moves(screen):
     await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
     await expect(page.get_by_test_id("legend")).to_contain_text(f"H {bar['high']:,.2f}")
     await page.get_by_test_id("chart").hover(position={"x": 200, "y": 200})
-    await expect(page.get_by_test_id("legend")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  O [\d,.]+  H"))
+    await expect(page.get_by_test_id("legend")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d\s\d\d:\d\d:\d\d\s+O\s[\d,.]+\s+H"))
 
 
 async def test_simulated_data_cannot_be_taken_for_real(screen):
@@ -83,7 +83,9 @@ async def test_live_and_replay_say_what_they_are(screen):
     page, source = screen.page, screen.source
     source.mode, source.reason = "replay", ""
     await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×10")
-    await expect(page.get_by_test_id("mode-text")).to_contain_text("a recording, tape time 20")
+    await expect(page.get_by_test_id("mode-text")).to_contain_text(
+        "a recording of the SIMULATED market: no real market is behind these numbers, tape time 20"
+    )
     source.mode = "live"
     await expect(page.get_by_test_id("state")).to_have_text("LIVE")
     await expect(page.get_by_test_id("mode-strip")).to_be_hidden()

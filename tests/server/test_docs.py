@@ -12,6 +12,9 @@ from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.server import app, calls, feeds, hub, rest
 from tapeline.server.prometheus import exposed_names
+from tapeline.sim import SimServer
+from tapeline.sinks.base import SinkStats
+from tests.live.rig import running
 from tests.server.fakes import T0, FakeSource
 
 ROOT = Path(__file__).parents[2]
@@ -76,14 +79,18 @@ def test_every_metric_is_documented():
     assert set(re.findall(r"`(tapeline_[a-z_]+)`", TEXT)) == set(exposed_names())
 
 
-def test_the_status_example_has_the_keys_of_the_status():
+async def test_the_status_example_has_the_keys_of_the_status(tmp_path):
+    """Of a real session's: a fake shows only what its author knew of."""
     example = re.search(r"## `/status`\n\n```json\n(.*?)```", TEXT, re.DOTALL)[1]
     shown = json.loads(example.replace("{…status…}", "null"))
-    real = hub.Hub(FakeSource(), None, ServerSettings(), ReplayClock(T0), hub.Limits()).status()
+    async with SimServer(seed=3) as sim, running(sim, tmp_path) as run:
+        await run.synced()
+        real = hub.Hub(run.collector, None, ServerSettings(), run.collector.clock, hub.Limits()).status()
     assert set(shown) == set(real)
-    for group in ("connections", "instruments", "sinks"):
+    for group in ("connections", "instruments"):
         assert set(shown[group][0]) == set(real[group][0])
     assert set(shown["tape"]) == set(real["tape"])
+    assert set(shown["sinks"][0]) == set(SinkStats.__struct_fields__)
 
 
 def test_the_numbers_are_the_code_s():

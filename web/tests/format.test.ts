@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { age, bytes, clock, count, decimalsOf, delay, fixed, signed, size, symbolOf, venueOf } from "../src/ui/format.ts";
+import { age, bps, bytes, clock, count, decimalsOf, delay, fixed, signed, size, symbolOf, venueOf } from "../src/ui/format.ts";
 
 test("prices keep the instrument's decimals and group the integer part only", () => {
   assert.equal(fixed(64231.5, 2), "64,231.50");
@@ -32,6 +32,10 @@ test("ages never run backwards and shorten as they grow", () => {
 
 test("delays keep a tenth while short", () => {
   assert.deepEqual([0.04, 4.26, 12.7, null].map(delay), ["0.0 s", "4.3 s", "12 s", "–"]);
+});
+
+test("basis points are as fine as they are few", () => {
+  assert.deepEqual([0.00103, 0.53, 12.34, null].map(bps), ["0.001 bps", "0.53 bps", "12.3 bps", "–"]);
 });
 
 test("clock is UTC", () => {

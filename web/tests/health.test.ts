@@ -41,6 +41,18 @@ test("before the first status it is connecting, then offline", () => {
   assert.equal(health({ link: "open", everOpen: true, silentMs: 0, retryInMs: null, status: null }).kind, "connecting");
 });
 
+test("without any instrument's data it is connecting, never live", () => {
+  const none = open({ connections: [], instruments: [] });
+  assert.deepEqual([none.kind, none.dead, none.detail], ["connecting", true, "nothing from the venues yet"]);
+  const trying = open({ connections: [{ ...connection, venue: "binance", state: "connecting" }], instruments: [] });
+  assert.deepEqual([trying.kind, trying.detail], ["connecting", "nothing from binance yet"]);
+  assert.equal(open({ mode: "replay", connections: [], instruments: [] }).kind, "replay");
+});
+
+test("a recording that has ended says so", () => {
+  assert.match(open({ mode: "replay", finished: true, connections: [] }).detail, /the recording has ended/);
+});
+
 test("trouble outranks the mode but never hides it", () => {
   const tape = { ...status().tape, state: "failing", reason: "disk full" } as const;
   const failing = open({ mode: "simulated", tape });

@@ -50,11 +50,27 @@ test("an incomplete bar is hollow, and silence leaves blank places but no flood 
   assert.equal(points([bar(1), bar(2), bar(4)], "1m", colors).candles.length, 4);
 });
 
+test("mid and spread are those of the touch beside them, also before its metrics have come", () => {
+  const row = new Row("sim:A-B");
+  const base = { instrument: row.id, ts_event: 1, ts_recv: 1, flags: [], seq: 1 };
+  row.putMetrics({ ...base, mid: 10, spread: 2, spread_bps: 2000, imbalance: 0, microprice: 10 });
+  assert.deepEqual([row.mid, row.spread], [10, 2]);
+  row.putQuote({ ...base, seq: 2, origin: "book", bid: 10, bid_size: 1, ask: 10.5, ask_size: 1 });
+  assert.deepEqual([row.mid, row.spread, row.spreadBps], [10.25, 0.5, 5000 / 10.25]);
+});
+
+test("the rate of trades is of their own time, so that a fast replay does not inflate it", () => {
+  const view = new View();
+  view.reset("sim:A-B");
+  for (let second = 1; second <= 20; second++) view.putTrades([{ ...trade(second), ts_recv: second * 1e6 }], false, 0);
+  assert.equal(view.rate.perSecond(20_000), 1);
+});
+
 test("the tape says where trades are missing", () => {
   const view = new View();
   view.reset("sim:A-B");
-  view.putTrades([trade(1), trade(2)], true, 0, 0);
-  view.putTrades([trade(9)], false, 6, 100);
+  view.putTrades([trade(1), trade(2)], true, 0);
+  view.putTrades([trade(9)], false, 6);
   const gap = { instrument: "sim:A-B", venue: "sim", kind: "gap", channel: "trades", reason: "ids 10–12", count: 3, ts_recv: 1, ts_event: 1, flags: [], from_seq: 10, to_seq: 12 };
   assert.equal(view.putEvent(gap satisfies StatusEvent), true);
   assert.equal(view.putEvent({ ...gap, instrument: "sim:C-D" }), false);

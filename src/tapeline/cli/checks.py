@@ -1,5 +1,6 @@
 """What `doctor` looks at on this machine. Each check is one line: what was found, and what to do where it is not well."""
 
+import http.client
 import importlib.util
 import os
 import shutil
@@ -81,9 +82,22 @@ def port(host: str, number: int) -> Check:
         try:
             probe.bind((host, number))
         except OSError as e:
+            if _tapeline_at(host, number):
+                return Check("port", "ok", f"{host}:{number} is in use: a Tapeline runs there")
             reason = f"{host}:{number} cannot be had: {e.strerror or e}"
             return Check("port", "warn", reason, "stop what holds it, or set server.port (0 takes a free one)")
     return Check("port", "ok", f"{host}:{number} is free")
+
+
+def _tapeline_at(host: str, number: int) -> bool:
+    asked = http.client.HTTPConnection(host, number, timeout=1)
+    try:
+        asked.request("GET", "/livez")
+        return asked.getresponse().getheader("X-Tapeline-Mode") is not None
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asked.close()
 
 
 def files() -> Check:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 
+from tapeline.cli.output import many
 from tapeline.config import Settings, SinkSettings, VenueSettings
 from tapeline.engine.collector import Collector
 from tapeline.engine.engine import Engine
 from tapeline.engine.replay import batches
-from tapeline.errors import ConfigError, VenueError
+from tapeline.errors import ConfigError, UsageError, VenueError
 from tapeline.sinks.base import Sink, SinkStats
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
@@ -119,12 +120,15 @@ class LiveSession:
             except VenueError as e:
                 if market == "live":
                     raise
-                await self._simulate(f"no venue answered ({e})")
+                await self._simulate(f"no venue answered ({e})", "going on with the SIMULATED market")
             else:
                 return
         else:
-            await self._simulate("as asked for")
-        await self.collector.connect(settings.instruments, settings.channels)
+            await self._simulate("as asked for", "the SIMULATED market")
+        try:
+            await self.collector.connect(settings.instruments, settings.channels)
+        except UsageError as e:
+            raise UsageError(f"in the simulated market {e}") from None
 
     async def stream(self, stop: asyncio.Event, market: Market, seconds: float | None) -> bool:
         """Connect, then go on for `seconds` (None: for ever) or until `stop`; True where `stop` came first. Raises as `connect`,
@@ -135,7 +139,7 @@ class LiveSession:
             raise self.collector.failure
         return stopped
 
-    async def _simulate(self, why: str) -> None:
+    async def _simulate(self, why: str, what: str) -> None:
         from tapeline.sim import SimServer
 
         venues = sorted({name.partition(":")[0] for name in self.settings.instruments})
@@ -143,8 +147,8 @@ class LiveSession:
         await asyncio.to_thread(self._sim.__enter__)
         for venue in venues:
             self.collector.venues[venue] = VenueSettings(ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue))
-        self.collector.reason = f"simulated market: {why}"
-        say(f"{why}: going on with the SIMULATED market. Every instrument is labelled sim:…; no price here is real.")
+        self.collector.reason = why
+        say(f"{why}: {what}. Every instrument is labelled sim:…; no price here is real.")
 
 
 class TellsOfSinks(Engine):
@@ -214,7 +218,9 @@ async def until(
 
 def summary(collector: Collector, data: Path) -> str:
     stats = collector.pipeline.stats()
-    return (
-        f"{collector.frames} frames, {collector.events} events, {stats['gaps']} gaps, {stats['resyncs']} resyncs, "
-        f"{stats['rejected']} rejected; {collector.mode} data of session {collector.session} in {data}/"
+    counts = ", ".join(
+        many(n, word) for n, word in ((collector.frames, "frame"), (collector.events, "event"), (stats["gaps"], "gap"))
     )
+    kept = f"{collector.mode} data of" if collector.events else "nothing came in"
+    where = f"session {collector.session} in {data}/"
+    return f"{counts}, {many(stats['resyncs'], 'resync')}, {stats['rejected']} rejected; {kept} {where}"

@@ -14,6 +14,11 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def many(n: int, word: str) -> str:
+    """`1 frame`, `2 frames`."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 def write(text: str) -> None:
     sys.stdout.write(text)
 

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from tapeline.cli import context
 from tapeline.cli.live import SINK_CLOSE_SECONDS, TellsOfSinks, feed_sinks, interruptible, say, until
+from tapeline.cli.output import many
 from tapeline.cli.run import INTERRUPTED
 from tapeline.clock import LiveClock, parse_iso
 from tapeline.config import SinkSettings
@@ -21,15 +22,19 @@ from tapeline.engine.replay import Player, chosen_sessions
 from tapeline.engine.replay import replay as events_of
 from tapeline.errors import ConfigError, UsageError
 from tapeline.events import to_json
+from tapeline.frames import FrameKind
 from tapeline.server.app import Server
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import make
+from tapeline.tape import reader
 
 
 async def replay(
     data: Annotated[str | None, Parameter(help="Directory with the tape.", show_default=False)] = None,
     *,
-    session: Annotated[str, Parameter(help="Which session; the latest by default. `tapeline tape ls` lists them.")] = "",
+    session: Annotated[
+        str, Parameter(help="Which session; the latest with data by default. `tapeline tape ls` lists them.")
+    ] = "",
     speed: Annotated[str, Parameter(help="How many times faster than it was; max: as fast as this machine can.")] = "1",
     port: Annotated[int | None, Parameter(help="Port of the page; 0 takes a free one.", show_default=False)] = None,
     events: Annotated[bool, Parameter(help="Print the events as JSON lines instead of serving a page.")] = False,
@@ -43,20 +48,40 @@ async def replay(
     if events:
         _print(root, session, instruments, start, end)
         return 0
-    chosen = chosen_sessions(root, session)[-1]
-    player = WatchedPlayer(root, chosen.id, speed=_speed(speed))
+    chosen, pace = _chosen(root, session), _speed(speed)
+    player = WatchedPlayer(root, chosen.id, speed=pace)
     server = Server(player, settings.server, LiveClock())
     async with interruptible() as stop, AsyncExitStack() as stack:
         address = await server.start()
         for runner in feed_sinks(player, _opened(root, settings.sinks), root, settings.sinks, _on_tape):
             stack.push_async_callback(runner.close, SINK_CLOSE_SECONDS)
-        say(f"session {chosen.id}, {chosen.frames} frames, at {speed}× on {address}; Ctrl-C ends")
+        told = f"{pace:g}×" if pace else "full speed"
+        say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {address}; Ctrl-C ends")
         try:
-            await until(stop, player.run())
+            await until(stop, _play(player))
         finally:
             await server.stop()
-    say(f"{player.frames} frames, {player.events} events played")
+    if not player.finished:
+        say(_played(player))
     return INTERRUPTED
+
+
+async def _play(player: Player) -> None:
+    await player.run()
+    say(f"{_played(player)}: this is the end of the recording. The page stays as it is until Ctrl-C")
+
+
+def _played(player: Player) -> str:
+    return f"{many(player.frames, 'frame')}, {many(player.events, 'event')} played"
+
+
+def _chosen(root: Path, session: str) -> reader.SessionInfo:
+    """The one named, else the latest in which a connection was opened: a start that failed leaves a session with nothing in it."""
+    for info in reversed(chosen_sessions(root, session)):
+        if session or any(frame.kind == FrameKind.OPENED for _, frame in reader.read(root, info.id)):
+            return info
+        say(f"session {info.id} is empty, looking further back")
+    raise UsageError(f"no session under {root} has anything to play: `tapeline tape ls` lists them")
 
 
 class WatchedPlayer(TellsOfSinks, Player):

@@ -10,7 +10,9 @@ from tapeline.cli import context
 from tapeline.cli.live import LiveSession, Market, interruptible, say, summary
 from tapeline.config import Settings
 from tapeline.errors import UsageError
+from tapeline.instruments import split_id, split_pair
 from tapeline.server.app import Server
+from tapeline.venues.registry import venue_class
 
 INTERRUPTED = 130
 
@@ -37,8 +39,33 @@ def duration(text: str | None) -> float | None:
 
 
 def settings_of(instruments: tuple[str, ...], flags: Mapping[str, object]) -> Settings:
+    """The settings in force, their instruments looked at before anything is started. Raises ConfigError, UsageError."""
+    for name in instruments:
+        _whole(name)
     named = {"instruments": instruments} if instruments else {}
-    return context.load({**flags, **named}).settings
+    settings = context.load({**flags, **named}).settings
+    for name in settings.instruments:
+        _served(name)
+    return settings
+
+
+def _whole(name: str) -> None:
+    """`btcusdt` and `BTC-USDT` are what people type first: the answer spells out what they meant."""
+    if ":" in name:
+        return
+    pair = split_pair(name.upper().replace("-", "").replace("/", ""))
+    likely = "-".join(pair or ("BTC", "USDT"))
+    raise UsageError(
+        f"{name!r} is no instrument: write venue:symbol, as in binance:{likely}; `tapeline instruments {name}` searches the venues"
+    )
+
+
+def _served(name: str) -> None:
+    venue, symbol = split_id(name)
+    if venue == "sim":
+        real = f"{'binance-usdm' if symbol.endswith('-PERP') else 'binance'}:{symbol}"
+        raise UsageError(f"{name} is what the simulated market calls it: name the real one and add --simulate, as in {real}")
+    venue_class(venue)
 
 
 async def run(

@@ -51,7 +51,7 @@ def _second(ns: int) -> str:
 
 
 def _state(s: reader.SessionInfo) -> str:
-    notes = ["live" if s.live else "sealed" if all(g.sealed for g in s.segments) else "open"]
+    notes = ["recording" if s.live else "sealed" if all(g.sealed for g in s.segments) else "open"]
     if s.holes:
         notes.append(f"missing {sum(last - first + 1 for first, last in s.holes)} frames")
     if s.torn_bytes and not s.live:
@@ -136,7 +136,13 @@ def _one_line(text: str) -> str:
 @app.command
 def verify(data: Data = None, /, *, json: context.Json = False) -> None:
     """Prove every checksum, the order of seqs and times; name holes and torn tails. Exit code 5 where something is found."""
-    findings = reader.verify(_root(data))
+    root = _root(data)
+    findings = reader.verify(root)
+    if not findings:
+        found = reader.sessions(root)
+        counts = len(found), sum(len(s.segments) for s in found), sum(s.frames for s in found)
+        what = ", ".join(output.many(n, word) for n, word in zip(counts, ("session", "segment", "frame"), strict=True))
+        sys.stderr.write(f"tapeline: the tape holds together: {what}\n")
     if json:
         output.write_json(findings)
     else:
@@ -146,7 +152,12 @@ def verify(data: Data = None, /, *, json: context.Json = False) -> None:
 
 
 @app.command
-def seal(data: Data = None, /, *, session: Annotated[str | None, Parameter(show_default=False)] = None) -> None:
+def seal(
+    data: Data = None,
+    /,
+    *,
+    session: Annotated[str | None, Parameter(help="This session only.", show_default=False)] = None,
+) -> None:
     """Compress the open segments that crashes left behind. Sessions being written are left alone."""
     results = reader.seal(_root(data), session)
     for r in results:

@@ -72,7 +72,7 @@ METRICS = (
     Exposed("tapeline_connection_up", "gauge", "1 while the connection is up", CONN, _is("connections", "state", "up", *CONN)),
     Exposed("tapeline_connection_frames", "counter", "Frames of the connection", CONN, _each("connections", "frames", *CONN)),
     Exposed("tapeline_connection_attempts", "gauge", "Attempts since it last held", CONN, _each("connections", "attempts", *CONN)),
-    Exposed("tapeline_connection_latency_seconds", "gauge", "Round trip of a ping", CONN, _latency),
+    Exposed("tapeline_connection_latency_seconds", "gauge", "Venue's clock to ours, over all connections", CONN, _latency),
     Exposed("tapeline_instrument_live", "gauge", "1 while data flows", ("id",), _is("instruments", "state", "live", "id")),
     Exposed("tapeline_book_synced", "gauge", "1 while the book is proved", ("id",), _is("instruments", "book", "synced", "id")),
     Exposed("tapeline_tape_recording", "gauge", "1 while the tape records", (), lambda r: [((), r["tape"]["state"] == "recording")]),

@@ -87,7 +87,9 @@ export interface Connection {
   readonly frames: number;
   readonly last_frame: Micros;
   readonly attempts: number;
-  readonly latency_ms: number | null;
+  readonly reconnects?: number;
+  readonly last_error?: string;
+  readonly latency_ms: number | null; // over all connections
 }
 
 export interface InstrumentStatus {
@@ -127,6 +129,7 @@ export interface Status {
   readonly started: Micros;
   readonly now: Micros;
   readonly speed: number | null;
+  readonly finished?: boolean; // of a replay: played to its end
   readonly frames: number;
   readonly events: number;
   readonly frames_per_second: number;

@@ -4,7 +4,7 @@ import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
 import { troubleText } from "../state/health.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
-import { age, DASH, fixed, signed, size, symbolOf, venueOf } from "../ui/format.ts";
+import { age, bps, DASH, fixed, signed, size, symbolOf, venueOf } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 class Card {
@@ -34,7 +34,7 @@ export class Cards implements Panel {
   private readonly spread = new Card("spread", "Spread", "Ask less bid; in basis points of the mid");
   private readonly micro = new Card("microprice", "Microprice", "The mid weighted by the other side's size; below, its distance from the mid");
   private readonly last = new Card("last", "Last trade", "The latest trade: price, size, aggressor and age");
-  private readonly rate = new Card("trade-rate", "Trades/s", "Trades a second over the last ten seconds");
+  private readonly rate = new Card("trade-rate", "Trades/s", "Trades a second over the last ten seconds, of the recording's time in a replay");
   private readonly imbalance: Card;
 
   constructor(session: Session) {
@@ -82,14 +82,14 @@ export class Cards implements Panel {
   }
 
   private renderMetrics(row: Row): void {
-    const { metrics: m, mid, priceDecimals: p } = row;
+    const { metrics: m, mid, spread, spreadBps, priceDecimals: p } = row;
     this.mid.main.set(fixed(mid, p + 1), mid);
     mark(this.mid.main.el, "side", row.direction > 0 ? "up" : row.direction < 0 ? "down" : "");
     this.mid.sub.set(row.lastRecv ? `${age((this.session.now - row.lastRecv) / 1e6)} ago` : "");
-    this.spread.main.set(fixed(m?.spread, p), m?.spread ?? null);
-    this.spread.sub.set(m?.spread_bps == null ? DASH : `${fixed(m.spread_bps, 3)} bps`, m?.spread_bps ?? null);
+    this.spread.main.set(fixed(spread, p), spread);
+    this.spread.sub.set(bps(spreadBps), spreadBps);
     this.micro.main.set(fixed(m?.microprice, p + 1), m?.microprice ?? null);
-    const away = m?.microprice != null && mid ? (m.microprice / mid - 1) * 1e4 : null;
+    const away = m?.microprice != null && m.mid ? (m.microprice / m.mid - 1) * 1e4 : null;
     this.micro.sub.set(away === null ? DASH : `${signed(away, 3)} bps`);
     const imbalance = m?.imbalance ?? null;
     this.imbalance.main.set(signed(imbalance, 2), imbalance);
@@ -104,8 +104,8 @@ export class Cards implements Panel {
     mark(this.last.main.el, "side", lastTrade?.side === "buy" ? "up" : lastTrade?.side === "sell" ? "down" : "");
     const ago = lastTrade ? age((this.session.now - lastTrade.ts_recv) / 1e6) : "";
     this.last.sub.set(lastTrade ? `${size(lastTrade.size, row.sizeDecimals)} · ${ago}` : DASH);
-    const perSecond = rate.perSecond(performance.now());
+    const perSecond = rate.perSecond(Math.max(this.session.now, lastTrade?.ts_recv ?? 0) / 1000);
     this.rate.main.set(fixed(perSecond, 1), perSecond);
-    this.rate.sub.set(`${fixed(perSecond * 60, 0)} a minute`);
+    this.rate.sub.set("over 10 s");
   }
 }

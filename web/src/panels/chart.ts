@@ -32,6 +32,7 @@ export class Chart implements Panel {
   private hovered: number | null = null;
   private colors: Colors = { up: "", down: "", faint: "", hollow: "" };
   private decimals = -1;
+  private lineColor = "";
   private shown = ""; // instrument and interval that are on the chart
   private drawn: Bar | undefined; // the newest bar on the chart
 
@@ -74,7 +75,17 @@ export class Chart implements Panel {
     if (key !== this.shown || dirty.has("theme") || view.barChange === "insert") this.drawAll(key);
     else if (view.barChange !== "none") this.drawLast();
     view.barChange = "none";
+    this.paintPriceLine();
     this.renderLegend();
+  }
+
+  /** In the bar's full colour: by itself it takes that of the candle's body, which a hollow one does not have. */
+  private paintPriceLine(): void {
+    const bar = this.drawn;
+    const color = !bar ? "" : bar.close >= bar.open ? this.colors.up : this.colors.down;
+    if (color === this.lineColor) return;
+    this.lineColor = color;
+    this.candles.applyOptions({ priceLineColor: color });
   }
 
   private drawAll(key: string): void {
@@ -130,11 +141,16 @@ export class Chart implements Panel {
     }
     const p = (x: number): string => fixed(x, row.priceDecimals);
     const when = view.interval === "1d" ? day(bar.ts_open) : `${this.hovered === null ? "" : `${day(bar.ts_open)} `}${clock(bar.ts_open)}`;
-    const bought = bar.buy_volume === null || bar.volume === 0 ? "" : `  buys ${fixed((bar.buy_volume / bar.volume) * 100, 0)}%`;
-    const rest = `${bar.vwap === null ? "" : `  VWAP ${p(bar.vwap)}`}${bar.trades === null ? "" : `  ${fixed(bar.trades, 0)} trades`}`;
-    const change = `${signed((bar.close / bar.open - 1) * 100, 2)}%`;
-    const text = `${when}  O ${p(bar.open)}  H ${p(bar.high)}  L ${p(bar.low)}  C ${p(bar.close)}  ${change}  V ${size(bar.volume, row.sizeDecimals)}`;
-    this.legend.set(text + bought + rest, bar.close);
+    const parts = [
+      when, `O ${p(bar.open)}`, `H ${p(bar.high)}`, `L ${p(bar.low)}`, `C ${p(bar.close)}`,
+      `${signed((bar.close / bar.open - 1) * 100, 2)}%`, `V ${size(bar.volume, row.sizeDecimals)}`,
+      bar.buy_volume === null || bar.volume === 0 ? "" : `buys ${fixed((bar.buy_volume / bar.volume) * 100, 0)}%`,
+      bar.vwap === null ? "" : `VWAP ${p(bar.vwap)}`,
+      bar.trades === null ? "" : `${fixed(bar.trades, 0)} trades`,
+    ];
+    // No line breaks inside a part: a letter must not stand on one line and its number on the next.
+    const text = parts.filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join("  ");
+    this.legend.set(text, bar.close);
     mark(this.legend.el, "side", bar.close >= bar.open ? "up" : "down");
   }
 

@@ -7,6 +7,7 @@ import { age, bytes, clock, count, day, delay } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROWS = 100;
+const NUMBERED = new Set(["connected", "disconnected"]); // their count is the connection's number, which the reason names
 const TONES: Readonly<Record<string, string>> = {
   gap: "bad", crossed: "bad", disconnected: "bad", stale: "warn", resyncing: "warn", rejected: "warn", late: "warn",
   synced: "good", connected: "good", recovered: "good",
@@ -40,8 +41,9 @@ export class Events implements Panel {
 function line(event: StatusEvent): HTMLElement {
   const where = event.instrument || event.venue;
   const ids = event.from_seq === null ? "" : ` ids ${event.from_seq}–${event.to_seq ?? "?"}`;
-  const many = event.count === null ? "" : ` (${event.count})`;
-  const text = [event.channel, event.reason].filter(Boolean).join(": ") + ids + many;
+  const many = event.count === null || NUMBERED.has(event.kind) ? "" : ` (${event.count})`;
+  const channel = event.reason.startsWith(event.channel) ? "" : event.channel; // "book begins: …" needs no "book: " before it
+  const text = [channel, event.reason].filter(Boolean).join(": ") + ids + many;
   const kind = h("b", { class: "kind", "data-tone": TONES[event.kind] ?? "" }, event.kind);
   const time = h("time", { class: "num", title: `${day(event.ts_recv || 0)} UTC` }, clock(event.ts_recv));
   return h("li", { class: "event", title: text }, time, kind, h("span", { class: "where" }, where), h("span", { class: "what" }, text));
@@ -88,7 +90,7 @@ function connections(status: Status): Item[] {
     tone: c.state === "up" ? "good" : c.state === "down" ? "bad" : "warn",
     name: c.protocol && c.protocol !== c.venue ? `${c.venue} (${c.protocol} wire)` : c.venue,
     text: c.state === "up" ? `up ${age((status.now - c.since) / 1e6)}` : `${c.state}${c.attempts > 0 ? `, attempt ${c.attempts}` : ""}`,
-    more: `${c.streams} streams · ${count(c.frames)} frames${c.latency_ms === null ? "" : ` · ping ${c.latency_ms.toFixed(1)} ms`}`,
+    more: `${c.streams} streams · ${count(c.frames)} frames${c.reconnects ? ` · ${c.reconnects} reconnects` : ""}${c.last_error ? ` · last trouble: ${c.last_error}` : ""}`,
   }));
 }
 

@@ -4,7 +4,7 @@ import type { Status } from "../api/types.ts";
 import { type Health, speedText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay, fixed } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed, venueOf } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -12,7 +12,7 @@ const FIGURES = [
   ["rate", "Msgs/s", "Messages a second from the venues."],
   ["gaps", "Gaps", "Gaps found since the start."],
   ["resyncs", "Resyncs", "Order books built anew since the start."],
-  ["lag", "Sink lag", "The slowest sink's delay from event to commit."],
+  ["lag", "Sink lag", "The slowest sink's delay from event to commit. The lake makes a file every 30 s (sinks.lake_seconds)."],
   ["tape", "Tape", "The journal of every message."],
 ] as const;
 
@@ -80,7 +80,7 @@ export class HealthBar implements Panel {
     mark(this.strip, "mode", health.mode ?? "");
     const why = status.reason ? ` · ${status.reason}` : "";
     if (health.mode === "simulated") this.stripText.set(`SIMULATED MARKET · no real market is behind these numbers${why}`);
-    else this.stripText.set(`REPLAY ${speedText(status.speed)} · a recording, tape time ${day(status.now)} ${clock(status.now)} UTC${why}`);
+    else this.stripText.set(`REPLAY ${speedText(status.speed)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} UTC${why}`);
     this.strip.title = this.stripText.el.textContent ?? "";
   }
 
@@ -103,6 +103,11 @@ export class HealthBar implements Panel {
     const box = this.boxes[key];
     if (box) mark(box, "tone", tone);
   }
+}
+
+function recording(status: Status): string {
+  const simulated = status.instruments.length > 0 && status.instruments.every((i) => venueOf(i.id) === "sim");
+  return simulated ? "a recording of the SIMULATED market: no real market is behind these numbers" : "a recording";
 }
 
 function latencyText(ms: number): string {

@@ -7,7 +7,7 @@ import type { Level } from "../api/types.ts";
 import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
-import { DASH, fixed, size } from "../ui/format.ts";
+import { bps, DASH, fixed, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROW_PX = 19;
@@ -78,11 +78,11 @@ export class Ladder implements Panel {
     const spread = bid && ask ? ask[0] - bid[0] : null;
     this.mid.set(fixed(mid, row.priceDecimals + 1), mid);
     mark(this.mid.el, "side", row.direction > 0 ? "up" : row.direction < 0 ? "down" : "");
-    const bps = mid && spread !== null ? (spread / mid) * 1e4 : null;
-    this.spread.set(bps === null ? DASH : `${fixed(spread, row.priceDecimals)} · ${fixed(bps, 2)} bps`);
+    this.spread.set(mid && spread !== null ? `${fixed(spread, row.priceDecimals)} · ${bps((10_000 * spread) / mid)}` : DASH);
   }
 
   private why(row: Row | undefined, state: string | null): string {
+    if (this.session.status?.finished) return "the recording ends here";
     if (state === null) return row && !this.session.health.dead ? "waiting for the book" : "no book";
     const said = row?.info?.last_status;
     const reason = said && said.kind !== "synced" && said.reason ? ` · ${said.reason}` : "";

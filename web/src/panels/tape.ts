@@ -10,7 +10,8 @@ import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROW_PX = 19;
 const ARROWS = { buy: "▲", sell: "▼", unknown: "·" } as const;
-const SHOWN_FLAGS = new Set(["LATE", "RECOVERED", "SAMPLED", "AGGREGATED", "OFF_BOOK", "BAD_TIME", "INEXACT", "RPI"]);
+const TOLD_FLAGS = new Set(["LATE", "RECOVERED", "SAMPLED", "AGGREGATED", "OFF_BOOK", "BAD_TIME", "INEXACT", "RPI"]);
+const ORDINARY = new Set(["AGGREGATED"]); // every trade of a futures feed is: told in the tooltip, no mark beside each size
 
 export class TradeTape implements Panel {
   readonly topics: readonly Topic[] = ["trades", "selection"];
@@ -53,7 +54,7 @@ export class TradeTape implements Panel {
 
   private trade(trade: Trade, row: Row): HTMLElement {
     this.typical = this.typical === 0 ? trade.size : this.typical * 0.98 + trade.size * 0.02;
-    const flags = trade.flags.filter((f) => SHOWN_FLAGS.has(f));
+    const flags = trade.flags.filter((f) => TOLD_FLAGS.has(f));
     const el = h(
       "div",
       { class: "trade", "data-side": trade.side, title: [`id ${trade.id}`, ...flags].join(" · "), "data-ts": trade.ts_event },
@@ -62,7 +63,8 @@ export class TradeTape implements Panel {
       h("span", { class: "num", "data-value": trade.size }, size(trade.size, row.sizeDecimals)),
     );
     el.style.setProperty("--own", Math.min(1, trade.size / (this.typical * 4 || 1)).toFixed(3));
-    if (flags.length > 0) el.dataset["flags"] = flags.join(" ");
+    const marked = flags.filter((f) => !ORDINARY.has(f));
+    if (marked.length > 0) el.dataset["flags"] = marked.join(" ");
     return el;
   }
 

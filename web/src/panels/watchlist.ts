@@ -3,7 +3,7 @@
 import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, type Value, value } from "../ui/dom.ts";
-import { age, fixed, signed, symbolOf, venueOf } from "../ui/format.ts";
+import { age, bps, fixed, signed, symbolOf, venueOf } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { sparkline } from "../ui/sparkline.ts";
 
@@ -42,8 +42,8 @@ class Line {
     this.change.set(change === null ? "–" : `${signed(change * 100, 2)}%`, change);
     this.change.el.title = row.referenceIs ? `since ${row.referenceIs}: ${fixed(row.reference, row.priceDecimals)}` : "";
     mark(this.change.el, "side", change === null || change === 0 ? "" : change > 0 ? "up" : "down");
-    const bps = row.metrics?.spread_bps ?? null;
-    this.spread.set(bps === null ? "" : `${fixed(bps, bps < 0.1 ? 3 : bps < 10 ? 2 : 1)} bps`, bps);
+    const { spreadBps } = row;
+    this.spread.set(spreadBps === null ? "" : bps(spreadBps), spreadBps);
     this.age.set(row.lastRecv ? age((now - row.lastRecv) / 1e6) : "");
     const state = row.info?.state ?? "waiting";
     this.state.set(state === "live" ? "" : state, state);

@@ -4,6 +4,7 @@
 //   connecting     never reached the server yet
 //   offline        nothing came from the server for OFFLINE_MS and more
 //   reconnecting   the socket is closed, or open and silent for SILENT_MS (status comes each second), or no venue is connected
+//   connecting     the server is there, but nothing of any instrument has come yet: not live, whatever the mode will be
 //   failing        the tape cannot be written: what is seen is not being kept
 //   stale          no instrument is live
 //   replay · simulated · live
@@ -69,6 +70,10 @@ function feedHealth(status: Status): Health {
     const detail = `${status.tape.reason || "the tape cannot be written"}: what you see is not being kept`;
     return { ...base, kind: "failing", label: "TAPE FAILING", detail };
   }
+  if (status.instruments.length === 0 && mode !== "replay") {
+    const names = [...new Set(status.connections.map((c) => c.venue))].join(", ") || "the venues";
+    return { ...base, kind: "connecting", label: "CONNECTING", detail: `nothing from ${names} yet`, dead: true };
+  }
   if (lost.length > 0 && lost.length === status.connections.length) {
     const names = [...new Set(lost.map((c) => c.venue))].join(", ");
     const tries = Math.max(...lost.map((c) => c.attempts));
@@ -96,6 +101,7 @@ export function speedText(speed: number | null): string {
 function remarks(status: Status, troubled: readonly InstrumentStatus[]): string {
   const failing = status.sinks.filter((s) => s.error);
   const parts = [];
+  if (status.finished) parts.push("the recording has ended");
   if (troubled.length > 0) parts.push(describe(troubled, status));
   if (failing.length > 0) parts.push(failing.map((s) => `${s.name}: ${s.error}`).join(" · "));
   if (status.reason && status.mode !== "simulated") parts.push(status.reason);

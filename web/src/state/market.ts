@@ -26,10 +26,20 @@ export class Row {
     return this.touch ?? this.venueQuote;
   }
 
+  /** Of the touch that is shown beside it: metrics come in a message of their own, maybe a paint later. */
   get mid(): number | null {
-    if (this.metrics) return this.metrics.mid;
-    const q = this.quote;
-    return q && q.bid !== null && q.ask !== null ? (q.bid + q.ask) / 2 : null;
+    const { quote: q, metrics: m } = this;
+    return q && q.bid !== null && q.ask !== null ? (q.bid + q.ask) / 2 : (m?.mid ?? null);
+  }
+
+  get spread(): number | null {
+    const { quote: q, metrics: m } = this;
+    return q && q.bid !== null && q.ask !== null ? q.ask - q.bid : (m?.spread ?? null);
+  }
+
+  get spreadBps(): number | null {
+    const { mid, spread } = this;
+    return mid && spread !== null ? (10_000 * spread) / mid : null;
   }
 
   get change(): number | null {

@@ -205,7 +205,7 @@ export class Session {
         this.scheduler.touch("quotes");
         break;
       case "trades":
-        this.view.putTrades(message.data, message.type === "snapshot", message.missed ?? 0, performance.now());
+        this.view.putTrades(message.data, message.type === "snapshot", message.missed ?? 0);
         this.scheduler.touch("trades");
         break;
       case "book":

@@ -39,14 +39,15 @@ export class View {
     this.older = "idle";
   }
 
-  putTrades(trades: readonly Trade[], snapshot: boolean, missed: number, now: number): void {
+  putTrades(trades: readonly Trade[], snapshot: boolean, missed: number): void {
     const mine = trades.filter((t) => t.instrument === this.id);
     const lines = mine.map((trade): TapeLine => ({ kind: "trade", trade }));
     if (snapshot) this.lines.replace(lines);
     else {
       if (missed > 0) this.putMissed(`${missed.toLocaleString("en")} missed: this viewer was too slow`, mine[0]?.ts_recv ?? 0);
       this.lines.push(...lines);
-      if (mine.length > 0) this.rate.add(mine.length, now);
+      const newest = mine.at(-1);
+      if (newest) this.rate.add(mine.length, newest.ts_recv / 1000);
     }
     this.lastTrade = mine.at(-1) ?? this.lastTrade;
   }

@@ -18,6 +18,13 @@ export function signed(value: number | null | undefined, decimals: number): stri
   return value && value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
 }
 
+/** Basis points, with more decimals the fewer they are: 0.001 bps, 0.53 bps, 12.3 bps. */
+export function bps(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
+  const magnitude = Math.abs(value);
+  return `${fixed(value, magnitude < 0.1 ? 3 : magnitude < 10 ? 2 : 1)} bps`;
+}
+
 /** A size with its own decimals while it fits, in thousands or millions when it does not. */
 export function size(value: number | null | undefined, decimals: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;

@@ -14,7 +14,9 @@ const SIGNS = [
   ["hatched strip, sim", "the simulated market: no real market is behind the numbers"],
   ["dimmed values", "nothing new comes: what is shown is old"],
   ["hollow candle", "a trade may be missing from this bar"],
+  ["pale candle", "the venue's own, from before this session"],
   ["Book not proved", "an update is missing; the book is being built anew and must not be relied on"],
+  ["⚑", "a trade that is late, recovered or off the book: its tooltip says which"],
   ["⚠ n missed", "trades are missing from the tape at this place"],
 ] as const;
 
