@@ -17,18 +17,27 @@ from tapeline.frames import Frame, FrameKind, Opened, pack
 from tapeline.venues.base import Venue
 
 CONNECTION = 1
-MOST_LINE = 64 << 20
+
+
+class _Zipped(gzip.GzipFile):
+    """Closes the file beneath it, too."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file)
+        self._beneath = file
+
+    def close(self) -> None:
+        super().close()
+        self._beneath.close()
 
 
 def open_lines(path: Path) -> IO[bytes]:
-    """A file of lines, gzip or not, told by its first bytes. UsageError where it cannot be opened."""
+    """A file or pipe of lines, gzip or not, told by its first bytes. UsageError where it cannot be opened."""
     try:
         file = path.open("rb")
-        zipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
+        return _Zipped(file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[return-value]
     except OSError as e:
         raise UsageError(f"cannot read {path}: {e.strerror or e}") from None
-    return gzip.open(file) if zipped else file  # type: ignore[return-value]
 
 
 def frames(venue: Venue, lines: Iterable[bytes], source: str) -> Iterator[Frame]:
