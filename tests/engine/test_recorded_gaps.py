@@ -32,8 +32,8 @@ def received(file: Recording, i: int) -> int:
     return int(file.lines[i].partition(b" ")[0])
 
 
-def without(file: Recording, venue: str, missing: int) -> tuple[list[list[Event]], list[Event], Pipeline]:
-    """(events of each diff after the missing one up to the new snapshot, events from that snapshot on, the pipeline)."""
+def without(file: Recording, venue: str, missing: int) -> tuple[list[list[Event]], list[Event]]:
+    """(events of each diff after the missing one up to the new snapshot, events from that snapshot on)."""
     place = file.diffs.index(missing)
     end = min(place + FOLLOWING, len(file.diffs) - 1)
     until = min(place + SNAPSHOT_AFTER, len(file.diffs) - 1)
@@ -59,7 +59,7 @@ def without(file: Recording, venue: str, missing: int) -> tuple[list[list[Event]
             after += events
         if i == file.diffs[until]:
             after += play([answer(received(file, i), truth.snapshot(), venue=venue)], pipeline)
-    return before, after, pipeline
+    return before, after
 
 
 @pytest.mark.parametrize(("venue", "place"), [*positions("binance"), *positions("binance-usdm")])
@@ -68,7 +68,7 @@ def test_one_missing_diff(shared_frames: Path, venue: str, place: int) -> None:
     missing = file.diffs[place]
     lacking, last = file.messages[missing], file.messages[file.diffs[place - 1]]["u"]
     whole = file.messages[file.snapshot]
-    before, after, pipeline = without(file, venue, missing)
+    before, after = without(file, venue, missing)
     first = next(events for events in before if statuses(events, "gap"))
     told = [e for events in before for e in events]
     (gap,) = statuses([*told, *after], "gap")

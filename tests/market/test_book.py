@@ -29,7 +29,7 @@ def best(side: dict[float, float], *, bids: bool) -> Levels:
     return [(p, side[p]) for p in sorted(side, reverse=bids)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LEVELS, LEVELS, st.lists(st.tuples(LEVELS, LEVELS), max_size=25), st.integers(1, 12))
 def test_any_sequence_of_updates(bids: Levels, asks: Levels, updates: list[tuple[Levels, Levels]], levels: int) -> None:
     """Against two dicts that are sorted when asked."""
@@ -51,13 +51,13 @@ def test_any_sequence_of_updates(bids: Levels, asks: Levels, updates: list[tuple
             assert book.sizes(n) == tuple(sum(s for _, s in side[:n]) for side in wanted)
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("most", [10, 200, 3000])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("most", [10, 200, 2000])
 def test_a_large_book_that_forgets_the_farthest(seed: int, most: int) -> None:
     """Thousands of levels come and go about a touch that walks. What is told is right, and bounded; the rest is not told."""
     random = Random(seed)
     book, sides, middle, forgot = Book(most), ({}, {}), 50_000, False
-    for step in range(1500):
+    for step in range(500):
         middle += random.randint(-20, 20)
         changed = [
             [((middle - sign * random.randint(1, 4000)) / 10, random.choice(SOME)) for _ in range(random.randint(0, 20))]
@@ -67,7 +67,7 @@ def test_a_large_book_that_forgets_the_farthest(seed: int, most: int) -> None:
             change += [(p, 0.0) for p in side if (p * 10 - middle) * other <= 0]  # what the market walked through is gone
             applied(side, change)
         book.apply(*changed)
-        if step % 10:
+        if step % 20:
             continue
         wanted, floor, ceiling = (best(sides[0], bids=True), best(sides[1], bids=False)), book.bid_floor, book.ask_ceiling
         forgot = forgot or floor is not None
@@ -78,7 +78,7 @@ def test_a_large_book_that_forgets_the_farthest(seed: int, most: int) -> None:
         for n, side in enumerate(told):  # past the known range nothing can be expected
             assert not side or book.touch()[2 * n : 2 * n + 2] == side[0]
             assert len(side) < 5 or book.sizes(5)[n] == sum(s for _, s in side[:5])
-    assert forgot == (most < 3000)
+    assert forgot == (most < 2000)
 
 
 def test_a_snapshot_cut_at_its_limit_knows_nothing_past_its_last_level() -> None:

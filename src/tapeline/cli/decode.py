@@ -43,7 +43,8 @@ def decode(
     protocol = venue_class(venue)()
     pipeline = Pipeline(context.load().settings.pipeline)
     lines: Iterable[bytes] = sys.stdin.buffer if file == "-" else open_lines(Path(file))
-    made = decode_lines(protocol, _readable(lines, file), file, pipeline)
+    damage: list[str] = []
+    made = decode_lines(protocol, _readable(lines, damage), file, pipeline)
     counts = dict.fromkeys(TYPES, 0)
     while chunk := list(islice(made, CHUNK)):
         _print([e for e in chunk if type(e) in wanted])
@@ -54,6 +55,8 @@ def decode(
     unknown = {kind: n for feed in pipeline.feeds.values() for kind, n in feed.decoder.unknown.items()}
     other = "; not used: " + ", ".join(f"{n} × {kind}" for kind, n in unknown.items()) if unknown else ""
     print(f"tapeline: {made_text}; {stats['gaps']} gaps, {stats['rejected']} rejected{other}", file=sys.stderr)  # noqa: T201
+    if damage:
+        raise UsageError(f"{file} is damaged or cut off: {damage[0]}; the events above are those before the damage")
 
 
 def _wanted(names: str) -> set[type[Event]]:
@@ -64,15 +67,15 @@ def _wanted(names: str) -> set[type[Event]]:
     return {TYPES[name] for name in chosen}
 
 
-def _readable(lines: Iterable[bytes], name: str) -> Iterable[bytes]:
-    """A damaged gzip ends the input with an error, after everything that could be read."""
+def _readable(lines: Iterable[bytes], damage: list[str]) -> Iterable[bytes]:
+    """A damaged gzip ends the input; what is wrong with it is told in `damage`, after everything that could be read."""
     import gzip
     import zlib
 
     try:
         yield from lines
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as e:
-        raise UsageError(f"{name} is damaged or cut off: {e}; the events above are those before the damage") from None
+        damage.append(str(e))
 
 
 def _print(events: list[Event]) -> None:

@@ -17,6 +17,7 @@ from tapeline.frames import Frame, FrameKind, Opened, pack
 from tapeline.venues.base import Venue
 
 CONNECTION = 1
+LATEST = 1 << 63
 
 
 class _Zipped(gzip.GzipFile):
@@ -41,14 +42,14 @@ def open_lines(path: Path) -> IO[bytes]:
 
 
 def frames(venue: Venue, lines: Iterable[bytes], source: str) -> Iterator[Frame]:
-    """An OPENED frame, then one frame a line. Times of at least 10¹⁸ in front of a message are receive times in ns."""
+    """An OPENED frame, then one frame a line. A whole number in front of a message is its receive time in ns."""
     now, begun = 0, False
     for line in lines:
         text = line.strip()
         if not text:
             continue
         head, space, rest = text.partition(b" ")
-        if space and head.isdigit() and len(head) <= 19:
+        if space and head.isdigit() and len(head) <= 19 and int(head) < LATEST:
             now, raw = max(now, int(head)), rest
         else:
             now, raw = max(now, venue.event_time(text) or 0), text
@@ -62,11 +63,12 @@ def decode_lines(venue: Venue, lines: Iterable[bytes], source: str, pipeline: Pi
     """Every event of a recording, in order, the unfinished ones at the end."""
     pipeline = pipeline or Pipeline()
     out: list[Event] = []
-    for frame in frames(venue, lines, source):
-        pipeline.feed(frame, out)
+    for seq, frame in enumerate(frames(venue, lines, source)):
+        pipeline.feed_many(seq, [frame], out)
         if out:
             yield from out
             out.clear()
         pipeline.requests.clear()
+        pipeline.notices.clear()
     pipeline.finish(out)
     yield from out

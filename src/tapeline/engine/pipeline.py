@@ -37,8 +37,9 @@ from tapeline.market.sync import State
 from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
 
 log = structlog.get_logger("tapeline.pipeline")
-NEVER = 1 << 62
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
+NEVER = 1 << 63  # past every time that 64 bits hold
+LEAP = 3600 * SECOND
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
 
 
@@ -364,7 +365,7 @@ class Pipeline:
     # Timers
 
     def _fire(self, now: int, out: list[Event]) -> None:
-        """Fire what fell due up to `now`, in the order of time."""
+        """Fire what fell due up to `now`, in the order of time; after a leap of the clock only the last hour second by second."""
         while self.due <= now:
             due = self.due
             for lane in self.lanes.values():
@@ -372,7 +373,7 @@ class Pipeline:
                     lane.bars.close_by_clock(due, out)
             if self._next_check <= due:
                 self._check(due, out)
-                self._next_check = due + SECOND if self.connections else NEVER
+                self._next_check = max(due + SECOND, now - LEAP) if self.connections else NEVER
             self.due = min([self._next_check, *[lane.bars.due for lane in self.lanes.values()]])
 
     def _check(self, now: int, out: list[Event]) -> None:

@@ -26,7 +26,7 @@ from tapeline.market.exact import Scale
 BAD_TIME = int(Flag.BAD_TIME)
 LATE = int(Flag.LATE)
 
-NEVER = 1 << 62
+NEVER = 1 << 63  # past every time that 64 bits hold
 JUMP = 60 * SECOND
 TOO_LATE_RUN = 50  # so many trades too late, and none in time: what they are late for was never true
 ROUND = 1.5 * 2**52

@@ -17,7 +17,7 @@ from tapeline.venues.base import Channel
 
 MOST_HOLES = 1000
 OLD_RUN_IS_RESET = 50
-NEVER = 1 << 62
+NEVER = 1 << 63  # past every time that 64 bits hold
 
 
 class Seen(Enum):
