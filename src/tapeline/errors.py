@@ -51,7 +51,10 @@ class Refused(VenueError):
 
 
 class MalformedFrame(VenueError):
-    pass
+    """The text may quote what the venue sent, which can be megabytes: it is cut."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text if len(text) <= 300 else f"{text[:300]}…")
 
 
 class IntegrityError(TapelineError):

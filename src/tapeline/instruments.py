@@ -5,11 +5,12 @@ future, or a plain ticker for a stock. Venue-native names (`BTCUSDT`) stay insid
 """
 
 import difflib
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
-from tapeline.errors import UsageError
+from tapeline.errors import MalformedFrame, UsageError
 
 Kind = Literal["spot", "perpetual", "future", "stock", "fx"]
 
@@ -19,6 +20,11 @@ QUOTE_ASSETS = (
     "BTC", "ETH", "BNB", "XRP", "TRX", "DOGE", "DOT", "SOL", "PAX", "EURI", "AEUR",
     "EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP", "IDR", "USD",
 )  # fmt: skip
+MOST_LISTED, MOST_DERIVED = 200_000, 10_000
+"""Instruments of one venue: on its list, and beside it. The largest venues list some 100,000."""
+LONGEST = 64
+"""Bytes of a symbol. Percent-encoded it still is the name of a folder, which may have 255."""
+_REFUSED = frozenset(" /\\<>\"'`")
 _BY_LENGTH = tuple(sorted(QUOTE_ASSETS, key=len, reverse=True))
 
 
@@ -44,11 +50,18 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.id.partition(":")[2]
 
 
+def plausible(symbol: str) -> bool:
+    """Whether a venue can mean this as a name. Names become folders, labels, SQL values and text on pages, and a broken or
+    hostile venue makes them up: what cannot be printed, blanks, slashes and quotes are no part of one.
+    """
+    return symbol.isprintable() and 0 < len(symbol.encode()) <= LONGEST and _REFUSED.isdisjoint(symbol)
+
+
 def split_id(instrument: str) -> tuple[str, str]:
     """`binance:BTC-USDT` → (`binance`, `BTC-USDT`). Raises UsageError on anything else."""
-    venue, colon, symbol = instrument.partition(":")
-    if not colon or not venue or not symbol:
-        raise UsageError(f"{instrument!r} is no instrument: write venue:symbol, as in binance:BTC-USDT")
+    venue, _, symbol = instrument.partition(":")
+    if not venue or not plausible(symbol):
+        raise UsageError(f"{instrument[:80]!r} is no instrument: write venue:symbol, as in binance:BTC-USDT")
     return venue, symbol
 
 
@@ -71,8 +84,28 @@ class Registry:
         self.label = label
         self.by_native: dict[str, Instrument] = {}
         self.by_id: dict[str, Instrument] = {}
+        self._derived = 0
 
     def add(self, instrument: Instrument) -> Instrument:
+        """One that is not on the list. Raises MalformedFrame where its name cannot be one, or there are too many."""
+        if not plausible(instrument.symbol):
+            raise MalformedFrame(f"{instrument.native[:80]!r} cannot be the name of an instrument")
+        if self._derived >= MOST_DERIVED:
+            raise MalformedFrame(f"{instrument.native!r}: {MOST_DERIVED} instruments that are on no list are known already")
+        self._derived += 1
+        return self._put(instrument)
+
+    def fill(self, listed: Iterable[Instrument]) -> int:
+        """Take over the venue's list; the number of those that cannot be used, for their name or because there are too many."""
+        refused = 0
+        for instrument in listed:
+            if plausible(instrument.symbol) and (len(self.by_id) < MOST_LISTED or instrument.id in self.by_id):
+                self._put(instrument)
+            else:
+                refused += 1
+        return refused
+
+    def _put(self, instrument: Instrument) -> Instrument:
         self.by_native[instrument.native] = instrument
         self.by_id[instrument.id] = instrument
         return instrument

@@ -15,7 +15,7 @@ from tapeline.cli import asking, complain, context, output
 from tapeline.clock import LiveClock
 from tapeline.config import Settings
 from tapeline.errors import MalformedFrame, UsageError, VenueError
-from tapeline.instruments import Instrument, Registry
+from tapeline.instruments import Instrument, Registry, plausible
 from tapeline.venues.base import Venue
 from tapeline.venues.registry import VENUES
 
@@ -72,8 +72,7 @@ def _fits(instrument: Instrument, words: str) -> bool:
 
 def _nearest(words: str, names: list[str], every: list[Instrument]) -> str:
     registry = Registry("")
-    for instrument in every:
-        registry.add(instrument)
+    registry.fill(every)
     near = registry.nearest(words, 3)
     return f"no instrument like {words!r} at {', '.join(names)}" + (f"; nearest are {', '.join(near)}" if near else "")
 
@@ -107,7 +106,8 @@ async def _fetch(venue: Venue, settings: Settings) -> tuple[Listing, bool]:
     answer, body = await asking.ask(venue, venue.instruments_request(), settings)
     if fault := asking.why_not(answer):
         raise fault
-    found = venue.read_instruments(body, "sim" if answer.simulated else venue.name)
+    listed = venue.read_instruments(body, "sim" if answer.simulated else venue.name)
+    found = [i for i in listed if plausible(i.symbol)]
     if not found:
         raise MalformedFrame(f"{venue.name}: the list of instruments is empty ({answer.url})")
     listing = Listing(venue=venue.name, source=answer.url, fetched=LiveClock().now(), instruments=found)

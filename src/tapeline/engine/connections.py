@@ -78,7 +78,7 @@ class Connection:
             if name in self.silences:
                 self.silences[name].acked = True
         if ack.error:
-            what = ", ".join(names) or f"message {ack.id}"
+            what = ", ".join(names) or f"message {str(ack.id)[:40]}"
             out.append(self.status("rejected", f"{self.feed.label} refused {what}: {ack.error}", ts, max(len(names), 1)))
 
     def check_acks(self, now: int, out: list[Event]) -> None:

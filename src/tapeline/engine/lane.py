@@ -3,7 +3,7 @@
 from tapeline.config import PipelineSettings
 from tapeline.events import Event, Flag, Status, StatusKind, Trade
 from tapeline.market.bars import Bars
-from tapeline.market.quality import IdTracker, Seen, Silence
+from tapeline.market.quality import NEVER, IdTracker, Seen, Silence
 from tapeline.market.sync import Ask, BookSync
 from tapeline.venues.base import Channel, Request
 
@@ -19,7 +19,7 @@ class Lane:
 
     __slots__ = (
         "aggregated", "bars", "book_time", "flags", "gaps", "heard", "ids", "instrument", "last_price", "latest",
-        "numbered", "quote_seq", "silences", "sync", "venue",
+        "number", "numbered", "queued", "quote_seq", "silences", "sync", "venue",
     )  # fmt: skip
 
     def __init__(
@@ -31,8 +31,11 @@ class Lane:
         requests: list[Request],
         flags: int,
         *,
+        number: int,
         numbered: bool,
     ) -> None:
+        self.number = number  # of the lane within its pipeline
+        self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.instrument, self.venue, self.flags, self.numbered = instrument, venue, flags, numbered
         self.sync = BookSync(instrument, venue, settings, ask, requests, flags)
         self.bars = Bars(instrument, settings, flags)

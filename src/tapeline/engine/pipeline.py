@@ -10,6 +10,7 @@ status before the event that caused them, and after a book update the touch and 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
 from operator import length_hint
 from typing import Any
 
@@ -40,6 +41,7 @@ log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
 NEVER = 1 << 63  # past every time that 64 bits hold
 LEAP = 3600 * SECOND
+MOST_LANES = 10_000  # instruments at once: some three times what the largest venues trade
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
 
 
@@ -56,6 +58,8 @@ class Pipeline:
         self.due = NEVER  # our clock: when a timer fires next, frame or not
         self._venues = venues if venues is not None else {}  # shared: addresses may still change before a feed is made
         self._next_check = NEVER
+        self._timers: list[tuple[int, int]] = []  # a heap: when a lane's next bar closes, and the lane's number
+        self._numbered: list[Lane] = []
         self._now = 0
         self._nameless: dict[str, Nameless] = {}  # by the feed's label
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
@@ -182,8 +186,7 @@ class Pipeline:
         feed, ts = self._feed_of_answer(answer), frame.ts_recv
         try:
             if answer.status == 200 and answer.purpose == "instruments":
-                for instrument in feed.venue.read_instruments(body, feed.label):
-                    feed.registry.add(instrument)
+                self._listed(feed, body, ts, out)
             elif answer.status == 200:
                 for record in feed.decoder.decode_answer(answer, body, ts):
                     if isinstance(record, BookMessage):
@@ -197,6 +200,12 @@ class Pipeline:
             out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e), None, None, 1))
             if answer.purpose == "book":
                 self._refused(feed, answer.native, "the answer could not be read", ts, out)
+
+    def _listed(self, feed: Feed, body: bytes, ts: int, out: list[Event]) -> None:
+        refused = feed.registry.fill(feed.venue.read_instruments(body, feed.label))
+        if refused:
+            reason = f"{refused} of the listed instruments have names that cannot be names, or are too many"
+            out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, "instruments", reason, None, None, refused))
 
     def _refused(self, feed: Feed, native: str, reason: str, ts: int, out: list[Event]) -> None:
         self._lane_of(native, feed).sync.on_refused(reason, ts, out)
@@ -258,6 +267,8 @@ class Pipeline:
         for label, flags in {(feed.label, feed.flags): None for feed in self.feeds.values()} or {("", 0): None}:
             out.append(Status("", ts, ts, flags, "gap", label, "tape", reason, None, None, lost.frames))
         self.lanes.clear()
+        self._timers.clear()
+        self._numbered.clear()
         self.connections.clear()
         self.feeds.clear()  # whatever they learned of instruments may be in the hole
         self._nameless.clear()
@@ -270,8 +281,8 @@ class Pipeline:
         if ts < connection.overlap_until and (lane.has_trade(t) if lane.numbered else self._double(lane, "trade", t.ts_event)):
             return
         lane.trade(t, ts, out)
-        if lane.bars.due < self.due:
-            self.due = lane.bars.due
+        if lane.bars.due < lane.queued:
+            self._queue(lane)
 
     def _quote(self, q: Quote, connection: Connection, ts: int, out: list[Event]) -> None:
         lane = self.lanes.get(q.instrument) or self._lane(q.instrument, connection.feed)
@@ -351,30 +362,47 @@ class Pipeline:
     def _lane(self, instrument: str, feed: Feed) -> Lane:
         lane = self.lanes.get(instrument)
         if lane is None:
+            if len(self.lanes) >= MOST_LANES:
+                raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
             native = feed.registry.by_id[instrument].native
 
             def ask(attempt: int, not_before: int) -> Request | None:
                 return feed.decoder.snapshot_request(native, attempt, not_before)
 
-            lane = Lane(
-                instrument, feed.label, self.settings, ask, self.requests, feed.flags, numbered=feed.venue.numbered_trades
-            )
+            number, numbered = len(self.lanes), feed.venue.numbered_trades
+            lane = Lane(instrument, feed.label, self.settings, ask, self.requests, feed.flags, number=number, numbered=numbered)
             self.lanes[instrument] = lane
+            self._numbered.append(lane)
         return lane
 
     # Timers
 
+    def _queue(self, lane: Lane) -> None:
+        """Come back to a lane when its next bar closes. An earlier entry for it stays behind, and is passed over."""
+        lane.queued = due = lane.bars.due
+        heappush(self._timers, (due, lane.number))
+        self.due = min(self.due, due)
+
     def _fire(self, now: int, out: list[Event]) -> None:
-        """Fire what fell due up to `now`, in the order of time; after a leap of the clock only the last hour second by second."""
+        """Fire what fell due up to `now`, in the order of time; of equal times bars first, by the age of their lanes.
+
+        After a leap of the clock only the last hour is checked second by second.
+        """
+        timers = self._timers
         while self.due <= now:
-            due = self.due
-            for lane in self.lanes.values():
-                if lane.bars.due <= due:
+            if timers and timers[0][0] <= self._next_check:
+                due, number = heappop(timers)
+                lane = self._numbered[number]
+                if due == lane.queued:
                     lane.bars.close_by_clock(due, out)
-            if self._next_check <= due:
+                    lane.queued = NEVER
+                    if lane.bars.due < NEVER:
+                        self._queue(lane)
+            else:
+                due = self._next_check
                 self._check(due, out)
                 self._next_check = max(due + SECOND, now - LEAP) if self.connections else NEVER
-            self.due = min([self._next_check, *[lane.bars.due for lane in self.lanes.values()]])
+            self.due = min(self._next_check, timers[0][0] if timers else NEVER)
 
     def _check(self, now: int, out: list[Event]) -> None:
         for connection in self.connections.values():

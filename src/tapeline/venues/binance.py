@@ -63,6 +63,11 @@ _read_subscribe = msgspec.json.Decoder(_Subscribe).decode
 _read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
 
 
+def _step(step: float | None) -> float | None:
+    """None where it cannot be the smallest step of anything: 0, negative, no number, absurd."""
+    return step if step is not None and 1e-12 <= step <= 1e12 else None
+
+
 class Binance(Venue):
     name = "binance"
     title = "Binance spot"
@@ -200,8 +205,8 @@ class Binance(Venue):
             kind=kind,
             base=s.baseAsset,
             quote=s.quoteAsset,
-            tick=tick or None,
-            lot=lot or None,
+            tick=_step(tick),
+            lot=_step(lot),
             status=s.status,
         )
 

@@ -7,7 +7,7 @@ would not fit 64 bits while decoding, at no cost of their own.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 1000)]
 Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
 Levels = list[tuple[Price, Size]]
 
 
@@ -69,7 +70,7 @@ class Snapshot(msgspec.Struct, gc=False):
 class Candle(msgspec.Struct, gc=False):
     t: Time
     T: Time
-    i: str
+    i: Interval
     o: Price
     c: Price
     h: Price

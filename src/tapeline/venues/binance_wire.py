@@ -43,6 +43,8 @@ FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side 
 
 _ENVELOPE = b'{"stream":"'
 LONGEST_HEAD, MOST_ROUTES = 100, 10_000  # of what is remembered by stream name, whoever makes names up
+MOST_SAID = 300  # characters of an error that are repeated
+MOST_KINDS, LONGEST_KIND, OTHER = 100, 40, "(other)"  # unknown kinds of messages that are counted apart
 _DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
 _LONG = b"0" * 17
 _many_decimals = re.compile(rb"\.[0-9]{9}").search
@@ -249,7 +251,7 @@ class BinanceDecoder:
             return [Notice("serverShutdown")]
         known = self._kinds.get(kind)
         if known is None:
-            self.unknown[kind] = self.unknown.get(kind, 0) + 1
+            self._count_unknown(kind)
             return []
         read, build = known
         message = read(raw)
@@ -262,13 +264,19 @@ class BinanceDecoder:
 
     def _control(self, head: w.Head) -> Sequence[Record]:
         if head.error is not None:
-            return [Ack(head.id, f"{head.error.msg} (code {head.error.code})")]
+            return [Ack(head.id, f"{head.error.msg[:MOST_SAID]} (code {head.error.code})")]
         if head.code is not None and head.msg:
-            return [Ack(head.id, f"{head.msg} (code {head.code})")]
+            return [Ack(head.id, f"{head.msg[:MOST_SAID]} (code {head.code})")]
         if bytes(head.result):
             return [Ack(head.id)]
-        self.unknown["(other)"] = self.unknown.get("(other)", 0) + 1
+        self._count_unknown(OTHER)
         return []
+
+    def _count_unknown(self, kind: str) -> None:
+        kind = kind[:LONGEST_KIND]
+        if kind not in self.unknown and len(self.unknown) >= MOST_KINDS:
+            kind = OTHER
+        self.unknown[kind] = self.unknown.get(kind, 0) + 1
 
     def _time(self, t: int, ts_recv: int, flags: int) -> tuple[int, int]:
         """(ns, flags): a time that cannot be true is kept and flagged."""
