@@ -1,6 +1,6 @@
 """A live session in a process of its own, to be killed: counts the frames it has HANDLED into shared memory, after each call.
 
-python -m tests.live.child DATA ADDRESS MODE COUNTER
+python -m tests.live.child DATA ADDRESS MODE COUNTER [SINKS]
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from tapeline.config import SinkSettings, TapeSettings, WireSettings
 from tests.live.rig import settings_at
 
 
-async def main(data: str, address: str, mode: str, counter: str) -> None:
+async def main(data: str, address: str, mode: str, counter: str, sinks: str = "yes") -> None:
     chosen = settings_at(
         f"ws://{address}",
         f"http://{address}",
         Path(data),
         tape=TapeSettings(mode=mode, flush_ms=100, sync_ms=200),
-        sinks=SinkSettings(commit_seconds=0.1, lake_seconds=0.25),
+        sinks=SinkSettings(lake=sinks == "yes", sqlite=sinks == "yes", commit_seconds=0.1, lake_seconds=0.25),
         wire=WireSettings(connect_seconds=60.0),
         answer_seconds=120.0,
     )
