@@ -66,6 +66,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Make]:
         made.sink.gate.set()
         await made.runner.close()
         made.runner._worker.join(5)
+        made.sink.close()  # a test may have opened it again
 
 
 async def test_it_commits_by_time_and_by_number_of_events_and_counts(scene):
