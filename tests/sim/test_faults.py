@@ -150,11 +150,11 @@ async def test_every_way_to_close(sim, session, code):
 
 async def test_silence_keeps_the_line_open_and_says_nothing(sim, session):
     async with session.ws_connect(sim.ws_url("binance") + DEPTH) as ws:
-        sim.fault(f.Silence(seconds=0.4))
-        await sim.play(3)
+        sim.fault(f.Silence(seconds=1.5))
+        await sim.play(0.5)  # little, so that a busy machine is done with it long before the silence ends
         with pytest.raises(asyncio.TimeoutError):
             await ws.receive(timeout=0.1)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.5)
         await sim.play(1)
         assert len(await drain(ws, session)) > 3
 
@@ -208,10 +208,11 @@ async def test_stale_and_late_snapshots(sim, session):
     assert (await (await session.get(url)).json())["lastUpdateId"] > old
     for fresh in (False, True):
         before = sim.book("binance", "BTCUSDT").last_update_id
-        sim.fault(f.LateSnapshot(seconds=0.2, fresh=fresh))
+        armed = sim.fault(f.LateSnapshot(seconds=1.5, fresh=fresh))
         asking = asyncio.create_task(session.get(url))
-        await asyncio.sleep(0.1)
-        await sim.play(2)
+        while not armed.hits:  # until it was heard
+            await asyncio.sleep(0.005)
+        await sim.play(0.5)
         assert not asking.done()
         assert ((await (await asking).json())["lastUpdateId"] > before) is fresh
 
