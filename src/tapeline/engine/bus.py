@@ -1,8 +1,8 @@
 """The bus: one producer, the collector or the replay; any number of consumers, each with its own bounded queue and policy.
 
 A batch is all the events of a run of frames. It carries the seq of its last frame, so that a sink knows the tape position it
-may commit; a batch without events still moves the position. The queue's capacity counts events, and a policy says what
-happens when it is full:
+may commit; a batch without events still moves the position, and joins the one before it in the queue. The queue's capacity counts
+events, and a policy says what happens when it is full:
 
     "drop"      the batch is dropped and counted; the next batch that gets through is preceded by a `Missed` marker
     "conflate"  the oldest batches are dropped and counted, so that the newest are kept; a marker stands in their place
@@ -55,15 +55,19 @@ class Subscription:
 
     def put(self, batch: Batch) -> None:
         size = len(batch.events)
-        if self._missed is not None and self.policy == "drop" and self.depth + size <= self.capacity:
-            self._queue.append(self._missed)
-            self._missed = None
-        if self.depth + size > self.capacity and self._queue:
+        if self.depth + size > self.capacity and self._queue and (size or self._missed is not None):
             if self.policy == "drop":
                 self._miss(batch)
                 return
             self._make_room(size)
-        self._queue.append(batch)
+        if self._missed is not None:
+            self._queue.append(self._missed)
+            self._missed = None
+        last = self._queue[-1] if self._queue else None
+        if not size and isinstance(last, Batch) and last.session == batch.session:
+            self._queue[-1] = Batch(last.session, last.first_seq, batch.seq, last.events)
+        else:
+            self._queue.append(batch)
         self.depth += size
         self._wake.set()
 
