@@ -48,9 +48,9 @@ class BinanceUsdm(Binance):
         return "/public/stream" if suffix.startswith(_PUBLIC) else "/market/stream"
 
     def _name(self, s: _Symbol) -> tuple[str, Kind]:
-        if s.contractType in ("", "PERPETUAL", "TRADIFI_PERPETUAL"):
-            return f"{s.baseAsset}-{s.quoteAsset}-PERP", "perpetual"
-        return f"{s.baseAsset}-{s.quoteAsset}-{s.symbol.partition('_')[2]}", "future"
+        """By the symbol, not by `contractType`, which is empty or says other things before listing and while delivering."""
+        delivery = s.symbol.partition("_")[2]
+        return f"{s.baseAsset}-{s.quoteAsset}-{delivery or 'PERP'}", "future" if delivery else "perpetual"
 
     def derive(self, native: str, label: str) -> Instrument:
         """`BTCUSDT` is a perpetual, `BTCUSDT_240927` a future that is delivered on that day."""
@@ -61,6 +61,7 @@ class BinanceUsdm(Binance):
         return Instrument(id=f"{label}:{symbol}", venue=label, native=native, kind=kind, base=base, quote=quoted)
 
     def native_of(self, symbol: str) -> str:
-        base, _, rest = symbol.upper().partition("-")
-        quoted, _, delivery = rest.partition("-")
-        return base + quoted + (f"_{delivery}" if delivery not in ("", "PERP") else "")
+        pair, _, end = symbol.upper().rpartition("-")
+        if end == "PERP":
+            return pair.replace("-", "")
+        return f"{pair.replace('-', '')}_{end}" if end.isdigit() else symbol.upper().replace("-", "")

@@ -249,6 +249,8 @@ class BinanceDecoder:
     def _event(self, raw: bytes, kind: str, stream: str, native: str, ts_recv: int) -> Sequence[Record]:
         if kind == "serverShutdown":
             return [Notice("serverShutdown")]
+        if "@rpiDepth" in stream:
+            kind = "rpiDepth"  # a diff of another book, by its shape: it must not get into this one
         known = self._kinds.get(kind)
         if known is None:
             self._count_unknown(kind)
