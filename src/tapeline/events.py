@@ -9,7 +9,8 @@ Arrow:  `arrow_schema(Trade)`; times are int64 nanoseconds, flags an int32 bit s
 """
 
 from enum import IntFlag
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -196,12 +197,15 @@ def to_json(event: Event) -> bytes:
 
 def from_json(raw: bytes | str) -> Event:
     """The inverse of `to_json`. Raises msgspec.ValidationError on anything else."""
-    data = msgspec.json.decode(raw)
+    try:
+        data = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise msgspec.ValidationError(f"an event is one JSON object: {e}") from None
     if not isinstance(data, dict) or not isinstance(names := data.get("flags", []), list):
         raise msgspec.ValidationError("an event is an object with a list of flags")
     try:
-        data["flags"] = sum(Flag[name] for name in names)
-    except KeyError as e:
+        data["flags"] = int(reduce(or_, (Flag[name] for name in names), Flag(0)))
+    except (KeyError, TypeError) as e:
         raise msgspec.ValidationError(f"unknown flag {e}") from None
     event: Event = msgspec.convert(data, AnyEvent)
     return event
