@@ -15,6 +15,7 @@ Layout of `data` by kind:
     SESSION        `Session` as JSON
     LOST           `Lost` as JSON: the tape could not be written for a while; books and bars begin anew from here, live
                    and replayed alike, because the replay lacks what came in between
+    END            empty: the session was ended on purpose. Bars that are still open are given out, as incomplete
 """
 
 from enum import IntEnum
@@ -35,6 +36,7 @@ class FrameKind(IntEnum):
     TICK = 9
     SESSION = 10
     LOST = 11
+    END = 12
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):

@@ -81,7 +81,7 @@ class LiveSession:
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping = True
-        await self.collector.disconnect()
+        await self.collector.end()
         await asyncio.gather(*(runner.close(SINK_CLOSE_SECONDS) for runner in self.runners))
         await self.collector.stop()
         if self._repair is not None:
@@ -142,6 +142,7 @@ class LiveSession:
     async def _simulate(self, why: str, what: str) -> None:
         from tapeline.sim import SimServer
 
+        self.collector.mode = "simulated"
         venues = sorted({name.partition(":")[0] for name in self.settings.instruments})
         self._sim = SimServer.in_thread(venues=venues, seed=self.seed, rate=self.rate)
         await asyncio.to_thread(self._sim.__enter__)

@@ -265,13 +265,20 @@ class Collector(Engine):
         self.supervisors.clear()
         self.https.clear()
 
-    async def stop(self) -> None:
-        """Close every connection, then the tape. Sinks are to be closed between `disconnect` and this."""
+    async def end(self) -> None:
+        """Close every connection and end the session: the last frame is END. Sinks are to be closed between this and `stop`."""
         await self.disconnect()
         if self._ticker is not None:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
+            self._ticker = None
+            self.door([Frame(self.clock.now(), FrameKind.END, 0, b"")])
+            self.door.flush()
+
+    async def stop(self) -> None:
+        """End the session, where that is not done yet, and close the tape."""
+        await self.end()
         if self.tape is not None:
             await self.tape.close()
             self._admit_lost()

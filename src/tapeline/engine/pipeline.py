@@ -68,6 +68,7 @@ class Pipeline:
             FrameKind.OPENED: self._opened,
             FrameKind.CLOSED: self._closed,
             FrameKind.LOST: self._lost,
+            FrameKind.END: self._end,
         }
         self._on_record: dict[type, Callable[[Any, Connection, int, list[Event]], None]] = {
             Trade: self._trade,
@@ -259,6 +260,11 @@ class Pipeline:
         connection.overlap_until = ts + OVERLAP
         for frame in held:
             self._message(connection, frame.data, frame.ts_recv, out)
+
+    def _end(self, frame: Frame, out: list[Event]) -> None:
+        """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""
+        for lane in self.lanes.values():
+            lane.bars.finish(frame.ts_recv, out)
 
     def _lost(self, frame: Frame, out: list[Event]) -> None:
         """Frames were handled that the tape does not have: begin anew, so that the replay can follow from here."""

@@ -1,12 +1,14 @@
 """Metrics of a book after one update: mid, spread, imbalance, microprice.
 
     mid          (bid + ask) / 2
-    spread       ask − bid;  in basis points 10⁴ · spread / mid
+    spread       ask − bid, as the decimal that it is: 0.01, not 0.010000000002;  in basis points 10⁴ · spread / mid
     imbalance    (B − A) / (B + A), B and A the summed sizes of the best N levels a side
     microprice   (bid · ask_size + ask · bid_size) / (bid_size + ask_size)   (Gatheral and Oomen 2010: the weighted mid)
 
 A one-sided book has none of them: None, never 0.
 """
+
+from math import floor, log10
 
 from tapeline.events import Metrics
 from tapeline.market.book import Book
@@ -19,7 +21,8 @@ def book_metrics(book: Book, touch: Touch, levels: int, instrument: str, ts_even
     bid, bid_size, ask, ask_size = touch
     if bid is None or ask is None or bid_size is None or ask_size is None:
         return Metrics(instrument, ts_event, ts_recv, flags, None, None, None, None, None, book.seq)
-    mid, spread = (bid + ask) / 2, ask - bid
+    # Prices have at most 15 significant digits, so their difference is a multiple of the 15th digit's place.
+    mid, spread = (bid + ask) / 2, round(ask - bid, 14 - floor(log10(max(abs(bid), abs(ask)) or 1.0)))
     total_bid, total_ask = book.sizes(levels)
     return Metrics(
         instrument,
