@@ -2,9 +2,9 @@
 
 import pytest
 
-from tapeline.config import PipelineSettings
+from tapeline.config import INTERVALS, PipelineSettings
 from tapeline.engine.pipeline import Pipeline
-from tapeline.events import Bar, Flag, Quote, Trade
+from tapeline.events import Bar, Event, Flag, Quote, Trade
 from tapeline.frames import Frame, FrameKind
 from tests.engine.feeds import (
     FUTURES,
@@ -47,7 +47,24 @@ def test_trade_ids_that_restart() -> None:
     events = play([opened(), *trades(10**6, *range(1, 61))])
     (gap,) = statuses(events, "gap")
     assert "restarted" in gap.reason
-    assert [e.id for e in events if isinstance(e, Trade)] == ["1000000", *(str(n) for n in range(50, 61))]
+    assert [e.id for e in events if isinstance(e, Trade)] == ["1000000", *(str(n) for n in range(1, 61))]
+
+
+def test_trade_ids_that_go_back_a_little_and_stay_there() -> None:
+    """They could be doubles of another connection's, so it takes a run of them to be sure."""
+    events = play([opened(), *trades(10**6, *range(999_000, 999_060))])
+    (gap,) = statuses(events, "gap")
+    assert "restarted" in gap.reason
+    assert [e.id for e in events if isinstance(e, Trade)] == ["1000000", *(str(n) for n in range(999_049, 999_060))]
+
+
+def test_the_end_of_a_session_gives_out_its_open_bars_as_incomplete() -> None:
+    pipeline, events = Pipeline(), list[Event]()
+    for frame in [opened(), *trades(1, 2, 3), Frame(T0 + 10 * MS, FrameKind.END, 0, b"")]:
+        pipeline.feed(frame, events)
+    bars = {e.interval: e for e in events if isinstance(e, Bar)}
+    assert set(bars) == set(INTERVALS)
+    assert {(b.trades, b.complete) for b in bars.values()} == {(3, False)}
 
 
 def test_trades_that_are_no_market_are_dropped_and_are_no_gap() -> None:

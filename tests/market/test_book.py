@@ -135,6 +135,22 @@ def test_metrics_of_real_figures() -> None:
         assert getattr(m, name) == pytest.approx(float(value), rel=1e-9), name
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask"),
+    [
+        ("61837.63", "61837.64"),
+        ("0.00001233", "0.00001234"),
+        ("0.1", "0.3"),
+        ("99999.99", "100000"),
+        ("1.1", "3.3"),
+        ("7", "9000000"),
+    ],
+)
+def test_the_spread_is_the_decimal_difference_to_the_last_digit(bid: str, ask: str) -> None:
+    m = metrics([(float(bid), 1.0)], [(float(ask), 1.0)])
+    assert m.spread == float(Decimal(ask) - Decimal(bid))
+
+
 @pytest.mark.parametrize(("bids", "asks"), [([], []), ([(1.0, 1.0)], []), ([], [(1.0, 1.0)])])
 def test_a_one_sided_book_has_no_metrics(bids: Levels, asks: Levels) -> None:
     m = metrics(bids, asks)

@@ -17,6 +17,7 @@ from tapeline.venues.base import Channel
 
 MOST_HOLES = 1000
 OLD_RUN_IS_RESET = 50
+FAR_BACK = 10_000
 NEVER = 1 << 63  # past every time that 64 bits hold
 
 
@@ -26,6 +27,11 @@ class Seen(Enum):
     FILLED = "filled"
     DUPLICATE = "duplicate"
     RESET = "reset"
+
+
+def far_back(number: int, last: int) -> bool:
+    """Whether an id is so far before the last one that it cannot be a double of something recent: the numbers began anew."""
+    return number < last // 2 and last - number > FAR_BACK
 
 
 class IdTracker:
@@ -52,7 +58,7 @@ class IdTracker:
             return Seen.FILLED
         self._old_run = self._old_run + 1 if self._old_at == last else 1
         self._old_at = last
-        if self._old_run >= OLD_RUN_IS_RESET:
+        if self._old_run >= OLD_RUN_IS_RESET or far_back(number, last):
             self.last = number
             self.holes.clear()
             return Seen.RESET

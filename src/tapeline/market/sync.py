@@ -29,6 +29,7 @@ from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
 from tapeline.market.book import Book
 from tapeline.market.metrics import book_metrics
+from tapeline.market.quality import far_back
 from tapeline.market.renewal import Renewal
 from tapeline.venues.base import BookMessage, Request
 
@@ -277,8 +278,8 @@ class BookSync:
     def _ignore(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.duplicates += 1
         self._old_run += 1
-        if self._old_run >= (JOIN_RUN_IS_RESET if self.state is State.JOINING else OLD_RUN_IS_RESET):
-            at = self.book.seq if self.book.seq is not None else self.buffer[-1][0].seq
+        at = self.book.seq if self.book.seq is not None else self.buffer[-1][0].seq
+        if self._old_run >= (JOIN_RUN_IS_RESET if self.state is State.JOINING else OLD_RUN_IS_RESET) or far_back(m.seq, at):
             reason = f"update ids went back from {at} to {m.seq}: the venue restarted its numbers"
             self._flush_unproven(out)
             self._resync((m, ts_recv), "gap", reason, ts_recv, out)
