@@ -105,3 +105,11 @@ def test_a_gap_in_time_leaves_the_books_as_they_were():
 def test_unknown_instruments():
     with pytest.raises(UsageError, match="not in this simulated market"):
         market().book("binance", "NOPE")
+
+
+def test_spot_and_perpetual_have_walked_the_same_way_before_the_start() -> None:
+    market = Market(choose(("binance", "binance-usdm"), ("BTCUSDT",)), seed=3, start=1_795_255_500_000_000_000)
+    spot, perp = (market.instruments[venue, "BTCUSDT"] for venue in ("binance", "binance-usdm"))
+    for a, b in zip(spot.klines.minutes, perp.klines.minutes, strict=True):
+        assert a.open_time == b.open_time
+        assert abs(a.open * spot.spec.tick_size / (b.open * perp.spec.tick_size) - 1) < 1e-3

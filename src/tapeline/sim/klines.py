@@ -8,6 +8,7 @@ bars only, no single trades, and its trade ids lie below the first real one.
 import math
 import random
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -110,13 +111,15 @@ class Klines:
             kept.extend(Kline(t, close, close, close, close) for t in range(first, start, length))
         kept.append(Kline(start, close, close, close, close))
 
-    def invent(self, rng: random.Random, until: int, price: int, first_id: int, volume: int) -> None:
-        """A day of minutes before `until`, walking back from `price`; `volume` lots a minute on average."""
+    def invent(self, rng: random.Random, walk: Sequence[float], until: int, price: int, first_id: int, volume: int) -> None:
+        """Minutes before `until`, walking back from `price` by the steps of `walk` (logarithms, the same for all instruments of
+        an asset); `volume` lots a minute on average.
+        """
         end = until - until % MINUTE
         bars: list[Kline] = []
         close, last = price, first_id - 1
-        for n in range(1, 1441):
-            open_ = max(1, round(close * math.exp(rng.gauss(0, 0.0006))))
+        for n, step in enumerate(walk, 1):
+            open_ = max(1, round(close * math.exp(step)))
             high = round(max(open_, close) * (1 + abs(rng.gauss(0, 0.0003))))
             low = max(1, round(min(open_, close) * (1 - abs(rng.gauss(0, 0.0003)))))
             lots, trades = max(1, round(volume * rng.lognormvariate(-0.2, 0.6))), 50 + int(rng.expovariate(1 / 400))

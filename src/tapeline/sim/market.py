@@ -67,6 +67,9 @@ class Perpetual:
         return max(-0.0075, min(0.0075, self.premium + max(-5e-4, min(5e-4, 1e-4 - self.premium))))
 
 
+MINUTES_BEFORE = 1440
+
+
 class Market:
     def __init__(self, specs: list[Spec], *, seed: int, start: int, rate: float = 1.0) -> None:
         """`start`: ns UTC, rounded down to the grid. `rate` multiplies how much happens, not how time runs."""
@@ -93,7 +96,9 @@ class Market:
         instrument.fair = self._fair(instrument, key)
         instrument.last_price = round(instrument.fair)
         volume = round(spec.events * 6 * spec.size * 10**spec.size_decimals * 2)
-        instrument.klines.invent(rng, self.now, instrument.last_price, instrument.trade_id + 1, volume)
+        past = random.Random(f"{seed}:past:{spec.base}")  # spot and perpetual of an asset walked the same way
+        walk = [past.gauss(0, 0.0006) for _ in range(MINUTES_BEFORE)]
+        instrument.klines.invent(rng, walk, self.now, instrument.last_price, instrument.trade_id + 1, volume)
         self.instruments[key] = instrument
         self._flows.append(Flow(instrument, seed, rate))
         if spec.kind == "perp":

@@ -50,7 +50,7 @@ class _Symbol(msgspec.Struct):
 
 
 class _ExchangeInfo(msgspec.Struct):
-    symbols: list[_Symbol]
+    symbols: list[msgspec.Raw]
 
 
 class _Subscribe(msgspec.Struct):
@@ -60,6 +60,7 @@ class _Subscribe(msgspec.Struct):
 
 
 _read_subscribe = msgspec.json.Decoder(_Subscribe).decode
+_read_symbol = msgspec.json.Decoder(_Symbol, strict=False).decode
 _read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
 
 
@@ -192,7 +193,16 @@ class Binance(Venue):
             info = _read_info(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as e:
             raise MalformedFrame(f"exchangeInfo of {self.name}: {e}") from None
-        return [self._listed(s, label) for s in info.symbols]
+        listed: list[Instrument] = []
+        error: Exception | None = None
+        for raw in info.symbols:  # one by one: a symbol of a shape not known yet must not hide the others
+            try:
+                listed.append(self._listed(_read_symbol(raw), label))
+            except (msgspec.MsgspecError, ValueError) as e:
+                error = e
+        if error is not None and not listed:
+            raise MalformedFrame(f"exchangeInfo of {self.name}: no symbol can be read: {error}")
+        return listed
 
     def _listed(self, s: _Symbol, label: str) -> Instrument:
         symbol, kind = self._name(s)
