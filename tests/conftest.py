@@ -8,13 +8,15 @@ And one precaution: whoever starts us in the background (a script's `&`, `nohup`
 inherits that. Tests that interrupt one would wait for ever, so Ctrl-C is given its meaning back.
 """
 
+import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("TAPELINE_SHARED") or ROOT.parent / "shared")
@@ -22,6 +24,17 @@ SHARED = Path(os.environ.get("TAPELINE_SHARED") or ROOT.parent / "shared")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that is tried in this process sets up the logs for good, on a standard error that ends with its test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
