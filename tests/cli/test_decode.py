@@ -174,6 +174,7 @@ def test_snapshots_of_two_instruments_land_on_their_books() -> None:
         b"\xff\xfe",
         b'1795255500000000000 {"e":"trade"}',
         b"1 ",
+        b'{"e":"trade","E":99999999999999999}',
     ],
 )
 def test_lines_that_are_no_messages_are_counted_and_survived(bad: bytes) -> None:
@@ -204,3 +205,22 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == b""
+
+
+def test_a_mark_before_the_first_line_is_none_of_it() -> None:
+    """Editors on Windows write it."""
+    done = decode("binance", stdin=b"\xef\xbb\xbf" + timed(*SESSION))
+    assert done.stdout == decode("binance", stdin=timed(*SESSION)).stdout
+
+
+@pytest.mark.parametrize(("closed", "lines"), [("<&-", 0), (">&-", 0), ("2>&-", 15)])
+def test_a_standard_stream_that_is_closed(closed: str, lines: int, tmp_path: Path) -> None:
+    """No trace, and what was meant for one stream does not get into another."""
+    path = tmp_path / "session"
+    path.write_bytes(timed(*SESSION))
+    name = "-" if closed == "<&-" else str(path)
+    command = f"exec '{sys.executable}' -m tapeline decode binance {name} --events trade,book,quote,bar {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert len(events(done)) == lines

@@ -16,6 +16,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _stand_in()
     from tapeline.cli.app import launch
 
     try:
@@ -27,6 +28,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TapelineError, OSError, BaseExceptionGroup) as e:
         code = _code_of(e)
     return code
+
+
+def _stand_in() -> None:
+    """Where a standard stream was closed (`>&-`), nothing stands in for it: Python has None there, and the next file that is
+    opened, a segment of the tape perhaps, would get its number and whatever is printed.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def complain(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tapeline.cli import context
-from tapeline.engine.lines import decode_lines, open_lines
+from tapeline.engine.lines import bounded, decode_lines, open_lines
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import UsageError
 from tapeline.events import TYPES, Event, to_json
@@ -42,7 +42,7 @@ def decode(
     wanted = _wanted(events)
     protocol = venue_class(venue)()
     pipeline = Pipeline(context.load().settings.pipeline)
-    lines: Iterable[bytes] = sys.stdin.buffer if file == "-" else open_lines(Path(file))
+    lines = bounded(sys.stdin.buffer if file == "-" else open_lines(Path(file)))
     damage: list[str] = []
     made = decode_lines(protocol, _readable(lines, damage), file, pipeline)
     counts = dict.fromkeys(TYPES, 0)

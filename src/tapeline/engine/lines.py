@@ -18,6 +18,10 @@ from tapeline.venues.base import Venue
 
 CONNECTION = 1
 LATEST = 1 << 63
+LONGEST = 64 << 20
+"""Bytes of a line that are looked at, as many as the wire takes (`wire.max_frame_mb`)."""
+KEPT = 1024
+BOM = b"\xef\xbb\xbf"
 
 
 class _Zipped(gzip.GzipFile):
@@ -41,6 +45,20 @@ def open_lines(path: Path) -> IO[bytes]:
         raise UsageError(f"cannot read {path}: {e.strerror or e}") from None
 
 
+def bounded(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, the mark before its first one taken off. Of a line longer than any message only the beginning is
+    given, which no decoder takes for a message: it is rejected and counted, and memory stays bounded.
+    """
+    line = file.readline(LONGEST).removeprefix(BOM)
+    while line:
+        if len(line) == LONGEST and not line.endswith(b"\n"):
+            line = line[:KEPT]
+            while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
+                pass
+        yield line
+        line = file.readline(LONGEST)
+
+
 def frames(venue: Venue, lines: Iterable[bytes], source: str) -> Iterator[Frame]:
     """An OPENED frame, then one frame a line. A whole number in front of a message is its receive time in ns."""
     now, begun = 0, False
@@ -52,7 +70,8 @@ def frames(venue: Venue, lines: Iterable[bytes], source: str) -> Iterator[Frame]
         if space and head.isdigit() and len(head) <= 19 and int(head) < LATEST:
             now, raw = max(now, int(head)), rest
         else:
-            now, raw = max(now, venue.event_time(text) or 0), text
+            told = venue.event_time(text) or 0
+            now, raw = max(now, told if told < LATEST else 0), text
         if not begun:
             begun = True
             yield Frame(now, FrameKind.OPENED, CONNECTION, pack(Opened(venue=venue.name, url=source)))
