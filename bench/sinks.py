@@ -1,6 +1,6 @@
 """Rows a second into each sink and bytes a row, on trades of the recorded Binance sessions.
 
-    python -m bench.sinks [--frames ../shared/frames] [--json]
+    python -m bench.sinks [--frames ../shared/frames] [--short] [--json]
 
 Aims: lake over 1,000,000 trades a second from Trade events to fsynced Parquet and under 13 bytes a trade; SQLite over 150,000.
 The recorded trades are repeated, shifted in time and with new ids, to commits of the size the runner makes; rates are medians of
@@ -11,6 +11,7 @@ recordings are missing it says so and measures made-up trades: speed holds, byte
 import argparse
 import gzip
 import json
+import os
 import random
 import statistics
 import sys
@@ -120,14 +121,14 @@ def commits(name: str, events: list[Event], count: int) -> tuple[float, float]:
         return statistics.median(rates), size_of(data, name) / (count * len(events))
 
 
-def cases(name: str, sources: dict[str, list[Trade]]) -> Iterator[dict[str, Any]]:
+def cases(name: str, sources: dict[str, list[Trade]], *, short: bool = False) -> Iterator[dict[str, Any]]:
     kinds: dict[str, Callable[[list[Event]], list[Event]]] = {"trades": list, "quotes": quotes, "books": books}
     for kind, convert in kinds.items():
         if (name, kind) == ("sqlite", "books"):
             continue
-        size = pace(name, SinkSettings()).events // (10 if kind == "books" else 1)
+        size = pace(name, SinkSettings()).events // (10 if kind == "books" else 1) // (10 if short else 1)
         for instrument, trades in sources.items():
-            rate, _ = commits(name, convert(repeated(trades, size)), COMMITS)
+            rate, _ = commits(name, convert(repeated(trades, size)), 1 if short else COMMITS)
             _, each = commits(name, convert(list(trades)), 1)
             yield {
                 "sink": name,
@@ -140,8 +141,9 @@ def cases(name: str, sources: dict[str, list[Trade]]) -> Iterator[dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Rows a second into each sink and bytes a row.")
-    default = Path(__file__).parents[2] / "shared" / "frames"
+    default = Path(os.environ.get("TAPELINE_SHARED") or Path(__file__).parents[2] / "shared") / "frames"
     parser.add_argument("--frames", type=Path, default=default, help="folder of the recorded sessions")
+    parser.add_argument("--short", action="store_true", help="small commits, one of each")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     sources = recorded(options.frames)
@@ -149,7 +151,7 @@ def main() -> None:
         sources = made_up()
         print(f"{options.frames} is not there: made-up trades, so bytes a trade mean little", file=sys.stderr)
     for name in SINKS:
-        for case in cases(name, sources):
+        for case in cases(name, sources, short=options.short):
             line = "{sink:8}{kind:8}{instrument:28}{rows_per_second:12,} rows/s {bytes:8.2f} bytes/row"
             print(json.dumps(case) if options.json else line.format(**case), flush=True)
 

@@ -1,0 +1,74 @@
+"""Trades a core-second into bars of nine intervals, in a run (`add_many`) and one by one (`add`).
+
+    python bench/bars.py [--short] [--json]
+
+Trades of the recorded sessions, repeated with later times so that bars close as they do live. Counted is CPU time, medians of
+several rounds that take turns.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+from sessions import FILES, load, trades
+
+from tapeline.config import PipelineSettings
+from tapeline.events import Event, Trade
+from tapeline.market.bars import Bars
+
+
+def repeated(given: list[Trade], count: int) -> list[Trade]:
+    span = given[-1].ts_event - given[0].ts_event + 1
+    out: list[Trade] = []
+    for n in range(count // len(given) + 1):
+        move = n * span
+        out += [Trade(t.instrument, t.ts_event + move, t.ts_recv + move, 0, t.price, t.size, t.side, t.id) for t in given]
+    return out[:count]
+
+
+def in_a_run(bars: Bars, given: list[Trade], out: list[Event]) -> None:
+    bars.add_many(given, out)
+
+
+def one_by_one(bars: Bars, given: list[Trade], out: list[Event]) -> None:
+    for trade in given:
+        bars.add(trade, out)
+
+
+CASES: dict[str, Callable[[Bars, list[Trade], list[Event]], None]] = {"in a run": in_a_run, "one by one": one_by_one}
+
+
+def measure(given: list[Trade], rounds: int) -> dict[str, float]:
+    rates: dict[str, list[float]] = {name: [] for name in CASES}
+    for _ in range(rounds):
+        for name, case in CASES.items():
+            bars, out = Bars(given[0].instrument, PipelineSettings()), []
+            began = time.process_time()
+            case(bars, given, out)
+            rates[name].append(len(given) / (time.process_time() - began))
+    return {name: statistics.median(r) for name, r in rates.items()}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    arguments.add_argument("--short", action="store_true", help="few trades, one round")
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--json", action="store_true")
+    given = arguments.parse_args()
+    results: dict[str, dict[str, float | str]] = {}
+    for venue in FILES:
+        frames, where = load(venue, 20_000 if given.short else None)
+        made = repeated(trades(frames), 5_000 if given.short else 300_000)
+        results[venue] = {"session": where, **measure(made, 1 if given.short else given.rounds)}
+    if given.json:
+        print(json.dumps({"bars": results}))
+        return
+    for venue, rates in results.items():
+        text = "   ".join(f"{name} {rate:>9,.0f}" for name, rate in rates.items() if not isinstance(rate, str))
+        print(f"{venue:13} {rates['session']}, trades a core-second: {text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Every benchmark, side by side in one run: medians beside their aims, ratios, the machine, and the command that gives each.
+
+    python bench/run.py [--short] [--markdown]          make bench
+
+Each row is measured by the script its command names, in a process of its own; the two figures of a ratio come from the same
+process, taking turns, so that they share whatever else the machine was doing. `--short` shows in seconds that everything runs; its
+figures mean nothing. Viewers have a benchmark of their own (`bench/server.py`), because it waits for minutes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "wire", "imports")
+
+
+class Row(NamedTuple):
+    what: str
+    figure: str
+    aim: str
+    beside: str
+    command: str
+
+
+def results(script: str, *, short: bool) -> dict[str, Any]:
+    """What one script measured: its JSON lines, under its name."""
+    command = [sys.executable, str(HERE / f"{script}.py"), "--json", *(["--short"] if short else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"bench/{script}.py failed:\n{done.stderr}")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {"sinks": lines} if script == "sinks" else lines[0]
+
+
+def rate(x: float) -> str:
+    return f"{x / 1e6:.2f} M/s" if x >= 1e6 else f"{x:,.0f}/s"
+
+
+def pipeline_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    command = "bench/pipeline.py"
+    aims = {("binance-usdm", "tape off"): "250,000/s", ("binance-usdm", "tape on"): "180,000/s"}
+    for venue, r in measured["pipeline"].items():
+        for case in ("tape off", "tape on"):
+            what = f"frames a core-second to events, books, metrics, bars: {r['session']} {venue} session, {case}"
+            beside = f"{r['msgspec'] / r[case]:.1f} × the time of msgspec alone ({rate(r['msgspec'])})"
+            yield Row(what, rate(r[case]), aims.get((venue, case), ""), beside, command)
+
+
+def loopback_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    r, command = measured["loopback"], "bench/loopback.py"
+    what = f"the same over a loopback WebSocket, {r['session']} futures session"
+    yield Row(f"{what}, tape off", rate(r["tapeline"]["cpu"]), "100,000/s", "", command)
+    yield Row(f"{what}, tape on", rate(r["with tape"]["cpu"]), "", "", command)
+    for kind, text in (("cpu", "frames a core-second"), ("wall", "frames a second by the clock")):
+        ours, script = r["few, with tape"][kind], r["weekend"][kind]
+        beside = f"{ours / script:.0f} × the weekend script's {rate(script)}"
+        yield Row(f"… its first frames, tape on, {text}", rate(ours), "50 ×", beside, command)
+
+
+def bars_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for venue, r in measured["bars"].items():
+        for case, aim in (("in a run", "2 M/s"), ("one by one", "")):
+            yield Row(f"trades to bars, {case}, {r['session']} {venue} session", rate(r[case]), aim, "", "bench/bars.py")
+
+
+def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for r in measured["sinks"]:
+        lake_trades = (r["sink"], r["kind"]) == ("lake", "trades")
+        what = f"{r['kind']} into {'Parquet' if r['sink'] == 'lake' else 'SQLite'}, {r['instrument']}"
+        figure = f"{rate(r['rows_per_second'])}, {r['bytes']:.1f} bytes"
+        yield Row(what, figure, "1 M/s, 13 bytes" if lake_trades else "", "", "bench/sinks.py")
+
+
+def wire_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for load, r in measured["wire"].items():
+        beside = f"{r['tapeline'] / r['websockets']:.1f} × the websockets client"
+        yield Row(f"wire alone, frames a core-second, {load}", rate(r["tapeline"]), "", beside, "bench/wire.py")
+
+
+def imports_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    r = measured["imports"]
+    bare = r["python -c pass"]
+    for case in ("import tapeline", "tapeline --help"):
+        yield Row(case, f"{r[case]:.2f} s", "0.3 s", f"an empty Python {bare:.2f} s", "bench/imports.py")
+
+
+ROWS = {
+    "pipeline": pipeline_rows,
+    "loopback": loopback_rows,
+    "bars": bars_rows,
+    "sinks": sinks_rows,
+    "wire": wire_rows,
+    "imports": imports_rows,
+}
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        model = next(
+            (line.partition(": ")[2] for line in info.read_text().splitlines() if line.startswith("model name")), model
+        )
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{model}, {os.cpu_count()} cores{load}; {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def table(rows: list[Row]) -> str:
+    head = Row("what", "median", "aim", "beside", "python …")
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    )
+
+
+def markdown(rows: list[Row]) -> str:
+    head = ["| what | median | aim | beside | `python …` |", "|---|---|---|---|---|"]
+    return "\n".join(head + [f"| {r.what} | {r.figure} | {r.aim} | {r.beside} | `{r.command}` |" for r in rows])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    arguments.add_argument("--short", action="store_true", help="seconds instead of minutes, to see that everything runs")
+    arguments.add_argument("--markdown", action="store_true", help="the table as docs/benchmarks.md has it")
+    given = arguments.parse_args()
+    print(machine(), flush=True)
+    rows: list[Row] = []
+    for script in SCRIPTS:
+        print(f"bench/{script}.py …", file=sys.stderr, flush=True)
+        rows += ROWS[script](results(script, short=given.short))
+    print(markdown(rows) if given.markdown else table(rows))
+
+
+if __name__ == "__main__":
+    main()
