@@ -183,6 +183,8 @@ async def test_one_encoding_for_all(server, viewer, source):
         ("{", "bad_json", None),
         ("[1]", "bad_call", None),
         (b"\xff\xfe", "bad_json", None),
+        (b'{"x":' + b"[" * 16_000, "bad_call", None),
+        (b'{"id":7,"params":' + b'{"channel":' * 1000, "bad_call", None),
         ('{"method": "fly", "id": 7}', "bad_call", 7),
         ('{"method": "subscribe", "id": "a"}', "missing_parameter", "a"),
         ('{"method": "subscribe", "params": {"channel": "news"}, "id": 1}', "bad_call", 1),

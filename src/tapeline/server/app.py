@@ -7,6 +7,7 @@ goodbye (1012), and what is still connected after a moment is cut off.
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from tapeline.config import ServerSettings
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
 from tapeline.server.asked import ApiError
+from tapeline.server.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.guard import Guard, error_response
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
@@ -34,8 +36,8 @@ from tapeline.server.rest import Rest
 from tapeline.server.static import PAGE, page_routes
 
 GOODBYE_SECONDS = 0.3
+QUIET = Quiet()
 MAX_MESSAGE = 64 * 1024
-MAX_CONNECTIONS = 1000
 HTTP_CODES = {404: ("not_found", "see docs/api.md"), 405: ("method_not_allowed", "use GET")}
 
 
@@ -128,10 +130,12 @@ class Server:
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
+                http=DoorProtocol,
+                limit_concurrency=most_connections(),
                 timeout_graceful_shutdown=1,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(QUIET)
         self._task = asyncio.get_running_loop().create_task(self._uvicorn.serve([listener]), name="server")
         up = asyncio.ensure_future(self._uvicorn.up.wait())
         await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)

@@ -48,7 +48,7 @@ def read_call(raw: str | bytes) -> Call:
         return _decode(raw)
     except msgspec.ValidationError as e:
         raise ApiError(400, "bad_call", str(e), 'see docs/api.md: {"method": "subscribe", "params": {…}, "id": 1}') from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ApiError(400, "bad_json", str(e), "send one JSON object a message") from None
 
 
@@ -56,7 +56,7 @@ def read_id(raw: str | bytes) -> CallId:
     """The id of a call that could not be read, None where it has none."""
     try:
         return _decode_id(raw[:MAX_CALL]).id
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -59,6 +59,13 @@ class ViewerProtocol(WebSocketsSansIOProtocol):
         scope["extensions"][EXTENSION] = Pipe(self)
         await super().run_asgi()
 
+    def handle_ping(self) -> None:
+        """No pong for one who reads nothing: his pings would fill our memory."""
+        if self.transport.get_write_buffer_size() < HIGH_WATER:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
     def shutdown(self) -> None:
         """A viewer that is already saying goodbye, and whose socket is not closed yet, gets no second goodbye: uvicorn would
         raise InvalidState, and the server would not stop."""
