@@ -73,3 +73,16 @@ def pytest_make_collect_report() -> Generator[None, Any, Any]:
     report = yield
     _judge(report)
     return report
+
+
+# Real sockets, a market that runs by the clock, a browser: beside each other they would starve on two cores, and what waits for
+# a venue's patience would fail. So they take turns on one worker while the other runs the rest.
+REAL_TIME = ("live/", "page/", "sim/test_against_collector.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        if place.startswith(REAL_TIME):
+            item.add_marker(pytest.mark.xdist_group("real-time"))

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90), pytest.mark.xdist_group("browser"),
+    pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90),
 ]  # fmt: skip
 BTC, ETH = "sim:BTC-USDT", "sim:ETH-USDT"
 
