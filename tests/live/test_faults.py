@@ -43,7 +43,10 @@ RUNNING: list[tuple[f.AnyFault, list[Kind]]] = [
 
 STARTING: list[tuple[f.AnyFault, list[Kind]]] = [
     (f.NeverAck(), [("stale", "", "no acknowledgement")]),
-    (f.AckError(venue="binance"), [("rejected", "", "refused"), ("stale", "book", "silent since it was asked for"), ("connected", "", "")]),
+    (
+        f.AckError(venue="binance"),
+        [("rejected", "", "refused"), ("stale", "book", "silent since it was asked for"), ("connected", "", "")],
+    ),
     (f.Refuse(status=503), [("connected", "", "attempt 1")]),
     (f.Refuse(status=429, retry_after=1.0), [("connected", "", "attempt 1")]),
     (f.HttpFail(path="*depth*", status=503), [("resyncing", "book", "no snapshot: HTTP 503")]),
