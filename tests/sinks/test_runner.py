@@ -173,7 +173,7 @@ async def test_a_hole_between_two_batches_is_filled_even_without_a_marker(scene)
     s.holds(made)
 
 
-async def test_a_failing_commit_is_shown_tried_again_and_loses_nothing(scene):
+async def test_a_failing_commit_is_shown_tried_again_and_loses_nothing(scene, capsys):
     made = frames(50)
     s = scene(Tape(s=made))
     s.sink.failures = 3
@@ -188,6 +188,9 @@ async def test_a_failing_commit_is_shown_tried_again_and_loses_nothing(scene):
     s.holds(made)
     assert "OSError: no space left" in seen
     assert s.runner.stats.error == ""
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("a sink cannot be written") == 1  # once, however often it is tried
+    assert (said.out + said.err).count("the sink is written again") == 1
     assert s.runner.stats.dropped == 0
 
 

@@ -140,3 +140,11 @@ def test_tables_of_another_version_are_refused(sink, tmp_path):
     (tmp_path / "tapeline.sqlite").write_bytes(b"this is no database, but long enough to be looked at" * 100)
     with pytest.raises(ConfigError, match="cannot be used"):
         SqliteSink(tmp_path).open()
+
+
+def test_a_file_that_is_removed_while_it_is_written(sink):
+    """SQLite goes on writing what nobody will find; the runner is told instead, and the next start begins anew."""
+    sink.commit("s", 0, [Trade(BTC, T0, T0, 0, 2.0, 2.0, "buy", "7")])
+    sink.path.unlink()
+    with pytest.raises(OSError, match="removed while it was written"):
+        sink.commit("s", 1, [Trade(BTC, T0, T0, 0, 2.0, 2.0, "buy", "8")])

@@ -3,6 +3,7 @@
 What is whole is worked out here from the file's bytes alone: a block is whole if none of its bytes changed.
 """
 
+import os
 import struct
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tapeline.errors import TapeError
 from tapeline.frames import Frame
+from tapeline.tape import layout
 from tapeline.tape.reader import read, recover, seal, sessions, verify
 from tests.tape.tapes import SESSION, contents, frames, taped
 
@@ -141,3 +143,29 @@ def test_a_message_that_looks_like_a_block_is_none(tmp_path):
     told = []
     assert [seq for seq, _ in read(tmp_path, SESSION, on_damage=told.append)] == [0, 4]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "loop"])
+def test_a_segment_that_is_no_file_is_named_and_holds_up_nothing_else(tmp_path: Path, what: str) -> None:
+    taped(tmp_path, [frames(5)], seal=True, session="20261121T100000Z-0000")
+    taped(tmp_path, [frames(5)], seal=True, session="20261121T110000Z-0000")
+    place = layout.segment_path(layout.tape_dir(tmp_path) / "20261121T100000Z-0000", 0, layout.SEALED)
+    place.unlink()
+    {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "loop": lambda: place.symlink_to(place)}[what]()
+    for act in (lambda: sessions(tmp_path), lambda: list(read(tmp_path, "20261121T100000Z-0000")), lambda: verify(tmp_path)):
+        with pytest.raises(TapeError, match="cannot read"):
+            act()
+    told: list[TapeError] = []
+    assert [s.id for s in sessions(tmp_path, told.append)] == ["20261121T110000Z-0000"]
+    assert len(told) == 1
+    place.rename(place.with_suffix(layout.OPEN))
+    assert recover(tmp_path, told.append) == []
+    assert len(told) == 2
+
+
+def test_a_segment_under_another_name_is_found(tmp_path: Path) -> None:
+    """Readers go by the names: frames of this one could be looked for in another."""
+    taped(tmp_path, [frames(5)], seal=True)
+    first = layout.segment_path(layout.tape_dir(tmp_path) / SESSION, 0, layout.SEALED)
+    first.rename(layout.segment_path(first.parent, 500, layout.SEALED))
+    assert [(f.kind, f.offset) for f in verify(tmp_path)] == [("order", 0)]

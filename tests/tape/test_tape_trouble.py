@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -252,3 +253,44 @@ def test_a_file_system_that_is_really_full(tmp_path):
         live.close()
         assert len(check_honest(live, root)) == 1
         assert [f.kind for f in verify(root)] == ["hole"]
+
+
+async def _synced(live: Live) -> None:
+    live.tape.flush()
+    await live.tape.synced(live.tape.stats().written_seq)
+
+
+def _remove(segment: Path, gone: str, root: Path) -> None:
+    if gone in ("session", "root"):
+        shutil.rmtree(segment.parent if gone == "session" else root)
+        return
+    segment.rename(segment.with_suffix(".away"))  # keeps its inode from being given to the next file
+    if gone == "replaced":
+        segment.write_bytes(b"something else")
+
+
+@pytest.mark.parametrize("gone", ["segment", "session", "root", "replaced"])
+async def test_a_tape_that_is_removed_while_it_is_written(tmp_path: Path, gone: str) -> None:
+    """The system goes on taking what nobody will ever find: it is told, counted as lost, and begun anew with its head."""
+    live = Live(tmp_path / "data")
+    live.append(10)
+    await _synced(live)
+    segment = Path(live.tape.stats().path)
+    _remove(segment, gone, tmp_path / "data")
+    live.append(5)
+    await _synced(live)
+    stats = live.tape.stats()
+    assert (stats.state, len(live.told)) == ("failing", 1)
+    assert "removed" in live.told[0]
+    assert stats.lost_frames == 16  # the head, ten and five
+    _remove(segment, "segment", tmp_path) if gone == "replaced" else None
+    live.append(3, later_ns=2 * SECOND)
+    live.append(4)
+    await _synced(live)
+    assert live.tape.stats().state == "recording"
+    await live.tape.close()
+    assert verify(tmp_path / "data")[0].kind == "hole"
+    assert head(tmp_path / "data", SESSION).id == SESSION
+    kept = contents(tmp_path / "data")
+    assert kept == [(0, live.tape.head), *live.fed[16:]]
+    assert unpack_lost(kept[1][1].data).frames == 16

@@ -61,8 +61,9 @@ class LiveSession:
             self.data.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise ConfigError("data", str(self.data), f"cannot be made: {e.strerror}; name another directory") from None
-        recovered = reader.recover(self.data)
-        earlier = {info.id: info.last_seq for info in reader.sessions(self.data) if not info.live and info.frames}
+        recovered = reader.recover(self.data, on_unreadable=lambda _: None)  # said by the next
+        kept = reader.sessions(self.data, on_unreadable=lambda e: say(f"{e}; its session is left aside"))
+        earlier = {info.id: info.last_seq for info in kept if not info.live and info.frames}
         for torn in recovered:
             if torn.torn_bytes:
                 say(f"tape {torn.segment}: {torn.torn_bytes} torn bytes of a crash dropped, {torn.last_seq + 1} frames kept")

@@ -39,14 +39,19 @@ class ThreadedSim:
         self._thread.join(timeout=10)
 
     def _main(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        except Exception as error:  # noqa: BLE001 - no loop, no files: raised there, too
+            self._failed = self._failed or error
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
         try:
             self.sim = SimServer(**self._settings)
             await self.sim.start()
-        except (OSError, UsageError) as error:
+        except Exception as error:  # noqa: BLE001 - raised where the simulator was asked for
             self._failed = error
             return
         finally:

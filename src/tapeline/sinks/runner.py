@@ -22,6 +22,8 @@ import concurrent.futures
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import structlog
+
 from tapeline.clock import SECOND, Clock
 from tapeline.config import SinkSettings
 from tapeline.engine.bus import Batch, Missed, Subscription
@@ -31,6 +33,7 @@ from tapeline.sinks.feed import CatchUp, Gathered, commit_all
 from tapeline.sinks.registry import pace
 from tapeline.sinks.worker import Worker
 
+log = structlog.get_logger("tapeline.sinks")
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 30.0
 SHORT_TAPE_TRIES = 3
 YIELD_EVERY = 256
@@ -248,9 +251,9 @@ class SinkRunner:
                     await self._synced(durable)
                 result = await self._worker.call(function)
             except Exception as e:  # noqa: BLE001 - shown, and tried again
-                self._stats.error = f"{type(e).__name__}: {e}"
+                self._tell(f"{type(e).__name__}: {e}")
             else:
-                self._stats.error = ""
+                self._tell("")
                 return result
             if self._closing.is_set():
                 self._whole = False
@@ -259,6 +262,14 @@ class SinkRunner:
                 async with asyncio.timeout(delay):
                     await self._closing.wait()
             delay = min(delay * 2, BACKOFF_MOST)
+
+    def _tell(self, error: str) -> None:
+        """For the status; trouble that begins or ends is also said where a person looks."""
+        before, self._stats.error = self._stats.error, error
+        if error and not before and not self._closing.is_set():
+            log.error("a sink cannot be written; what it misses is on the tape", sink=self._sink.name, reason=error)
+        elif before and not error:
+            log.warning("the sink is written again", sink=self._sink.name)
 
     def _count(self, events: int) -> None:
         self._stats.events += events

@@ -92,6 +92,8 @@ class SqliteSink:
         return -1 if row is None else int(row[0])
 
     def commit(self, session: str, seq: int, events: Sequence[Event]) -> None:
+        if not self.path.exists():  # SQLite would go on writing what nobody will find
+            raise OSError(f"{self.path} was removed while it was written; the next start makes it anew from the tape")
         if seq <= (stands := self.position(session)):
             raise IntegrityError(f"sqlite: frame {seq} of session {session} is not past the committed {stands}")
         try:

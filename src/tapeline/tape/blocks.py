@@ -6,9 +6,11 @@ damaged then, and whatever in it looks like a block is none), else from the next
 tail*: in an open segment that is what a crash leaves and no fault; in a sealed one it is damage.
 """
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import msgspec
 
@@ -44,6 +46,13 @@ class Block(msgspec.Struct, frozen=True):
         return HEADER_SIZE + self.header.stored
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Raises OSError. A pipe in a segment's place would make whoever opens it wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.open("rb")
+
+
 class SegmentFile:
     """Raises TapeError where the file cannot be read. An open segment that is sealed meanwhile is found under its new name."""
 
@@ -51,10 +60,10 @@ class SegmentFile:
         self.path = path
         try:
             try:
-                self._file = path.open("rb")
+                self._file = _opened(path)
             except FileNotFoundError:
                 self.path = path.with_suffix(SEALED if path.suffix == OPEN else OPEN)
-                self._file = self.path.open("rb")
+                self._file = _opened(self.path)
         except OSError as e:
             raise TapeError(f"cannot read {path}: {e.strerror}") from e
         self.sealed = self.path.suffix == SEALED

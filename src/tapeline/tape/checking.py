@@ -60,6 +60,9 @@ def _segment(path: Path, place: _Place) -> Iterator[Finding]:
     with SegmentFile(path) as file:
         for item in file.walk(lambda _: True):
             if isinstance(item, Block):
+                if not item.offset and item.header.first_seq != int(path.stem):
+                    text = f"the file is named after frame {int(path.stem)} and begins with {item.header.first_seq}"
+                    yield Finding("order", place.session, str(file.path), 0, text)
                 for kind, text in _block(item, place):
                     yield Finding(kind, place.session, str(file.path), item.offset, text)
             elif not (item.torn and place.live):

@@ -16,6 +16,8 @@ Trouble (full disk, read-only, I/O error) never reaches the feed as an exception
 * So a LOST frame stands on the tape exactly *before the frames of the `append` call in which writing worked again*. `take_lost`
   hands it to whoever feeds the pipeline, who feeds it first. `close` makes a last try; its LOST frame comes after all others.
 * The SESSION frame (seq 0) is the one frame that is kept while failing: without it the rest could not be replayed.
+* A segment that is removed while it is written is trouble like any other, noticed at the next sync: its frames are lost, a new
+  segment begins, and where the head went with it, it is written again.
 """
 
 from collections import deque
@@ -30,7 +32,7 @@ from tapeline.errors import TapeError
 from tapeline.frames import Frame, FrameKind, Lost, Session, pack
 from tapeline.tape import layout
 from tapeline.tape.format import BLOCK_BYTES, BLOCK_FRAMES, encode, split
-from tapeline.tape.segment import Segment
+from tapeline.tape.segment import Removed, Segment
 
 RETRY_NS = SECOND
 
@@ -147,7 +149,7 @@ class Journal:
             segment = self.current = Segment(self.directory, first_seq, ts)
             self.segments += 1
         block = encode(first_seq, frames)
-        segment.write(block)
+        segment.write(block, len(frames))
         self.frames += len(frames)
         self.bytes += len(block)
         self.written_seq = first_seq + len(frames) - 1
@@ -156,10 +158,15 @@ class Journal:
         self._write(0, [self.head])
         self._head_written = True
 
+    def _has_head(self) -> bool:
+        first = (layout.segment_path(self.directory, 0, suffix) for suffix in (layout.OPEN, layout.SEALED))
+        return self._head_written and any(path.exists() for path in first)
+
     def _prepare(self) -> None:
-        """The session's directory and its lock."""
-        if self._locked:
+        """The session's directory and its lock, made anew where somebody removed them."""
+        if self._locked and self.directory.is_dir():
             return
+        self._lock.release()
         self.directory.mkdir(parents=True, exist_ok=True)
         layout.sync_dir(self.directory.parent)
         self._locked = self._lock.take(wait=True)
@@ -196,7 +203,7 @@ class Journal:
         """Try to write again, the LOST frame first."""
         lost = Frame(ts, FrameKind.LOST, 0, pack(Lost(frames=self._lost, since=self._lost_since, reason=self.trouble)))
         try:
-            if not self._head_written:
+            if not self._has_head():
                 self._write_head()
             if self._lost:
                 self._write(self.next_seq, [lost])
@@ -227,6 +234,10 @@ class Journal:
             self.synced_seq = max(self.synced_seq, job.written)
         else:
             self._fail(job.error)
+            if isinstance(job.error, Removed):
+                self._lost_since = self._lost_since if self._lost else self._last_ts
+                self._lost += job.error.frames
+                self.lost_frames += job.error.frames
         return [s.path for s in job.ended if not s.dirty]
 
     def unlock(self) -> None:

@@ -9,6 +9,7 @@ UsageError for an unknown session apart.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 OnDamage = Callable[[Damage], None]
+OnUnreadable = Callable[[TapeError], None]
 
 
 class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +81,25 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     torn_bytes: int
 
 
-def sessions(root: Path) -> list[SessionInfo]:
-    """All sessions, oldest first, from the block headers alone. Raises TapeError where a file cannot be read."""
-    return [_session_info(layout.tape_dir(root) / name) for name in layout.session_ids(root)]
+def sessions(root: Path, on_unreadable: OnUnreadable | None = None) -> list[SessionInfo]:
+    """All sessions, oldest first, from the block headers alone. A file that cannot be read raises TapeError, or is told to
+    `on_unreadable` and its session left out.
+    """
+    found: list[SessionInfo] = []
+    for name in layout.session_ids(root):
+        with _telling(on_unreadable):
+            found.append(_session_info(layout.tape_dir(root) / name))
+    return found
+
+
+@contextmanager
+def _telling(on_unreadable: OnUnreadable | None) -> Iterator[None]:
+    try:
+        yield
+    except TapeError as e:
+        if on_unreadable is None:
+            raise
+        on_unreadable(e)
 
 
 def _session_info(directory: Path) -> SessionInfo:
@@ -242,9 +260,9 @@ def _ts(frame: Frame) -> int:
     return frame.ts_recv
 
 
-def recover(root: Path) -> list[Recovery]:
-    """Unsealed segments that earlier sessions left, their blocks proved one by one. Changes nothing. Raises TapeError where a
-    file cannot be read; damage in the middle raises nothing here, it is for `verify`.
+def recover(root: Path, on_unreadable: OnUnreadable | None = None) -> list[Recovery]:
+    """Unsealed segments that earlier sessions left, their blocks proved one by one. Changes nothing. A file that cannot be read
+    raises TapeError, or is told; damage in the middle raises nothing here, it is for `verify`.
     """
     left: list[Recovery] = []
     for name in layout.session_ids(root):
@@ -253,7 +271,8 @@ def recover(root: Path) -> list[Recovery]:
             continue
         for _, path in layout.segments(directory):
             if path.suffix == layout.OPEN:
-                left.append(_recovery(name, path))
+                with _telling(on_unreadable):
+                    left.append(_recovery(name, path))
     return left
 
 

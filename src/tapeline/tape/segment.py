@@ -13,6 +13,14 @@ from pathlib import Path
 from tapeline.tape import layout
 
 
+class Removed(OSError):
+    """Somebody took the file away while it was written: what is in it, `frames` frames, is not on the tape any more."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(errno.ENOENT, "the segment was removed while it was written")
+        self.frames = frames
+
+
 class Segment:
     """Written by one thread, synced by one other; the two never touch the same attribute."""
 
@@ -20,12 +28,12 @@ class Segment:
         """Creates the file. Raises OSError, FileExistsError among them: an old segment is never written to."""
         self.path = layout.segment_path(directory, first_seq, layout.OPEN)
         self.first_ts = first_ts
-        self.size = 0
+        self.size = self.frames = 0
         self._synced = 0
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
 
-    def write(self, block: bytes) -> None:
-        """Hand one block to the operating system. Raises OSError, with nothing of the block left in the file."""
+    def write(self, block: bytes, frames: int) -> None:
+        """Hand one block of that many frames to the operating system. Raises OSError, with nothing of the block left in the file."""
         rest = memoryview(block)
         try:
             while rest:
@@ -35,15 +43,27 @@ class Segment:
                 os.ftruncate(self._fd, self.size)
             raise
         self.size += len(block)
+        self.frames += frames
 
     def sync(self) -> None:
-        """Make what was written so far survive a power cut. May take long: never call it on the event loop."""
-        size = self.size
+        """Make what was written so far survive a power cut. May take long: never call it on the event loop.
+
+        Raises OSError, `Removed` where the file is not where it was made: the system goes on taking what nobody will find.
+        """
+        size, frames = self.size, self.frames
         if size > self._synced:
             layout.data_sync(self._fd)
             if not self._synced:
                 layout.sync_dir(self.path.parent)
             self._synced = size
+            if not self._there():
+                raise Removed(frames)
+
+    def _there(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
 
     @property
     def dirty(self) -> bool:
