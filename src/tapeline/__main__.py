@@ -1,7 +1,5 @@
 """`python -m tapeline`."""
 
-import sys
+from tapeline.cli import entry
 
-from tapeline.cli import main
-
-sys.exit(main())
+entry()

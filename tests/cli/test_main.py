@@ -154,3 +154,20 @@ def test_ctrl_c_exits_130_without_a_trace(tmp_path):
         assert process.wait() == 130
         process.stdin.close()
     assert (tmp_path / "err").read_text() == "tapeline: interrupted\n"
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_the_end_waits_for_no_thread_and_takes_nothing_down_under_one(busy: bool) -> None:
+    """Python crashes where a thread is inside a library while the interpreter is taken down; seen as exit code -6."""
+    code = (
+        "import atexit, threading, time\n"
+        "from tapeline.cli import leave\n"
+        "atexit.register(print, 'taken down')\n"
+        f"threading.Thread(target=time.sleep, args=({60 if busy else 0},), daemon=True).start()\n"
+        "[t.join() for t in threading.enumerate() if t.daemon and not " + str(busy) + "]\n"
+        "print('said before')\n"
+        "leave(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.split("\n")[:-1] == ["said before"] + ([] if busy else ["taken down"])
