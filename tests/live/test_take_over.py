@@ -69,11 +69,11 @@ def short_lived(monkeypatch):
 
 
 async def test_a_connection_is_replaced_before_the_venue_closes_it_for_its_age(tmp_path, short_lived):
-    async with SimServer(seed=8, rate=BUSY, max_age=12.0) as sim, running(sim, tmp_path, instruments=(BTC, PERP)) as run:
+    async with SimServer(seed=8, rate=BUSY / 4, max_age=30.0) as sim, running(sim, tmp_path, instruments=(BTC, PERP)) as run:
         names = (SIM_BTC, SIM_PERP)
-        await run.until(lambda: len(run.statuses("disconnected")) >= 4, 25)
+        await run.until(lambda: len(run.statuses("disconnected")) >= 4, 40)
         assert [s.reason for s in run.statuses("disconnected") if "planned" not in s.reason] == []
-        await run.quiet(*names)
+        await run.quiet(*names, seconds=45)
         run.assert_books_equal(*names)
         for name in names:
             untouched(run, name)
