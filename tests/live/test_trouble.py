@@ -23,10 +23,10 @@ def disk(monkeypatch):
 
     write = Segment.write
 
-    def guarded(self, block):
+    def guarded(self, block, frames):
         if Disk.full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, block)
+        write(self, block, frames)
 
     monkeypatch.setattr(Segment, "write", guarded)
     return Disk
