@@ -29,9 +29,10 @@ COMMON = {
 MEANING = {
     "trade": {
         "price": "price in the quote asset",
-        "size": "in the base asset, unless the instrument has a contract size",
+        "size": "in the base asset; in contracts where the instrument is `inverse`",
         "side": "of the aggressor",
         "id": "the venue's trade id as text; empty where it has none",
+        "conditions": "the venue's codes of sale conditions, separated by commas; left out where it gives none",
     },
     "quote": {
         "bid": "best bid; null where that side is empty",
@@ -84,7 +85,8 @@ MEANING = {
         "index": "index price of a derivative",
         "funding_rate": "per funding period, as a fraction",
         "next_funding": "ns UTC",
-        "open_interest": "in the base asset",
+        "open_interest": "in the base asset; in contracts where the instrument counts those",
+        "session": "`pre`, `regular`, `post` or `overnight`, where the venue says so (stocks)",
     },
     "liquidation": {
         "price": "the order's price",

@@ -61,13 +61,16 @@ class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
     flags: int
 
 
-class Trade(Event, frozen=True, gc=False, tag="trade"):
-    """`side` is the aggressor's. `id` is the venue's, as text, empty where the venue has none."""
+class Trade(Event, frozen=True, gc=False, tag="trade", omit_defaults=True):
+    """`side` is the aggressor's. `id` is the venue's, as text, empty where the venue has none. `conditions` are the venue's codes of
+    sale conditions, separated by commas, None where it gives none.
+    """
 
     price: float
     size: float
     side: Side
     id: str
+    conditions: str | None = None
 
 
 class Quote(Event, frozen=True, gc=False, tag="quote"):
@@ -135,7 +138,10 @@ class Metrics(Event, frozen=True, gc=False, tag="metrics"):
 
 
 class Ticker(Event, frozen=True, gc=False, tag="ticker"):
-    """The venue's own figures: over 24 hours, and of a derivative. `next_funding` is ns UTC; rates are per funding period."""
+    """The venue's own figures: over 24 hours, and of a derivative. `next_funding` is ns UTC; rates are per funding period.
+
+    `session`: which part of the trading day it is of, `pre`, `regular`, `post` or `overnight`, where the venue says so (stocks).
+    """
 
     last: float | None = None
     open: float | None = None
@@ -149,6 +155,7 @@ class Ticker(Event, frozen=True, gc=False, tag="ticker"):
     funding_rate: float | None = None
     next_funding: int | None = None
     open_interest: float | None = None
+    session: str | None = None
 
 
 class Liquidation(Event, frozen=True, gc=False, tag="liquidation"):

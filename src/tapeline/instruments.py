@@ -31,7 +31,10 @@ _BY_LENGTH = tuple(sorted(QUOTE_ASSETS, key=len, reverse=True))
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`tick` and `lot` are the smallest steps of price and size, None where not known. `native` is the venue's name.
 
-    `contract_size`: units of the base asset in one contract (1.0 where sizes are in the base asset already).
+    Sizes are in units of the base asset. `contract_size`: how many of those one contract is (1.0 where the venue counts in the
+    base asset already). `inverse`: sizes are numbers of contracts instead, each worth `contract_size` of the quote asset, because
+    what that is in the base asset depends on the price. `lot` is in the unit of sizes.
+    `session`: when it is traded, a calendar's name (`XNYS`; see market/sessions.py); empty: always.
     """
 
     id: str
@@ -43,6 +46,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tick: float | None = None
     lot: float | None = None
     contract_size: float = 1.0
+    inverse: bool = False
+    session: str = ""
     status: str = ""
 
     @property

@@ -43,10 +43,13 @@ class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
     acks: int
     limits: Limits
     client_ping: bytes | None = None
+    origin: str = ""  # the Origin header of the handshake, where the venue wants one
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A question for the venue's HTTP side. `url` is absolute. The answer's frame repeats purpose, native and attempt.
+
+    `headers` are sent and never recorded: that is where a key belongs.
 
     `not_before` (ns UTC) is when it may be sent at the earliest: backoff is decided where it is reproducible, here.
     """
@@ -56,5 +59,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     weight: int
     native: str = ""
+    attempt: int = 0
+    not_before: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish to have an instrument's book stream begun anew on the connection that carries it, for the snapshot that it begins with.
+    `not_before` as of a `Request`.
+    """
+
+    instrument: str
     attempt: int = 0
     not_before: int = 0

@@ -50,7 +50,7 @@ def test_prices_are_numbers_times_are_integers_and_lookups_use_the_index(sink):
         plan = ask(sink, f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE instrument = 'x' AND ts_event > 5")
         assert "USING INDEX" in plan[0][3]
     with pytest.raises(sqlite3.IntegrityError, match="cannot store TEXT"):
-        sink._db.execute("INSERT INTO trades VALUES ('a', 'yesterday', 1, 0, 1.0, 1.0, 'buy', '')")
+        sink._db.execute("INSERT INTO trades VALUES ('a', 'yesterday', 1, 0, 1.0, 1.0, 'buy', '', NULL)")
 
 
 def test_it_can_be_read_while_a_reader_holds_on(sink):
@@ -148,3 +148,15 @@ def test_a_file_that_is_removed_while_it_is_written(sink):
     sink.path.unlink()
     with pytest.raises(OSError, match="removed while it was written"):
         sink.commit("s", 1, [Trade(BTC, T0, T0, 0, 2.0, 2.0, "buy", "8")])
+
+
+def test_a_file_of_an_earlier_release_gets_the_columns_that_it_lacks(sink):
+    """Trades had no conditions and tickers no session: what stands stays, what comes has its place."""
+    sink.commit("s", 0, [Trade(BTC, T0, T0, 0, 2.0, 2.0, "buy", "7")])
+    for table, column in (("trades", "conditions"), ("tickers", "session")):
+        sink._db.execute(f"DROP VIEW {table}_iso")
+        sink._db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    sink.close()
+    sink.open()
+    sink.commit("s", 1, [Trade(BTC, T0, T0, 0, 2.0, 2.0, "buy", "8", "1,12")])
+    assert ask(sink, "SELECT id, conditions FROM trades_iso ORDER BY id") == [("7", None), ("8", "1,12")]

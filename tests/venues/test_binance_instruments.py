@@ -102,8 +102,8 @@ def test_streams_that_are_planned_are_understood(venue: str) -> None:
         assert s.instrument == instrument.id
     for plan in plans:
         asked = [of.asked(message) for message in plan.hello]
-        assert [name for _, names in asked for name in names] == [s.name for s in plan.streams]
-        assert plan.acks == len(plan.hello) == len({number for number, _ in asked})
+        assert [name for one in asked if one for name in one.names] == [s.name for s in plan.streams]
+        assert plan.acks == len(plan.hello) == len({one.id for one in asked if one})
 
 
 def test_a_stream_on_the_wrong_path_would_be_silent() -> None:

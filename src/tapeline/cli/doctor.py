@@ -61,7 +61,7 @@ def _print(found: Sequence[Check]) -> None:
 
 async def _venue(venue: Venue, settings: Settings) -> tuple[Check, float | None]:
     """Name, connection and answer, in this order: the first that fails is what is wrong. And our clock minus the venue's, in s."""
-    name, request = f"venue {venue.name}", venue.instruments_request()
+    name, request = f"venue {venue.name}", venue.instruments_requests()[0]
     fix = f"`tapeline run` will use the simulated market; venues.{venue.name}.http_url and ws_url name a mirror"
     if venue.name in MIRRORS:
         fix += f" ({MIRRORS[venue.name]})"

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from tapeline.cli import asking, complain, context, output
 from tapeline.clock import LiveClock
 from tapeline.config import Settings
+from tapeline.engine.connections import label_of
 from tapeline.errors import MalformedFrame, UsageError, VenueError
 from tapeline.instruments import Instrument, Registry, plausible
 from tapeline.venues.base import Venue
@@ -103,15 +104,20 @@ async def _listing(venue: Venue, settings: Settings, *, offline: bool) -> Listin
 
 
 async def _fetch(venue: Venue, settings: Settings) -> tuple[Listing, bool]:
-    answer, body = await asking.ask(venue, venue.instruments_request(), settings)
-    if fault := asking.why_not(answer):
-        raise fault
-    listed = venue.read_instruments(body, "sim" if answer.simulated else venue.name)
-    found = [i for i in listed if plausible(i.symbol)]
+    found: list[Instrument] = []
+    sources, simulated = [], False
+    for request in venue.instruments_requests():
+        answer, body = await asking.ask(venue, request, settings)
+        if fault := asking.why_not(answer):
+            raise fault
+        simulated = simulated or answer.simulated
+        sources.append(answer.url)
+        listed = venue.read_instruments(body, label_of(venue.name, simulated=simulated))
+        found += [i for i in listed if plausible(i.symbol)]
     if not found:
-        raise MalformedFrame(f"{venue.name}: the list of instruments is empty ({answer.url})")
-    listing = Listing(venue=venue.name, source=answer.url, fetched=LiveClock().now(), instruments=found)
-    return listing, answer.simulated
+        raise MalformedFrame(f"{venue.name}: the list of instruments is empty ({', '.join(sources)})")
+    listing = Listing(venue=venue.name, source=sources[0], fetched=LiveClock().now(), instruments=found)
+    return listing, simulated
 
 
 def _say(listing: Listing, when: str) -> Listing:

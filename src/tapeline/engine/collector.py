@@ -29,8 +29,9 @@ from tapeline.errors import Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, Session, pack_answer
 from tapeline.instruments import Instrument, split_id
 from tapeline.masking import mask
-from tapeline.plans import Channel, ConnectionPlan, Request
+from tapeline.plans import Again, Channel, ConnectionPlan, Request
 from tapeline.tape.writer import TapeWriter, new_session_id
+from tapeline.venues.base import Venue
 from tapeline.venues.registry import venue_class
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.funnel import Funnel
@@ -82,6 +83,8 @@ class Collector(Engine):
 
     def _act(self) -> None:
         for request in self.pipeline.requests:
+            if isinstance(request, Again):
+                continue
             if (http := self.https.get(request.venue)) is not None:
                 http.submit(request)
         self.pipeline.requests.clear()
@@ -180,20 +183,26 @@ class Collector(Engine):
         return http
 
     async def _list(self, name: str, http: Http) -> HttpAnswer:
-        """Ask for a venue's instruments. The answer's frame fills the registry on its way through the pipeline; that there was no
-        answer is a frame, too, so that a replay knows what we knew.
+        """Ask for a venue's instruments. The answers' frames fill the registry on their way through the pipeline; that there was no
+        answer is a frame, too, so that a replay knows what we knew. Returns the first answer.
         """
-        venue = venue_class(name)(self.venues.get(name))
-        request, seconds = venue.instruments_request(), self.settings.answer_seconds * LIST_SHARE
+        venue = self._venue(name)
+        requests, seconds = venue.instruments_requests(), self.settings.answer_seconds * LIST_SHARE
+        answers = await asyncio.gather(*(self._answer(http, request, seconds) for request in requests))
+        return answers[0]
+
+    async def _answer(self, http: Http, request: Request, seconds: float) -> HttpAnswer:
         try:
             async with asyncio.timeout(seconds):
                 answer, _ = await http.ask(request)
         except TimeoutError:
-            answer = HttpAnswer(
-                venue=name, purpose=request.purpose, url=mask(request.url), status=0, error=f"no answer within {seconds:g} s"
-            )
+            url, error = mask(request.url), f"no answer within {seconds:g} s"
+            answer = HttpAnswer(venue=request.venue, purpose=request.purpose, url=url, status=0, error=error)
             self.door([Frame(self.clock.now(), FrameKind.HTTP, 0, pack_answer(answer, b""))])
         return answer
+
+    def _venue(self, name: str) -> Venue:
+        return venue_class(name)(self.venues.get(name))
 
     def _resolve(self, venue: str, simulated: bool, symbol: str) -> Instrument:
         feed = self.pipeline.feed_of(venue, simulated)

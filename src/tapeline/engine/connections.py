@@ -7,6 +7,7 @@ the two connections deliver in.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
@@ -14,31 +15,52 @@ from tapeline.events import Event, Flag, Status
 from tapeline.frames import Closed, Frame, Opened
 from tapeline.instruments import Registry
 from tapeline.market.quality import Silence
-from tapeline.venues.base import Ack, Channel, Decoder, Venue
+from tapeline.venues.base import Ack, Asked, Channel, Decoder, Venue
 from tapeline.venues.registry import venue_class
 
-SIMULATED_LABEL = "sim"
 MOST_HELD = 50_000  # frames of a successor; past that the oldest go, and the ids show what is missing
 ACK_PATIENCE = 10 * SECOND
 BOOK_PATIENCE = 5 * SECOND
 """How long an acknowledged book stream may say nothing before its book is begun from a snapshot alone."""
 
 
+def label_of(protocol: str, *, simulated: bool) -> str:
+    """What stands before the colon of an instrument's id. A simulated market says so whatever it speaks: `sim` where it speaks
+    Binance's protocols, whose names never collide, and `sim-kraken` and the like where it speaks another's.
+    """
+    if not simulated:
+        return protocol
+    return "sim" if protocol.startswith("binance") else f"sim-{protocol}"
+
+
+def is_simulated(label: str) -> bool:
+    return label == "sim" or label.startswith("sim-")
+
+
 class Feed:
-    """One venue under one label: its decoder and instruments. A simulated market is labelled `sim`, whatever it speaks."""
+    """One venue under one label: its decoder and instruments."""
 
     def __init__(self, protocol: str, simulated: bool, settings: VenueSettings | None = None) -> None:
         self.venue: Venue = venue_class(protocol)(settings)
-        self.label = SIMULATED_LABEL if simulated else protocol
+        self.label = label_of(protocol, simulated=simulated)
         self.flags = int(Flag.SIMULATED) if simulated else 0
         self.registry = Registry(self.label)
         self.decoder: Decoder = self.venue.decoder(self.registry, simulated=simulated)
 
 
+class Pending(NamedTuple):
+    """One control message that was not answered yet; `left` are the streams of it that no answer has named."""
+
+    since: int
+    names: tuple[str, ...]
+    left: set[str]
+
+
 class Connection:
     def __init__(self, number: int, feed: Feed, opened: Opened, ts: int) -> None:
         self.number, self.feed, self.opened, self.since = number, feed, opened, ts
-        self.decode = feed.decoder.decode
+        self.decode = feed.decoder.of_connection(opened.url)
+        self.counted: int | None = None  # the number of its last message, where the venue counts them
         self.streams: list[tuple[str, Channel, str]] = []  # (native name, channel, instrument id)
         for name in opened.streams:
             known = feed.venue.stream(name)
@@ -47,7 +69,8 @@ class Connection:
         self.held: deque[Frame] | None = None  # not None while a predecessor still speaks
         self.replaces = opened.replaces  # passed on to its own successor, should it die before its turn
         self.overlap_until = 0  # our clock: until then it may repeat what its predecessor has said
-        self.pending: dict[int | str, tuple[int, tuple[str, ...]]] = {}
+        self.pending: dict[int | str, Pending] = {}
+        self._unnamed = 0
         self.silences: dict[str, Silence] = {}
         self.given_up = False
 
@@ -67,26 +90,50 @@ class Connection:
                 self.held.popleft()
             self.held.append(frame)
 
-    def sent(self, data: bytes, ts: int) -> None:
-        asked = self.feed.venue.asked(data)
-        if asked is not None:
-            self.pending[asked[0]] = (ts, asked[1])
+    def asks(self, asked: Asked, ts: int) -> None:
+        """Remember what an answer will be about. The venue's answer names our id, or the streams, or neither."""
+        if not asked.acked:
+            return
+        key = asked.id
+        if key is None:
+            self._unnamed += 1
+            key = f"#{self._unnamed}"
+        self.pending[key] = Pending(ts, asked.names, set(asked.names))
 
     def acknowledged(self, ack: Ack, ts: int, out: list[Event]) -> None:
-        names = ack.names or (self.pending.pop(ack.id, (0, ()))[1] if ack.id is not None else ())
-        for name in names:
-            if name in self.silences:
-                self.silences[name].acked = True
+        names = ack.names or self._answered(ack.id)
+        self._settle(ack, names)
         if ack.error:
             what = ", ".join(names) or f"message {str(ack.id)[:40]}"
             out.append(self.status("rejected", f"{self.feed.label} refused {what}: {ack.error}", ts, max(len(names), 1)))
+            return
+        for name in names:
+            if name in self.silences:
+                self.silences[name].acked = True
+
+    def _answered(self, number: int | str | None) -> tuple[str, ...]:
+        """The streams that an answer without names is about: those of its message, or of all that wait where it bears no id."""
+        if number is not None:
+            return self.pending[number].names if number in self.pending else ()
+        return tuple(name for pending in self.pending.values() for name in pending.left)
+
+    def _settle(self, ack: Ack, names: tuple[str, ...]) -> None:
+        """Forget the questions that are answered now: those of which no stream is left."""
+        if not ack.names and ack.id is not None:
+            self.pending.pop(ack.id, None)
+            return
+        for key, pending in list(self.pending.items()):
+            pending.left.difference_update(names)
+            if not pending.left:
+                del self.pending[key]
 
     def check_acks(self, now: int, out: list[Event]) -> None:
-        for number, (ts, names) in list(self.pending.items()):
-            if now - ts >= ACK_PATIENCE:
+        for number, pending in list(self.pending.items()):
+            if now - pending.since >= ACK_PATIENCE:
                 del self.pending[number]
-                reason = f"no acknowledgement of {len(names)} streams within {ACK_PATIENCE // SECOND} s"
-                out.append(self.status("stale", reason, now, len(names)))
+                missing = len(pending.left) or len(pending.names)
+                reason = f"no acknowledgement of {missing} streams within {ACK_PATIENCE // SECOND} s"
+                out.append(self.status("stale", reason, now, missing))
 
     def is_mute(self) -> bool:
         """Whether each stream that should speak was called stale without ever having spoken; said once."""

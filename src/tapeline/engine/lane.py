@@ -5,7 +5,7 @@ from tapeline.events import Event, Flag, Status, StatusKind, Trade
 from tapeline.market.bars import Bars
 from tapeline.market.quality import NEVER, IdTracker, Seen, Silence
 from tapeline.market.sync import Ask, BookSync
-from tapeline.venues.base import Channel, Request
+from tapeline.venues.base import Again, BookChecksum, Channel, Request
 
 # Plain integers: IntFlag's operators cost a microsecond each.
 AGGREGATED = int(Flag.AGGREGATED)
@@ -28,16 +28,17 @@ class Lane:
         venue: str,
         settings: PipelineSettings,
         ask: Ask,
-        requests: list[Request],
+        requests: list[Request | Again],
         flags: int,
         *,
         number: int,
         numbered: bool,
+        checksum: BookChecksum | None = None,
     ) -> None:
         self.number = number  # of the lane within its pipeline
         self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.instrument, self.venue, self.flags, self.numbered = instrument, venue, flags, numbered
-        self.sync = BookSync(instrument, venue, settings, ask, requests, flags)
+        self.sync = BookSync(instrument, venue, settings, ask, requests, flags, checksum)
         self.bars = Bars(instrument, settings, flags)
         self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
         self.aggregated: int | None = None  # which of the two the bars are made from: the first that came

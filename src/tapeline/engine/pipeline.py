@@ -35,7 +35,7 @@ from tapeline.frames import (
     unpack_session,
 )
 from tapeline.market.sync import State
-from tapeline.venues.base import Ack, BookMessage, Notice, Request, Skipped
+from tapeline.venues.base import Ack, Again, BookMessage, Counted, Filled, Notice, Past, Request, Skipped
 
 log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
@@ -48,7 +48,7 @@ OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it m
 class Pipeline:
     def __init__(self, settings: PipelineSettings | None = None, venues: dict[str, VenueSettings] | None = None) -> None:
         self.settings = settings or PipelineSettings()
-        self.requests: list[Request] = []
+        self.requests: list[Request | Again] = []
         self.notices: list[tuple[int, str]] = []
         self.lanes: dict[str, Lane] = {}
         self.feeds: dict[tuple[str, bool], Feed] = {}
@@ -78,6 +78,9 @@ class Pipeline:
             Bar: self._slow,
             Liquidation: self._slow,
             Skipped: self._skipped,
+            Filled: self._filled,
+            Past: self._past,
+            Counted: self._counted,
             Ack: self._ack,
             Notice: self._notice,
         }
@@ -176,8 +179,9 @@ class Pipeline:
             connection.hold(frame)
 
     def _sent(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature for all frames
-        if (connection := self.connections.get(frame.conn)) is not None:
-            connection.sent(frame.data, frame.ts_recv)
+        connection = self.connections.get(frame.conn)
+        if connection is not None and (asked := connection.feed.venue.asked(frame.data)) is not None:
+            connection.asks(asked, frame.ts_recv)
 
     def _http(self, frame: Frame, out: list[Event]) -> None:
         try:
@@ -325,6 +329,15 @@ class Pipeline:
     def _double(self, lane: Lane, key: str, ts_event: int) -> bool:
         return ts_event <= lane.latest.get(key, -1)
 
+    def _filled(self, f: Filled, connection: Connection, ts: int, out: list[Event]) -> None:
+        self._trade(f.trade, connection, ts, out)
+
+    def _past(self, p: Past, connection: Connection, ts: int, out: list[Event]) -> None:
+        """Trades of before now. What they fill is for the lane to say."""
+
+    def _counted(self, c: Counted, connection: Connection, ts: int, out: list[Event]) -> None:
+        """The number of one message of its connection."""
+
     def _skipped(self, s: Skipped, connection: Connection, ts: int, out: list[Event]) -> None:
         self._lane(s.instrument, connection.feed).skipped(s.id, ts, out, aggregated=s.aggregated)
 
@@ -372,11 +385,22 @@ class Pipeline:
                 raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
             native = feed.registry.by_id[instrument].native
 
-            def ask(attempt: int, not_before: int) -> Request | None:
-                return feed.decoder.snapshot_request(native, attempt, not_before)
+            def ask(attempt: int, not_before: int) -> Request | Again:
+                request = feed.decoder.snapshot_request(native, attempt, not_before)
+                return request or Again(instrument=instrument, attempt=attempt, not_before=not_before)
 
-            number, numbered = len(self.lanes), feed.venue.numbered_trades
-            lane = Lane(instrument, feed.label, self.settings, ask, self.requests, feed.flags, number=number, numbered=numbered)
+            number, numbered = len(self.lanes), feed.venue.trade_ids == "consecutive"
+            lane = Lane(
+                instrument,
+                feed.label,
+                self.settings,
+                ask,
+                self.requests,
+                feed.flags,
+                number=number,
+                numbered=numbered,
+                checksum=feed.venue.book_checksum,
+            )
             self.lanes[instrument] = lane
             self._numbered.append(lane)
         return lane
@@ -417,6 +441,7 @@ class Pipeline:
             if connection.held is None and connection.is_mute():
                 self._notice(Notice("none of its streams has ever spoken"), connection, now, out)
         for lane in self.lanes.values():
+            lane.sync.retry(now, out)
             for silence in lane.silences.values():
                 silence.heard = lane.heard[silence.channel]
                 change = silence.check(now, self.settings)

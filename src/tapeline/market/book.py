@@ -80,6 +80,18 @@ class _Side:
         self.sweep_at = min(2 * len(self.sizes), self.most) + SLACK
         self._sort(self.window)
 
+    def cut(self, levels: int) -> None:
+        """Keep the best `levels` and forget the others: the known range ends with the last one, where there are so many."""
+        sizes, sign = self.sizes, self.sign
+        if len(sizes) < levels:
+            self.floor = NOWHERE
+            return
+        keys = sorted([p * sign for p, s in sizes.items() if s])[-levels:]
+        self.floor = keys[0] if len(keys) == levels else NOWHERE
+        if len(keys) < len(sizes):
+            self.sizes = {(p := key * sign): sizes[p] for key in keys}
+            self.keys, self.edge = keys, NOWHERE
+
     def best(self, levels: int) -> list[Level]:
         """The best `levels` levels, best first."""
         found: list[Level] = []
@@ -138,6 +150,11 @@ class Book:
             self._bids.apply(bids)
         if asks:
             self._asks.apply(asks)
+
+    def cut(self, levels: int) -> None:
+        """Forget what lies past the best `levels` of each side."""
+        self._bids.cut(levels)
+        self._asks.cut(levels)
 
     @property
     def bids(self) -> dict[float, float]:

@@ -28,12 +28,15 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
 from tapeline.market.book import Book
+from tapeline.market.checksum import Digits
 from tapeline.market.metrics import book_metrics
 from tapeline.market.quality import far_back
 from tapeline.market.renewal import Renewal
-from tapeline.venues.base import BookMessage, Request
+from tapeline.venues.base import UNNUMBERED, Again, BookChecksum, BookMessage, Request
 
 BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
+AGAIN_PATIENCE = 10 * SECOND  # how long a stream that was begun anew has to give its snapshot
+MOST_PASSED = 256
 STABLE_NS = 60 * SECOND  # a book that held this long starts its backoff anew
 OLD_RUN_IS_RESET = 50  # that many old diffs in a row are no duplicates: the venue restarted its numbers
 JOIN_RUN_IS_RESET = 1000  # before the join they are normal: a stream may lag seconds behind the snapshot
@@ -56,15 +59,22 @@ class Fit(Enum):
     AHEAD = 2
 
 
-Ask = Callable[[int, int], Request | None]
-"""(attempt, not_before ns) → the request for a snapshot, None where books begin on the socket."""
+Ask = Callable[[int, int], Request | Again | None]
+"""(attempt, not_before ns) → how a snapshot is asked for: over HTTP, or by beginning the stream anew; None where it cannot be."""
 
 
 class BookSync:
     """One instrument's book with its proof. Feed it messages; it appends events to `out` and requests to `requests`."""
 
     def __init__(
-        self, instrument: str, venue: str, settings: PipelineSettings, ask: Ask, requests: list[Request], flags: int = 0
+        self,
+        instrument: str,
+        venue: str,
+        settings: PipelineSettings,
+        ask: Ask,
+        requests: list[Request | Again],
+        flags: int = 0,
+        checksum: BookChecksum | None = None,
     ) -> None:
         self.instrument, self.venue, self.settings, self.flags = instrument, venue, settings, flags
         self.book = Book(settings.book_levels)
@@ -73,6 +83,9 @@ class BookSync:
         self.gaps = self.resyncs = self.duplicates = 0
         self.renewal = Renewal(self._ask_again)
         self._ask, self._requests = ask, requests
+        self._digits = Digits(checksum) if checksum is not None else None
+        self._passed: deque[int] = deque(maxlen=MOST_PASSED)  # ids that the book stood at, where they may go back
+        self._again_at = 0  # when a stream that was begun anew and gave no snapshot is begun once more
         self._attempt = 0
         self._asked = False
         self._old_run = 0
@@ -93,8 +106,10 @@ class BookSync:
         if m.kind == "diff":
             self._has_diffs = True
             book_seq = self.book.seq
-            if self.state is State.SYNCED and book_seq is not None and m.prev_seq <= book_seq < m.seq:
+            if self.state is State.SYNCED and book_seq is not None and m.prev_seq <= book_seq < m.seq and not m.exact:
                 self._apply(m, ts_recv, out)  # the way of nearly every message, spared the table
+            elif m.seq == UNNUMBERED:
+                self._unnumbered(m, ts_recv, out)
             elif self.state is State.EMPTY or self.state is State.BUFFERING:
                 self._keep(m, ts_recv, out)
             else:
@@ -147,8 +162,28 @@ class BookSync:
         """End of input: what still waits for a snapshot is given out, flagged."""
         self._flush_unproven(out)
 
+    def _unnumbered(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        """The order of the wire is the only order: what follows the snapshot is applied, what comes before it is of no book."""
+        if self.state is State.SYNCED:
+            self._apply(m, ts_recv, out)
+            return
+        if self.state is State.EMPTY:
+            self.state = State.BUFFERING
+            self._status("resyncing", "book begins: an update came before the snapshot", ts_recv, out)
+            self._request(ts_recv)
+        self._emit(m, ts_recv, out, BOOK_UNPROVEN)
+
+    def retry(self, ts_recv: int, out: list[Event]) -> None:
+        """Called once a second: a stream that was begun anew and gave no snapshot in time is begun once more."""
+        if self.state is State.BUFFERING and self._asked and 0 < self._again_at <= ts_recv:
+            self._asked = False
+            self._status("resyncing", "no snapshot came: the stream is begun anew once more", ts_recv, out)
+            self._request(ts_recv)
+
     def _fit(self, m: BookMessage) -> Fit:
         at = self.book.seq if self.book.seq is not None else -1
+        if m.exact and self.state is State.SYNCED:
+            return Fit.NEXT if m.prev_seq == at else Fit.OLD if m.seq in self._passed else Fit.AHEAD
         if m.seq <= at:
             return Fit.OLD
         return Fit.NEXT if m.prev_seq <= at else Fit.AHEAD
@@ -191,6 +226,7 @@ class BookSync:
 
     def _snapshot(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.buffer.clear()
+        self._asked = False
         if self._begin(m, ts_recv, out, proven=True):
             self._synced(0, ts_recv, out)
 
@@ -211,15 +247,21 @@ class BookSync:
     def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> bool:
         """Take a whole book; False where it is crossed, and so worth nothing."""
         self.book.replace(m.bids, m.asks, 1 if m.kind == "partial" else m.limit)  # a partial book ends where it ends
-        self.book.seq, self._snapshot_seq = m.seq, m.seq
+        self.book.seq = None if m.seq == UNNUMBERED else m.seq
+        self._snapshot_seq = m.seq
+        self._passed.clear()
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0
+        if (wrong := self._disproved(m)) is not None:
+            self._emit(m, ts_recv, out, SNAPSHOT | BOOK_UNPROVEN)
+            self._resync(None, "gap", wrong, ts_recv, out)
+            return False
         if not self.book.crossed:
             self.renewal.begin(self.book)
             self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
             return True
         self._emit(m, ts_recv, out, SNAPSHOT | BOOK_UNPROVEN)
-        if m.kind == "fetched":
+        if m.kind != "partial":
             self._resync(None, "crossed", self._crossing(), ts_recv, out)
         else:
             self._status("crossed", self._crossing(), ts_recv, out)
@@ -234,13 +276,25 @@ class BookSync:
 
     def _synced(self, seq: int, ts_recv: int, out: list[Event]) -> None:
         self._synced_at = ts_recv
-        self._status("synced", "snapshot joined", ts_recv, out, self._snapshot_seq, seq or self._snapshot_seq)
+        if self._snapshot_seq == UNNUMBERED:
+            self._status("synced", "snapshot taken", ts_recv, out)
+        else:
+            self._status("synced", "snapshot joined", ts_recv, out, self._snapshot_seq, seq or self._snapshot_seq)
 
     def _apply(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         book = self.book
         book.apply(m.bids, m.asks)
-        book.seq = m.seq
+        if m.seq != UNNUMBERED:
+            book.seq = m.seq
         self._old_run = 0
+        if m.exact:
+            self._passed.append(m.seq)
+        if m.cut:
+            book.cut(m.cut)
+        if m.checksum is not None and (wrong := self._disproved(m)) is not None:
+            self._emit(m, ts_recv, out, BOOK_UNPROVEN)
+            self._resync(None, "gap", wrong, ts_recv, out)
+            return
         if book.crossed:
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "crossed", self._crossing(), ts_recv, out)
@@ -249,11 +303,20 @@ class BookSync:
         if (renewed := self.renewal.after(book, m, ts_recv)) is not None:
             self._renew(renewed, ts_recv, out)
 
+    def _disproved(self, m: BookMessage) -> str | None:
+        """What is wrong with the book by the checksum of the message just applied; None where it is right, or bears none."""
+        if m.checksum is None or self._digits is None:
+            return None
+        self._digits.take(m)
+        found = self._digits.of(self.book)
+        return None if found == m.checksum else f"checksum {found} instead of {m.checksum}: an update is missing or wrong"
+
     def _ask_again(self, not_before: int) -> bool:
         request = self._ask(0, not_before)
-        if request is not None:
-            self._requests.append(request)
-        return request is not None
+        if not isinstance(request, Request):
+            return False  # a stream is not begun anew for what lies far from the market
+        self._requests.append(request)
+        return True
 
     def _renew(self, renewed: Book | None, ts_recv: int, out: list[Event]) -> None:
         """Let a renewed book take the old one's place. Both stand at the same update, so their touches must be the same."""
@@ -286,7 +349,11 @@ class BookSync:
 
     def _gap(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         last = self.book.seq if self.book.seq is not None else -1
-        self._resync((m, ts_recv), "gap", "updates missing", ts_recv, out, last + 1, m.prev_seq)
+        if m.prev_seq > last:
+            self._resync((m, ts_recv), "gap", "updates missing", ts_recv, out, last + 1, m.prev_seq)
+        else:
+            reason = f"updates missing: one that follows {m.prev_seq} came after {last}"
+            self._resync((m, ts_recv), "gap", reason, ts_recv, out)
 
     def _resync(
         self,
@@ -320,18 +387,19 @@ class BookSync:
         self._attempt = min(self._attempt + 1, 16)
         if request is not None:
             self._asked = True
+            self._again_at = request.not_before + AGAIN_PATIENCE if isinstance(request, Again) else 0
             self._requests.append(request)
 
     def _emit(self, m: BookMessage, ts_recv: int, out: list[Event], flags: int, *, touch: bool = False) -> None:
         name, flags, snapshot = self.instrument, flags | m.flags | self.flags, m.kind != "diff"
-        out.append(
-            BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, m.seq, None if snapshot else m.prev_seq)
-        )
+        seq = None if m.seq == UNNUMBERED else m.seq
+        prev_seq = None if snapshot or seq is None else m.prev_seq
+        out.append(BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, seq, prev_seq))
         if touch:
             book = self.book
             book.ts_event, book.ts_recv = m.ts_event, ts_recv
             best = book.touch()
-            out.append(Quote(name, m.ts_event, ts_recv, flags, *best, m.seq, "book"))
+            out.append(Quote(name, m.ts_event, ts_recv, flags, *best, seq, "book"))
             out.append(book_metrics(book, best, self.settings.imbalance_levels, name, m.ts_event, ts_recv, flags))
 
     def _flush_unproven(self, out: list[Event]) -> None:

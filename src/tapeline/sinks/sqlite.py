@@ -23,7 +23,7 @@ import msgspec
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Bar, BookUpdate, Event, Metrics, Quote
 from tapeline.sinks.hold import Hold
-from tapeline.sinks.sqlite_schema import STATE, TABLES, VERSION, create, insert
+from tapeline.sinks.sqlite_schema import STATE, TABLES, VERSION, create, insert, widen
 from tapeline.sinks.storable import storable
 
 FILE = "tapeline.sqlite"
@@ -73,6 +73,10 @@ class SqliteSink:
             )
             raise ConfigError("data", str(self.path), text)
         with _transaction(db):
+            for event_type, table in TABLES.items():
+                there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+                for statement in widen(event_type, there):
+                    db.execute(statement)
             for statement in (*STATE, *(s for t in TABLES for s in create(t)), f"PRAGMA user_version = {VERSION}"):
                 db.execute(statement)
         return db

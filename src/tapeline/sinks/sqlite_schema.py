@@ -64,6 +64,16 @@ def create(event_type: type[Event]) -> list[str]:
     return [*made, _view(event_type, table)]
 
 
+def widen(event_type: type[Event], there: set[str]) -> list[str]:
+    """The statements that give a table of an earlier release the columns that it lacks; its view is made anew by `create`."""
+    table = TABLES[event_type]
+    missing = {name: kind for name, kind in columns(event_type).items() if name not in there}
+    if not there or not missing:
+        return []
+    added = [f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}' for name, kind in missing.items()]
+    return [f"DROP VIEW IF EXISTS {table}_iso", *added]
+
+
 def _view(event_type: type[Event], table: str) -> str:
     names = list(columns(event_type))
     times = [f"{_iso(n)} AS {n.removeprefix('ts_')}_time" for n in names if n.startswith("ts_") or n == "next_funding"]

@@ -15,7 +15,7 @@ import msgspec
 
 from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Kind, Registry, split_pair
-from tapeline.venues.base import Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
+from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.binance_wire import BinanceDecoder, event_time
 
 PAST_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d")
@@ -53,13 +53,13 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[msgspec.Raw]
 
 
-class _Subscribe(msgspec.Struct):
+class _Control(msgspec.Struct):
     method: str
     id: int | str
     params: tuple[str, ...] = ()
 
 
-_read_subscribe = msgspec.json.Decoder(_Subscribe).decode
+_read_control = msgspec.json.Decoder(_Control).decode
 _read_symbol = msgspec.json.Decoder(_Symbol, strict=False).decode
 _read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
 
@@ -69,13 +69,21 @@ def _step(step: float | None) -> float | None:
     return step if step is not None and 1e-12 <= step <= 1e12 else None
 
 
+def _control(method: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+    names = [s.name for s in streams]
+    return tuple(
+        msgspec.json.encode({"method": method, "params": names[i : i + STREAMS_PER_MESSAGE], "id": n})
+        for n, i in enumerate(range(0, len(names), STREAMS_PER_MESSAGE), number)
+    )
+
+
 class Binance(Venue):
     name = "binance"
     title = "Binance spot"
     ws_url = "wss://stream.binance.com:9443"
     http_url = "https://api.binance.com"
     channels: ClassVar[tuple[Channel, ...]] = ("trades", "book", "quotes", "bars", "ticker")
-    numbered_trades = True
+    trade_ids: ClassVar[TradeIds] = "consecutive"
     limits = Limits(
         messages_per_second=5,
         streams_per_connection=1024,
@@ -128,26 +136,30 @@ class Binance(Venue):
         url = (self.settings.ws_url or self.ws_url).rstrip("/") + path
         if self.settings.time_unit == "us":
             url += "?timeUnit=MICROSECOND"
-        names = [s.name for s in streams]
-        hello = tuple(
-            msgspec.json.encode({"method": "SUBSCRIBE", "params": names[i : i + STREAMS_PER_MESSAGE], "id": n})
-            for n, i in enumerate(range(0, len(names), STREAMS_PER_MESSAGE), 1)
-        )
+        hello = self.subscribe(streams, 1)
         return ConnectionPlan(
             venue=self.name, url=url, streams=tuple(streams), hello=hello, acks=len(hello), limits=self.limits
         )
+
+    def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return _control("SUBSCRIBE", streams, number)
+
+    def unsubscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return _control("UNSUBSCRIBE", streams, number)
 
     def stream(self, name: str) -> tuple[Channel, str] | None:
         native, _, suffix = name.partition("@")
         channel = _CHANNELS.get(re.split(r"[@_\d]", suffix, maxsplit=1)[0])
         return None if channel is None or not native else (channel, native.upper())
 
-    def asked(self, data: bytes) -> tuple[int | str, tuple[str, ...]] | None:
+    def asked(self, data: bytes) -> Asked | None:
         try:
-            message = _read_subscribe(data)
+            message = _read_control(data)
         except (msgspec.MsgspecError, ValueError):
             return None
-        return (message.id, message.params) if message.method == "SUBSCRIBE" else None
+        if message.method not in {"SUBSCRIBE", "UNSUBSCRIBE"}:
+            return None
+        return Asked(message.id, message.params, gone=message.method == "UNSUBSCRIBE")
 
     def is_ack(self, data: bytes) -> bool:
         return _IS_ACK.match(data) is not None
@@ -184,9 +196,9 @@ class Binance(Venue):
     def _http(self) -> str:
         return (self.settings.http_url or self.http_url).rstrip("/")
 
-    def instruments_request(self) -> Request:
+    def instruments_requests(self) -> list[Request]:
         url = f"{self._http()}{self.api}/exchangeInfo"
-        return Request(venue=self.name, purpose="instruments", url=url, weight=self.info_weight)
+        return [Request(venue=self.name, purpose="instruments", url=url, weight=self.info_weight)]
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         try:

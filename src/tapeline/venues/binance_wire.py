@@ -18,56 +18,37 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tapeline.clock import MICRO, MILLI, SECOND
+from tapeline.clock import MILLI
 from tapeline.errors import MalformedFrame
-from tapeline.events import Bar, Flag, Liquidation, Quote, Side, Ticker, Trade
+from tapeline.events import Bar, Liquidation, Quote, Side, Ticker, Trade
 from tapeline.frames import HttpAnswer
 from tapeline.instruments import Instrument, Registry
 from tapeline.venues import binance_messages as w
 from tapeline.venues.base import Ack, BookMessage, Notice, Record, Request, Skipped
+from tapeline.venues.decoding import (
+    AGGREGATED,
+    DAY,
+    EARLIEST,
+    MOST_SAID,
+    NO_VENUE_TIME,
+    OFF_BOOK,
+    OTHER,
+    RECOVERED,
+    SAMPLED,
+    BaseDecoder,
+    long_run,
+    nanoseconds,
+)
 
-# Plain integers: IntFlag's operators cost a microsecond each.
-AGGREGATED = int(Flag.AGGREGATED)
-BAD_TIME = int(Flag.BAD_TIME)
-INEXACT = int(Flag.INEXACT)
-NO_VENUE_TIME = int(Flag.NO_VENUE_TIME)
-OFF_BOOK = int(Flag.OFF_BOOK)
-RECOVERED = int(Flag.RECOVERED)
-SAMPLED = int(Flag.SAMPLED)
-
-EARLIEST = 946_684_800 * SECOND  # 2000-01-01: no market time before it is true
-DAY = 86_400 * SECOND
-MOST_MS = (2**63 - 1) // MILLI  # the last millisecond of 2262 that nanoseconds can tell; as microseconds it is April 1970
 FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side that /depth can be asked for
 
 
 _ENVELOPE = b'{"stream":"'
 LONGEST_HEAD, MOST_ROUTES = 100, 10_000  # of what is remembered by stream name, whoever makes names up
-MOST_SAID = 300  # characters of an error that are repeated
-MOST_KINDS, LONGEST_KIND, OTHER = 100, 40, "(other)"  # unknown kinds of messages that are counted apart
-_DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
-_LONG = b"0" * 17
 _many_decimals = re.compile(rb"\.[0-9]{9}").search
 BIG = 10_000_000.0  # below it, and with at most 8 decimals, a number has no more than 15 digits
-_NUMBER = re.compile(rb'[":,\[]"?-?(\d*\.?\d{1,})(?:[eE][-+]?\d+)?"?(?=[",\]}])')
 _EVENT_TIME = re.compile(rb'"[ET]":\s*(\d{12,17})\b')
 _PARTIAL = re.compile(r"@depth\d+(@|$)")
-
-
-def nanoseconds(t: int) -> int:
-    """Venue time to ns: 13 digits are milliseconds, 16 are microseconds. Integers all the way."""
-    return t * MILLI if t <= MOST_MS else t * MICRO
-
-
-def inexact(raw: bytes) -> bool:
-    """Whether a decimal in `raw` has more than 15 significant digits, so that a float64 may not hold it.
-
-    The first test is quick and passes nearly everything: no run of 17 digits and points. Where a message holds few numbers it is
-    quicker still to look behind their points and at their values (`BIG`); venues write no exponents, which that would not see.
-    """
-    if _LONG not in raw.translate(_DIGITS):
-        return False
-    return any(b"." in n and len(n.replace(b".", b"").strip(b"0")) > 15 for n in _NUMBER.findall(raw))
 
 
 def event_time(raw: bytes) -> int | None:
@@ -78,7 +59,7 @@ def event_time(raw: bytes) -> int | None:
 Route = Callable[[bytes, int], Sequence[Record]]
 
 
-class BinanceDecoder:
+class BinanceDecoder(BaseDecoder):
     """Stateless but for its routes and counters. `build` turns one decoded struct into records; see the table at the end."""
 
     futures: ClassVar[bool] = False
@@ -91,10 +72,7 @@ class BinanceDecoder:
         *,
         simulated: bool,
     ) -> None:
-        self.registry = registry
-        self.unknown: dict[str, int] = {}
-        self.flags = int(Flag.SIMULATED) if simulated else 0
-        self._derive, self._snapshot = derive, snapshot
+        super().__init__(registry, derive, snapshot, simulated=simulated)
         self._routes: dict[bytes, Route] = {}
         self._kinds: dict[str, tuple[Callable[..., Any], Callable[..., Sequence[Record]]]] = {
             "trade": (w.read_trade, self._trade),
@@ -109,33 +87,18 @@ class BinanceDecoder:
             "forceOrder": (w.read_force_order, self._liquidation),
         }
 
-    def instrument(self, native: str) -> str:
-        known = self.registry.by_native.get(native)
-        if known is None:
-            known = self.registry.add(self._derive(native, self.registry.label))
-        return known.id
+    def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
+        head = data[: data.find(b'"', 11)]
+        route = self._routes.get(head) or self._route(head)
+        return route(data, ts_recv)
 
-    def snapshot_request(self, native: str, attempt: int, not_before: int) -> Request | None:
-        return self._snapshot(native, attempt, not_before)
-
-    def decode(self, data: bytes, ts_recv: int) -> Sequence[Record]:
-        try:
-            head = data[: data.find(b'"', 11)]
-            route = self._routes.get(head) or self._route(head)
-            return route(data, ts_recv)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"{e}") from None
-
-    def decode_answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]:
+    def answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]:
         """A book snapshot, or past candles. Other purposes are not for the market."""
-        try:
-            if answer.purpose == "book":
-                asked, flags = re.search(r"[?&]limit=(\d+)", answer.url), self._flags(body)
-                return [self._fetched(w.read_snapshot(body), answer.native, ts_recv, int(asked[1]) if asked else 0, flags)]
-            if answer.purpose.startswith("bars "):
-                return self._past(w.read_past_candles(body), answer, ts_recv)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"{answer.purpose} of {answer.native}: {e}") from None
+        if answer.purpose == "book":
+            asked, flags = re.search(r"[?&]limit=(\d+)", answer.url), self.flags_of(body)
+            return [self._fetched(w.read_snapshot(body), answer.native, ts_recv, int(asked[1]) if asked else 0, flags)]
+        if answer.purpose.startswith("bars "):
+            return self._past(w.read_past_candles(body), answer, ts_recv)
         return []
 
     def _past(self, rows: list[w.PastCandle], answer: HttpAnswer, ts_recv: int) -> Sequence[Record]:
@@ -179,7 +142,7 @@ class BinanceDecoder:
         self.instrument(native)
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
-            flags = self._flags(raw) if _LONG in raw.translate(_DIGITS) else plain
+            flags = self.flags_of(raw) if long_run(raw) else plain
             return build(read(raw).data, ts_recv, native, flags)
 
         return route
@@ -199,7 +162,7 @@ class BinanceDecoder:
                 ts = m.E * MILLI
                 if EARLIEST < ts < ts_recv + DAY:
                     return (Quote(name, ts, ts_recv, plain, m.b, m.B, m.a, m.A, m.u, "venue"),)
-            return self._quote(m, ts_recv, native, self._flags(raw))
+            return self._quote(m, ts_recv, native, self.flags_of(raw))
 
         return route
 
@@ -216,12 +179,9 @@ class BinanceDecoder:
                 and _many_decimals(raw) is None
             ):
                 return (Trade(name, ts, ts_recv, plain, price, size, "sell" if m.m else "buy", str(m.t)),)
-            return self._trade(m, ts_recv, native, self._flags(raw))
+            return self._trade(m, ts_recv, native, self.flags_of(raw))
 
         return route
-
-    def _flags(self, raw: bytes) -> int:
-        return self.flags | INEXACT if inexact(raw) else self.flags
 
     def _by_fields(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
         if raw.lstrip()[:1] == b"[":
@@ -241,7 +201,7 @@ class BinanceDecoder:
         if head.lastUpdateId is not None:
             return self._whole_book(raw, stream, native, ts_recv)
         if head.u is not None and (head.s or native):
-            return self._quote(w.read_book_ticker(raw), ts_recv, head.s or native, self._flags(raw))
+            return self._quote(w.read_book_ticker(raw), ts_recv, head.s or native, self.flags_of(raw))
         if bytes(head.openInterest):
             return self._open_interest(w.read_open_interest(raw), ts_recv)
         return self._control(head)
@@ -253,16 +213,16 @@ class BinanceDecoder:
             kind = "rpiDepth"  # a diff of another book, by its shape: it must not get into this one
         known = self._kinds.get(kind)
         if known is None:
-            self._count_unknown(kind)
+            self.count_unknown(kind)
             return []
         read, build = known
         message = read(raw)
         native = getattr(message, "s", "") or native
         if kind == "depthUpdate" and _PARTIAL.search(stream):
-            return self._partial_of_diff(message, ts_recv, native, self._flags(raw))
+            return self._partial_of_diff(message, ts_recv, native, self.flags_of(raw))
         if kind != "forceOrder" and not native:
             raise MalformedFrame(f"{kind} names no symbol")
-        return build(message, ts_recv, native, self._flags(raw))
+        return build(message, ts_recv, native, self.flags_of(raw))
 
     def _control(self, head: w.Head) -> Sequence[Record]:
         if head.error is not None:
@@ -271,19 +231,12 @@ class BinanceDecoder:
             return [Ack(head.id, f"{head.msg[:MOST_SAID]} (code {head.code})")]
         if bytes(head.result):
             return [Ack(head.id)]
-        self._count_unknown(OTHER)
+        self.count_unknown(OTHER)
         return []
 
-    def _count_unknown(self, kind: str) -> None:
-        kind = kind[:LONGEST_KIND]
-        if kind not in self.unknown and len(self.unknown) >= MOST_KINDS:
-            kind = OTHER
-        self.unknown[kind] = self.unknown.get(kind, 0) + 1
-
     def _time(self, t: int, ts_recv: int, flags: int) -> tuple[int, int]:
-        """(ns, flags): a time that cannot be true is kept and flagged."""
-        ns = t * MILLI if t <= MOST_MS else t * MICRO
-        return ns, flags if EARLIEST < ns < ts_recv + DAY else flags | BAD_TIME
+        """(ns, flags) of a venue time in ms or µs."""
+        return self.timed(nanoseconds(t), ts_recv, flags)
 
     def _trade(self, m: w.Trade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
         instrument = self.instrument(native)
@@ -320,7 +273,7 @@ class BinanceDecoder:
 
     def _whole_book(self, raw: bytes, stream: str, native: str, ts_recv: int) -> Sequence[Record]:
         """A partial book of a stream, or a REST snapshot that stands among recorded lines (then no symbol is named)."""
-        m, flags = w.read_snapshot(raw), self._flags(raw)
+        m, flags = w.read_snapshot(raw), self.flags_of(raw)
         if native and not stream.endswith("@depthSnapshot"):
             return [BookMessage(native, ts_recv, flags | NO_VENUE_TIME, "partial", m.bids, m.asks, m.lastUpdateId, -1)]
         full = len(m.bids) if len(m.bids) in FULL_LIMITS else len(m.asks)

@@ -1,19 +1,23 @@
-"""The venues, one line each."""
+"""The venues, one line each: name → module of this package and class. A venue's module is read when it is first asked for."""
+
+from functools import cache
+from importlib import import_module
 
 from tapeline.errors import UsageError
 from tapeline.venues.base import Venue
-from tapeline.venues.binance import Binance
-from tapeline.venues.binance_usdm import BinanceUsdm
 
-VENUES: dict[str, type[Venue]] = {
-    "binance": Binance,
-    "binance-usdm": BinanceUsdm,
+VENUES: dict[str, str] = {
+    "binance": "binance:Binance",
+    "binance-usdm": "binance_usdm:BinanceUsdm",
 }
 
 
+@cache
 def venue_class(name: str) -> type[Venue]:
     """Raises UsageError with the names there are."""
     try:
-        return VENUES[name]
+        module, _, attribute = VENUES[name].partition(":")
     except KeyError:
         raise UsageError(f"there is no venue {name!r}; there are {', '.join(VENUES)}") from None
+    found: type[Venue] = getattr(import_module(f"tapeline.venues.{module}"), attribute)
+    return found

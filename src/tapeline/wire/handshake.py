@@ -110,6 +110,9 @@ async def _dialled(connection: Connection) -> tuple[picows.WSTransport, picows.W
 
 async def _ws_connect(connection: Connection, dial: _Dial) -> tuple[picows.WSTransport, picows.WSListener | None]:
     url = connection.plan.url
+    headers = {"User-Agent": USER_AGENT, "Sec-WebSocket-Extensions": OFFER}
+    if connection.plan.origin:
+        headers["Origin"] = connection.plan.origin
     return await picows.ws_connect(
         lambda _request, _response: connection,
         url,
@@ -118,7 +121,7 @@ async def _ws_connect(connection: Connection, dial: _Dial) -> tuple[picows.WSTra
         logger_name=_log,
         enable_auto_pong=False,
         max_frame_size=connection.settings.max_frame_mb << 20,
-        extra_headers={"User-Agent": USER_AGENT, "Sec-WebSocket-Extensions": OFFER},
+        extra_headers=headers,
         proxy=proxy_for(url),
         socket_factory=dial,
         read_buffer_init_size=READ_BUFFER,

@@ -127,7 +127,7 @@ class Http:
         proxy = proxy_for(request.url)
         if proxy is not None and proxy.startswith("socks"):
             raise ValueError(f"HTTP cannot go through the SOCKS proxy {mask(proxy)}: name an http:// one in HTTPS_PROXY")
-        async with self._session.get(request.url, proxy=proxy) as response:
+        async with self._session.get(request.url, proxy=proxy, headers=dict(request.headers)) as response:
             body = await self._read(response)
             answer = HttpAnswer(
                 venue=request.venue,
