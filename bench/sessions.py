@@ -37,8 +37,7 @@ def simulated(venue: str) -> list[Frame]:
     from tapeline.sim.faultbox import FaultBox
     from tapeline.sim.hub import MILLIS, Hub
     from tapeline.sim.market import Market
-    from tapeline.sim.server import WIRES
-    from tapeline.sim.specs import choose
+    from tapeline.sim.registry import choose, wire_class
 
     frames = [Frame(START, FrameKind.OPENED, 1, pack(Opened(venue=venue, url="simulated")))]
 
@@ -46,16 +45,18 @@ def simulated(venue: str) -> list[Frame]:
         def deliver(self, venue: str, stream: str, conns: list[Any], payload: str) -> None:  # noqa: ARG002
             frames.append(Frame(market.now, FrameKind.RECV, 1, f'{{"stream":"{stream}","data":{payload}}}'.encode()))
 
-    market, hub = Market(choose((venue,), ("BTCUSDT",)), seed=1, start=START, rate=20.0), Tap(FaultBox())
-    wire = WIRES[venue](market, hub)
+    kind = wire_class(venue)
+    market = Market(choose([kind], ("BTCUSDT",)), {venue: kind.rules}, seed=1, start=START, rate=20.0)
+    hub = Tap(FaultBox())
+    wire = kind(market, hub)
     hub.topics[venue] = {f"btcusdt@{name}": {MILLIS: [None]} for name in STREAMS[venue]}  # type: ignore[list-item]
     asked = False
     for now in market.advance(START + 3600 * SECOND):
         wire.publish(now)
         if not asked and now - START > 500 * MILLI:
             asked = True
-            body = wire.depth_body(wire.lines["BTCUSDT"], market.book(venue, "BTCUSDT"), 1000)
-            frames.append(Frame(market.now, FrameKind.RECV, 1, body.encode()))
+            reply = wire.http("depth", {"symbol": "BTCUSDT", "limit": "1000"}, now, wire.freeze)
+            frames.append(Frame(market.now, FrameKind.RECV, 1, reply.body))
         if len(frames) >= SIMULATED_FRAMES:
             break
     return frames

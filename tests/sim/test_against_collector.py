@@ -11,7 +11,7 @@ from tapeline.events import Status
 from tapeline.market import renewal
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
-from tapeline.venues.registry import VENUES
+from tapeline.venues.registry import venue_class
 
 pytestmark = pytest.mark.slow  # books are made in real time
 IDS = {"binance": "BTC-USDT", "binance-usdm": "BTC-USDT-PERP"}
@@ -181,7 +181,7 @@ async def test_an_error_in_answer_to_a_subscription_is_reported():
 
 @pytest.mark.parametrize("venue", IDS)
 async def test_a_book_that_knows_few_levels_is_renewed_as_the_market_moves(venue, monkeypatch):
-    monkeypatch.setattr(VENUES[venue], "depth", (5, 5))  # a market moves past five levels at once
+    monkeypatch.setattr(venue_class(venue), "depth", (5, 5))  # a market moves past five levels at once
     monkeypatch.setattr(renewal, "PAUSE", 100_000_000)
     async with collecting(venue) as (sim, collector, told):
         async with asyncio.timeout(20):

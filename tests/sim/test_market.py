@@ -9,14 +9,15 @@ from tapeline.clock import SECOND
 from tapeline.errors import UsageError
 from tapeline.sim.latent import STEP
 from tapeline.sim.market import Market
-from tapeline.sim.specs import choose
+from tapeline.sim.registry import choose, wire_class
 
 START = 1_790_000_000 * SECOND
 BOTH = ("binance", "binance-usdm")
 
 
 def market(seed=1, natives=("BTCUSDT", "ETHUSDT"), venues=BOTH, rate=1.0):
-    return Market(choose(venues, natives), seed=seed, start=START, rate=rate)
+    wires = [wire_class(venue) for venue in venues]
+    return Market(choose(wires, natives), {w.venue: w.rules for w in wires}, seed=seed, start=START, rate=rate)
 
 
 def tape(market, seconds, stride=SECOND):
@@ -108,8 +109,8 @@ def test_unknown_instruments():
 
 
 def test_spot_and_perpetual_have_walked_the_same_way_before_the_start() -> None:
-    market = Market(choose(("binance", "binance-usdm"), ("BTCUSDT",)), seed=3, start=1_795_255_500_000_000_000)
-    spot, perp = (market.instruments[venue, "BTCUSDT"] for venue in ("binance", "binance-usdm"))
+    both = market(seed=3, natives=("BTCUSDT",))
+    spot, perp = (both.instruments[venue, "BTCUSDT"] for venue in ("binance", "binance-usdm"))
     for a, b in zip(spot.klines.minutes, perp.klines.minutes, strict=True):
         assert a.open_time == b.open_time
         assert abs(a.open * spot.spec.tick_size / (b.open * perp.spec.tick_size) - 1) < 1e-3

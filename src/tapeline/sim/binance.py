@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tapeline.clock import MILLI, SECOND
-from tapeline.sim.binance_common import JSON_BOOL, BinanceWire, Line, Topics
+from tapeline.sim.binance_common import JSON_BOOL, BinanceLine, BinanceWire, Topics
 from tapeline.sim.hub import MILLIS
 from tapeline.sim.instrument import Aggregate, Batch, Instrument, Touch, Trade
 from tapeline.sim.klines import INTERVALS, Kline
 from tapeline.sim.market import Book
 from tapeline.sim.printing import Printer
+from tapeline.sim.specs import Spec, VenueRules, listed
 
 _SUFFIXES = re.compile(
     r"trade|aggTrade|bookTicker|ticker|miniTicker|avgPrice|depth(5|10|20)?(@100ms)?|kline_(" + "|".join(INTERVALS) + ")"
@@ -27,8 +28,26 @@ _ALL = {"!ticker@arr", "!miniTicker@arr"}
 _WEIGHTS = {"ping": 1, "time": 1, "exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
 
 
+def _listed(base: str, price_decimals: int, size_decimals: int, events: float, size: float, levels: int = 500) -> Spec:
+    return listed(
+        "binance", f"{base}USDT", base, "USDT", price_decimals, size_decimals, events=events, size=size, levels=levels
+    )
+
+
 class Spot(BinanceWire):
     venue = "binance"
+    specs = (
+        _listed("BTC", 2, 5, 150.0, 0.012, 700),
+        _listed("ETH", 2, 4, 110.0, 0.25, 600),
+        _listed("SOL", 2, 3, 70.0, 4.0),
+        _listed("BNB", 2, 3, 45.0, 0.9),
+        _listed("XRP", 4, 1, 50.0, 400.0),
+        _listed("DOGE", 5, 0, 40.0, 2500.0),
+        _listed("ADA", 4, 1, 25.0, 500.0),
+        _listed("LTC", 2, 3, 20.0, 2.0),
+    )
+    default = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "DOGEUSDT")
+    rules = VenueRules(cadences=(100 * MILLI, 1000 * MILLI))
     max_streams = 1024
     messages_per_second = 5
     ping_seconds = 20.0
@@ -55,7 +74,7 @@ class Spot(BinanceWire):
         limit = int(params.get("limit", "100")) if params.get("limit", "100").isdigit() else 100
         return next((w for most, w in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
 
-    def trade_text(self, line: Line, trade: Trade, unit: int, now: int) -> str:
+    def trade_text(self, line: BinanceLine, trade: Trade, unit: int, now: int) -> str:
         p = line.printer
         return (
             f'{{"e":"trade","E":{min(trade.ts + MILLI, now) // unit},"s":"{line.native}","t":{trade.id},'
@@ -63,7 +82,7 @@ class Spot(BinanceWire):
             f'"m":{JSON_BOOL[trade.buyer_is_maker]},"M":true}}'
         )
 
-    def aggregate_text(self, line: Line, one: Aggregate, unit: int, now: int) -> str:
+    def aggregate_text(self, line: BinanceLine, one: Aggregate, unit: int, now: int) -> str:
         p = line.printer
         return (
             f'{{"e":"aggTrade","E":{min(one.ts + MILLI, now) // unit},"s":"{line.native}","a":{one.id},"p":"{p.price(one.price)}",'
@@ -71,7 +90,7 @@ class Spot(BinanceWire):
             f'"m":{JSON_BOOL[one.buyer_is_maker]},"M":true}}'
         )
 
-    def touch_text(self, line: Line, touch: Touch, unit: int, now: int) -> str:  # noqa: ARG002  bookTicker has no times
+    def touch_text(self, line: BinanceLine, touch: Touch, unit: int, now: int) -> str:  # noqa: ARG002  bookTicker has no times
         u, _, bid, bid_size, ask, ask_size = touch
         p = line.printer
         return (
@@ -79,34 +98,34 @@ class Spot(BinanceWire):
             f'"a":"{p.price(ask)}","A":"{p.size(ask_size)}"}}'
         )
 
-    def diff_text(self, line: Line, batch: Batch, unit: int, now: int) -> str:
+    def diff_text(self, line: BinanceLine, batch: Batch, unit: int, now: int) -> str:
         bids, asks = self.changed(batch, line)
         return (
             f'{{"e":"depthUpdate","E":{now // unit},"s":"{line.native}","U":{batch.previous + 1},"u":{batch.last},'
             f'"b":[{bids}],"a":[{asks}]}}'
         )
 
-    def partial_text(self, line: Line, batch: Batch, levels: int, unit: int, now: int) -> str:  # noqa: ARG002  no times
+    def partial_text(self, line: BinanceLine, batch: Batch, levels: int, unit: int, now: int) -> str:  # noqa: ARG002  no times
         return self._book_text(line, batch.last, line.instrument.lob.bids.top(levels), line.instrument.lob.asks.top(levels))
 
     @staticmethod
-    def _book_text(line: Line, last: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> str:
+    def _book_text(line: BinanceLine, last: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> str:
         p = line.printer
         return f'{{"lastUpdateId":{last},"bids":[{p.levels(bids)}],"asks":[{p.levels(asks)}]}}'
 
-    def depth_body(self, line: Line, book: Book, limit: int) -> str:
+    def depth_body(self, line: BinanceLine, book: Book, limit: int) -> str:
         return self._book_text(line, book.last_update_id, book.bids[:limit], book.asks[:limit])
 
     def slow(self, topics: Topics, now: int) -> None:
-        for line in self.lines.values():
+        for line in self.by_name.values():
             self.emit(topics, f"{line.low}@ticker", lambda unit, ln=line: self.ticker_text(ln, unit, now))  # type: ignore[misc]
             self.emit(topics, f"{line.low}@miniTicker", lambda unit, ln=line: self.mini_ticker_text(ln, unit, now))  # type: ignore[misc]
             self.emit(topics, f"{line.low}@avgPrice", lambda unit, ln=line: self.average_text(ln, unit, now))  # type: ignore[misc]
-        lines = self.lines.values()
+        lines = self.by_name.values()
         self.emit(topics, "!ticker@arr", lambda unit: f"[{','.join(self.ticker_text(ln, unit, now) for ln in lines)}]")
         self.emit(topics, "!miniTicker@arr", lambda unit: f"[{','.join(self.mini_ticker_text(ln, unit, now) for ln in lines)}]")
 
-    def ticker_text(self, line: Line, unit: int, now: int) -> str:
+    def ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
         p, day, instrument = line.printer, self.day(line, now), line.instrument
         bid, bid_size, ask, ask_size = instrument.lob.touch()
         last = instrument.recent_trades[-1].size if instrument.recent_trades else 0
@@ -120,11 +139,11 @@ class Spot(BinanceWire):
             f'"L":{day.last},"n":{day.trades}}}'
         )
 
-    def _average(self, line: Line, now: int) -> str:
+    def _average(self, line: BinanceLine, now: int) -> str:
         window: Kline | None = line.instrument.klines.window(now, 300 * SECOND)
         return line.printer.mean(window.notional, window.volume) if window else line.printer.price(line.instrument.last_price)
 
-    def average_text(self, line: Line, unit: int, now: int) -> str:
+    def average_text(self, line: BinanceLine, unit: int, now: int) -> str:
         traded = line.instrument.recent_trades[-1].ts if line.instrument.recent_trades else now
         return (
             f'{{"e":"avgPrice","E":{now // unit},"s":"{line.native}","i":"5m","w":"{self._average(line, now)}",'
@@ -146,11 +165,11 @@ class Spot(BinanceWire):
                 {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61000},
             ],
             "exchangeFilters": [],
-            "symbols": [self._symbol(line) for line in self.lines.values()],
+            "symbols": [self._symbol(line) for line in self.by_name.values()],
         }
 
     @staticmethod
-    def _symbol(line: Line) -> dict[str, Any]:
+    def _symbol(line: BinanceLine) -> dict[str, Any]:
         p, spec = line.printer, line.instrument.spec
         tick, lot = p.price(1), p.size(1)
         return {
@@ -194,3 +213,6 @@ class Spot(BinanceWire):
             "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
             "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
         }
+
+
+WIRE = Spot

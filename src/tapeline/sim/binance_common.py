@@ -18,7 +18,7 @@ from tapeline.sim.instrument import Aggregate, Batch, Instrument, Touch, Trade
 from tapeline.sim.klines import INTERVALS, Kline, bucket
 from tapeline.sim.market import Book, Market
 from tapeline.sim.printing import Printer
-from tapeline.sim.wire import Reply, SimBook
+from tapeline.sim.wire import Line, Reply
 
 Topics = Mapping[str, dict[int, list[Any]]]
 JSON_BOOL = ("false", "true")
@@ -33,12 +33,11 @@ class BadRequest(Exception):
         super().__init__(msg)
 
 
-class Line:
-    """One instrument on the wire: its printer and the names of its streams."""
+class BinanceLine(Line):
+    """With the names of its streams."""
 
     def __init__(self, instrument: Instrument, printer: Printer) -> None:
-        self.instrument, self.printer = instrument, printer
-        self.native = instrument.spec.native
+        super().__init__(instrument, printer)
         self.low = self.native.lower()
         self.trade, self.aggregate, self.ticker = (f"{self.low}@{n}" for n in ("trade", "aggTrade", "bookTicker"))
 
@@ -52,35 +51,30 @@ class BinanceWire(BinanceProtocol):
     agg_trade_suffix: ClassVar[str] = ""
 
     def __init__(self, market: Market, hub: Hub) -> None:
-        self.market, self.hub = market, hub
-        self.lines = {
-            i.spec.native: Line(i, self.printer(i)) for (venue, _), i in market.instruments.items() if venue == self.venue
-        }
-        self.by_low = {line.low: line for line in self.lines.values()}
+        super().__init__(market, hub)
+        self.by_name = {i.spec.native: BinanceLine(i, self.printer(i)) for i in self.listed()}
+        self.by_low = {line.low: line for line in self.by_name.values()}
 
-    def printer(self, instrument: Instrument) -> Printer:
+    def trade_text(self, line: BinanceLine, trade: Trade, unit: int, now: int) -> str:
         raise NotImplementedError
 
-    def trade_text(self, line: Line, trade: Trade, unit: int, now: int) -> str:
+    def aggregate_text(self, line: BinanceLine, one: Aggregate, unit: int, now: int) -> str:
         raise NotImplementedError
 
-    def aggregate_text(self, line: Line, one: Aggregate, unit: int, now: int) -> str:
+    def touch_text(self, line: BinanceLine, touch: Touch, unit: int, now: int) -> str:
         raise NotImplementedError
 
-    def touch_text(self, line: Line, touch: Touch, unit: int, now: int) -> str:
+    def diff_text(self, line: BinanceLine, batch: Batch, unit: int, now: int) -> str:
         raise NotImplementedError
 
-    def diff_text(self, line: Line, batch: Batch, unit: int, now: int) -> str:
-        raise NotImplementedError
-
-    def partial_text(self, line: Line, batch: Batch, levels: int, unit: int, now: int) -> str:
+    def partial_text(self, line: BinanceLine, batch: Batch, levels: int, unit: int, now: int) -> str:
         raise NotImplementedError
 
     def slow(self, topics: Topics, now: int) -> None:
         """Once a second: tickers and the like."""
         raise NotImplementedError
 
-    def depth_body(self, line: Line, book: Book, limit: int) -> str:
+    def depth_body(self, line: BinanceLine, book: Book, limit: int) -> str:
         raise NotImplementedError
 
     def exchange_info(self) -> dict[str, Any]:
@@ -88,7 +82,7 @@ class BinanceWire(BinanceProtocol):
 
     def publish(self, now: int) -> None:
         topics: Topics = self.hub.topics.get(self.venue) or {}
-        for line in self.lines.values():
+        for line in self.by_name.values():
             if topics:
                 instrument = line.instrument
                 self._records(topics, line.trade, line, instrument.trades, self.trade_text, now)
@@ -101,10 +95,12 @@ class BinanceWire(BinanceProtocol):
             if now % SECOND == 0:
                 self.slow(topics, now)
 
-    def more_streams(self, topics: Topics, line: Line, now: int) -> None:
+    def more_streams(self, topics: Topics, line: BinanceLine, now: int) -> None:
         """More streams of one step (all-market book tickers, liquidations)."""
 
-    def _records(self, topics: Topics, name: str, line: Line, records: list[Any], text: Callable[..., str], now: int) -> None:
+    def _records(
+        self, topics: Topics, name: str, line: BinanceLine, records: list[Any], text: Callable[..., str], now: int
+    ) -> None:
         groups = topics.get(name)
         if groups and records:
             deliver = self.hub.deliver
@@ -117,7 +113,7 @@ class BinanceWire(BinanceProtocol):
         for unit, conns in (topics.get(name) or {}).items():
             self.hub.deliver(self.venue, name, conns, text(unit))
 
-    def _depth(self, topics: Topics, line: Line, now: int) -> None:
+    def _depth(self, topics: Topics, line: BinanceLine, now: int) -> None:
         for cadence, batch in line.instrument.batches.items():
             if now % cadence or not batch.first:
                 continue
@@ -151,7 +147,7 @@ class BinanceWire(BinanceProtocol):
                     lambda unit, ln=line, b=bar, x=closed, i=interval: self.kline_text(ln, b, i, unit, now, closed=x),  # type: ignore[misc]
                 )
 
-    def kline_text(self, line: Line, bar: Kline, interval: str, unit: int, now: int, *, closed: bool) -> str:
+    def kline_text(self, line: BinanceLine, bar: Kline, interval: str, unit: int, now: int, *, closed: bool) -> str:
         p = line.printer
         end = (bar.open_time + INTERVALS[interval]) // unit - 1
         return (
@@ -162,7 +158,7 @@ class BinanceWire(BinanceProtocol):
             f'"Q":"{p.amount(bar.buy_notional)}","B":"0"}}}}'
         )
 
-    def mini_ticker_text(self, line: Line, unit: int, now: int) -> str:
+    def mini_ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
         p, day = line.printer, self.day(line, now)
         return (
             f'{{"e":"24hrMiniTicker","E":{now // unit},"s":"{line.native}","c":"{p.price(day.close)}","o":"{p.price(day.open)}",'
@@ -170,29 +166,17 @@ class BinanceWire(BinanceProtocol):
         )
 
     @staticmethod
-    def day(line: Line, now: int) -> Kline:
+    def day(line: BinanceLine, now: int) -> Kline:
         price = line.instrument.last_price
         return line.instrument.klines.window(now) or Kline(now, price, price, price, price)
 
     @staticmethod
-    def changed(batch: Batch, line: Line) -> tuple[str, str]:
+    def changed(batch: Batch, line: BinanceLine) -> tuple[str, str]:
         """The absolute sizes now of the prices changed in a batch: bids and asks, best first."""
         lob = line.instrument.lob
         bids = [(key, lob.bids.total(key)) for key in sorted(batch.bids, reverse=True)]
         asks = [(-key, lob.asks.total(key)) for key in sorted(batch.asks, reverse=True)]
         return line.printer.levels(bids), line.printer.levels(asks)
-
-    def natives(self) -> list[str]:
-        return list(self.lines)
-
-    def freeze(self, native: str) -> Book:
-        return self.market.book(self.venue, native)
-
-    def truth(self, native: str) -> SimBook:
-        book, spec = self.market.book(self.venue, native), self.market.instrument(self.venue, native).spec
-        prices, sizes = 10**spec.price_decimals, 10**spec.size_decimals
-        bids, asks = ([(p * spec.tick / prices, s / sizes) for p, s in side] for side in (book.bids, book.asks))
-        return SimBook(book.last_update_id, bids, asks)
 
     def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Book]) -> Reply:
         """`name`: the path after `rest`; `book(native)` gives the book to show, which need not be today's."""
@@ -225,13 +209,13 @@ class BinanceWire(BinanceProtocol):
         """Addresses of one venue only."""
         raise BadRequest(-1, f"no such address: {name}", 404)
 
-    def line(self, params: Mapping[str, str]) -> Line:
+    def line(self, params: Mapping[str, str]) -> BinanceLine:
         symbol = params.get("symbol")
         if not symbol:
             raise BadRequest(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-        if symbol not in self.lines:
+        if symbol not in self.by_name:
             raise BadRequest(-1121, "Invalid symbol.")
-        return self.lines[symbol]
+        return self.by_name[symbol]
 
     @staticmethod
     def number(params: Mapping[str, str], key: str) -> int | None:
@@ -250,7 +234,7 @@ class BinanceWire(BinanceProtocol):
             raise BadRequest(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(limit or default, most)
 
-    def _trades(self, line: Line, limit: int) -> str:
+    def _trades(self, line: BinanceLine, limit: int) -> str:
         p = line.printer
         kept = list(line.instrument.recent_trades)[-limit:]
         rows = (
@@ -262,7 +246,7 @@ class BinanceWire(BinanceProtocol):
 
     trade_suffix: ClassVar[str] = ""
 
-    def _aggregates(self, line: Line, params: Mapping[str, str]) -> str:
+    def _aggregates(self, line: BinanceLine, params: Mapping[str, str]) -> str:
         p, limit = line.printer, self.limit(params, 1000, 500)
         start, end, from_id = (self.number(params, key) for key in ("startTime", "endTime", "fromId"))
         kept = [
@@ -279,7 +263,7 @@ class BinanceWire(BinanceProtocol):
             for a in chosen
         )
 
-    def _bars(self, line: Line, params: Mapping[str, str], now: int) -> str:
+    def _bars(self, line: BinanceLine, params: Mapping[str, str], now: int) -> str:
         interval = params.get("interval", "")
         if interval not in INTERVALS:
             raise BadRequest(-1120, "Invalid interval.")

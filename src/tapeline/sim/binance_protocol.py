@@ -33,6 +33,9 @@ class BinanceProtocol(Wire):
     rest: ClassVar[str]
     kinds: ClassVar[frozenset[str]] = frozenset()
     roots: ClassVar[frozenset[str]]
+    prefixed = False
+    weight_ban = True
+    book_streams = "*@depth*"
 
     def owns(self, path: str) -> bool:
         return path.lstrip("/").partition("/")[0] in self.roots
@@ -68,8 +71,8 @@ class BinanceProtocol(Wire):
     def endpoint(self, path: str) -> str | None:
         return path.removeprefix(self.rest) if path.startswith(self.rest) else None
 
+    def headers(self, used: int) -> dict[str, str]:
+        return {"X-MBX-USED-WEIGHT": str(used), "X-MBX-USED-WEIGHT-1M": str(used)}
+
     def split(self, payload: bytes) -> list[bytes]:
         return spoil.split_binance(payload)
-
-    def cross(self, payload: bytes) -> bytes:
-        return spoil.cross_binance(payload)

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tapeline.clock import MILLI, SECOND
-from tapeline.sim.binance_common import JSON_BOOL, BadRequest, BinanceWire, Line, Topics
+from tapeline.sim.binance_common import JSON_BOOL, BadRequest, BinanceLine, BinanceWire, Topics
 from tapeline.sim.hub import MILLIS, Hub
 from tapeline.sim.instrument import Aggregate, Batch, Instrument, Liquidation, Touch, Trade
 from tapeline.sim.klines import INTERVALS
 from tapeline.sim.latent import STEP
 from tapeline.sim.market import Book, Market
 from tapeline.sim.printing import Printer
+from tapeline.sim.specs import Spec, VenueRules, listed
 
 _PUBLIC = re.compile(r"bookTicker|trade|depth(5|10|20)?(@(0|100|250|500)ms)?")
 _MARKET = re.compile(r"aggTrade|markPrice(@1s)?|ticker|miniTicker|forceOrder|kline_(" + "|".join(INTERVALS) + ")")
@@ -31,8 +32,39 @@ _WEIGHTS = {"ping": 1, "time": 1, "exchangeInfo": 1, "trades": 5, "aggTrades": 2
 _TICKER_EVERY = 2 * SECOND
 
 
+def _listed(base: str, price_decimals: int, tick: int, size_decimals: int, events: float, size: float) -> Spec:
+    return listed(
+        "binance-usdm",
+        f"{base}USDT",
+        base,
+        "USDT",
+        price_decimals,
+        size_decimals,
+        kind="perp",
+        tick=tick,
+        events=events,
+        size=size,
+    )
+
+
 class UsdM(BinanceWire):
     venue = "binance-usdm"
+    specs = (
+        _listed("BTC", 2, 10, 3, 190.0, 0.03),
+        _listed("ETH", 2, 1, 3, 140.0, 0.6),
+        _listed("SOL", 4, 100, 2, 80.0, 8.0),
+        _listed("XRP", 4, 1, 1, 60.0, 900.0),
+        _listed("DOGE", 6, 10, 0, 45.0, 6000.0),
+        _listed("BNB", 3, 10, 2, 40.0, 2.0),
+    )
+    default = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+    rules = VenueRules(
+        cadences=(STEP, 100 * MILLI, 250 * MILLI, 500 * MILLI),
+        shared_ids=True,
+        spread=40,
+        first_update_id=8_900_000_000_000,
+        first_trade_id=6_000_000_000,
+    )
     max_streams = 200
     messages_per_second = 10
     ping_seconds = 180.0
@@ -70,14 +102,14 @@ class UsdM(BinanceWire):
             return next((w for most, w in ((99, 1), (499, 2), (1000, 5)) if limit <= most), 10)
         return _WEIGHTS.get(name, 1)
 
-    def trade_text(self, line: Line, trade: Trade, unit: int, now: int) -> str:
+    def trade_text(self, line: BinanceLine, trade: Trade, unit: int, now: int) -> str:
         p = line.printer
         return (
             f'{{"e":"trade","E":{min(trade.ts + MILLI, now) // unit},"T":{trade.ts // unit},"s":"{line.native}","t":{trade.id},'
             f'"p":"{p.price(trade.price)}","q":"{p.size(trade.size)}","X":"MARKET","m":{JSON_BOOL[trade.buyer_is_maker]}}}'
         )
 
-    def aggregate_text(self, line: Line, one: Aggregate, unit: int, now: int) -> str:
+    def aggregate_text(self, line: BinanceLine, one: Aggregate, unit: int, now: int) -> str:
         p = line.printer
         size = p.size(one.size)
         return (
@@ -85,7 +117,7 @@ class UsdM(BinanceWire):
             f'"q":"{size}","nq":"{size}","f":{one.first},"l":{one.last},"T":{one.ts // unit},"m":{JSON_BOOL[one.buyer_is_maker]}}}'
         )
 
-    def touch_text(self, line: Line, touch: Touch, unit: int, now: int) -> str:
+    def touch_text(self, line: BinanceLine, touch: Touch, unit: int, now: int) -> str:
         u, ts, bid, bid_size, ask, ask_size = touch
         p = line.printer
         return (
@@ -93,33 +125,33 @@ class UsdM(BinanceWire):
             f'"A":"{p.size(ask_size)}","T":{ts // unit},"E":{min(ts + MILLI, now) // unit}}}'
         )
 
-    def diff_text(self, line: Line, batch: Batch, unit: int, now: int) -> str:
+    def diff_text(self, line: BinanceLine, batch: Batch, unit: int, now: int) -> str:
         bids, asks = self.changed(batch, line)
         return self._depth_text(line, batch, unit, now, bids, asks)
 
-    def partial_text(self, line: Line, batch: Batch, levels: int, unit: int, now: int) -> str:
+    def partial_text(self, line: BinanceLine, batch: Batch, levels: int, unit: int, now: int) -> str:
         p, lob = line.printer, line.instrument.lob
         return self._depth_text(line, batch, unit, now, p.levels(lob.bids.top(levels)), p.levels(lob.asks.top(levels)))
 
     @staticmethod
-    def _depth_text(line: Line, batch: Batch, unit: int, now: int, bids: str, asks: str) -> str:
+    def _depth_text(line: BinanceLine, batch: Batch, unit: int, now: int, bids: str, asks: str) -> str:
         return (
             f'{{"e":"depthUpdate","E":{now // unit},"T":{(now - MILLI) // unit},"s":"{line.native}","U":{batch.first},'
             f'"u":{batch.last},"pu":{batch.previous},"b":[{bids}],"a":[{asks}]}}'
         )
 
-    def more_streams(self, topics: Topics, line: Line, now: int) -> None:
+    def more_streams(self, topics: Topics, line: BinanceLine, now: int) -> None:
         self._records(topics, "!bookTicker", line, line.instrument.touches, self.touch_text, now)
         if line.instrument.liquidations:
             self.forced[line.native] = line.instrument.liquidations[-1]
 
     def slow(self, topics: Topics, now: int) -> None:
         for native, one in self.forced.items():
-            line = self.lines[native]
+            line = self.by_name[native]
             for name in (f"{line.low}@forceOrder", "!forceOrder@arr"):
                 self.emit(topics, name, lambda unit, ln=line, liq=one: self.force_text(ln, liq, unit, now))  # type: ignore[misc]
         self.forced.clear()
-        lines = self.lines.values()
+        lines = self.by_name.values()
         suffixes = ("@1s", "") if now % (3 * SECOND) == 0 else ("@1s",)
         for suffix in suffixes:
             for line in lines:
@@ -136,22 +168,22 @@ class UsdM(BinanceWire):
                 topics, "!miniTicker@arr", lambda unit: f"[{','.join(self.mini_ticker_text(ln, unit, now) for ln in lines)}]"
             )
 
-    def marks(self, line: Line) -> tuple[str, str, str, str]:
+    def marks(self, line: BinanceLine) -> tuple[str, str, str, str]:
         """Mark price, index price, estimated settle price and funding rate, as text."""
         perpetual = self.market.perpetuals[self.venue, line.native]
-        spot = self.market.latent.prices[line.instrument.spec.base]
+        spot = self.market.index(line.spec)
         tick = line.instrument.spec.tick_size
         mark = spot * (1 + perpetual.premium)
         return (*(line.printer.exact(price / tick) for price in (mark, spot, spot)), f"{perpetual.funding:.8f}")  # type: ignore[return-value]
 
-    def mark_text(self, line: Line, unit: int, now: int) -> str:
+    def mark_text(self, line: BinanceLine, unit: int, now: int) -> str:
         mark, index, settle, funding = self.marks(line)
         return (
             f'{{"e":"markPriceUpdate","E":{now // unit},"s":"{line.native}","p":"{mark}","i":"{index}","P":"{settle}",'
             f'"r":"{funding}","T":{self.market.next_funding() // unit},"ap":"{mark}"}}'
         )
 
-    def force_text(self, line: Line, one: Liquidation, unit: int, now: int) -> str:
+    def force_text(self, line: BinanceLine, one: Liquidation, unit: int, now: int) -> str:
         p = line.printer
         size = p.size(one.size)
         return (
@@ -160,7 +192,7 @@ class UsdM(BinanceWire):
             f'"z":"{size}","T":{one.ts // unit}}}}}'
         )
 
-    def ticker_text(self, line: Line, unit: int, now: int) -> str:
+    def ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
         p, day, instrument = line.printer, self.day(line, now), line.instrument
         last = instrument.recent_trades[-1].size if instrument.recent_trades else 0
         change = (day.close - day.open) * 100 / day.open
@@ -171,7 +203,7 @@ class UsdM(BinanceWire):
             f'"O":{(now - 86_400 * SECOND) // unit},"C":{now // unit},"F":{day.first},"L":{day.last},"n":{day.trades}}}'
         )
 
-    def depth_body(self, line: Line, book: Book, limit: int) -> str:
+    def depth_body(self, line: BinanceLine, book: Book, limit: int) -> str:
         p, millis = line.printer, self.market.now // MILLIS
         return (
             f'{{"lastUpdateId":{book.last_update_id},"E":{millis},"T":{millis - 1},'
@@ -191,9 +223,9 @@ class UsdM(BinanceWire):
             return super().more(name, params, now)
         if "symbol" in params:
             return self._premium(self.line(params), now)
-        return f"[{','.join(self._premium(line, now) for line in self.lines.values())}]"
+        return f"[{','.join(self._premium(line, now) for line in self.by_name.values())}]"
 
-    def _premium(self, line: Line, now: int) -> str:
+    def _premium(self, line: BinanceLine, now: int) -> str:
         mark, index, settle, funding = self.marks(line)
         return (
             f'{{"symbol":"{line.native}","markPrice":"{mark}","indexPrice":"{index}","estimatedSettlePrice":"{settle}",'
@@ -211,11 +243,11 @@ class UsdM(BinanceWire):
             ],
             "exchangeFilters": [],
             "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-            "symbols": [self._symbol(line) for line in self.lines.values()],
+            "symbols": [self._symbol(line) for line in self.by_name.values()],
         }
 
     @staticmethod
-    def _symbol(line: Line) -> dict[str, Any]:
+    def _symbol(line: BinanceLine) -> dict[str, Any]:
         p, spec = line.printer, line.instrument.spec
         tick, lot = p.price(1), p.size(1)
         return {
@@ -258,3 +290,6 @@ class UsdM(BinanceWire):
             ],
             "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
         }
+
+
+WIRE = UsdM

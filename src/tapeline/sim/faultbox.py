@@ -5,27 +5,32 @@ Every message passes `messages`, every HTTP request `http` and `snapshot`, every
 listed, so that a test can ask how often it acted.
 """
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from tapeline.sim import faults as f
 from tapeline.sim import spoil
 
+if TYPE_CHECKING:
+    from tapeline.sim.wire import Wire
+
 Message = tuple[bytes, int]
 """Body, and the number of WebSocket fragments to send it in (0: whole)."""
 F = TypeVar("F", bound=f.Fault)
+Where = tuple[str, str, int]
+"""Venue, stream, and the connection's number where each connection has messages of its own, else 0."""
+Control = f.NeverAck | f.LateAck | f.SwapAcks | f.AckError
 
 
 class Armed:
-    """One fault at work. `held` are messages kept back by venue and stream; `frozen` the books of a stale snapshot."""
+    """One fault at work. `held` are messages kept back; `frozen` the books of a stale snapshot."""
 
     def __init__(self, fault: f.AnyFault) -> None:
         self.fault = fault
         self.seen = self.hits = 0
-        self.held: dict[tuple[str, str], list[Message]] = {}
+        self.held: dict[Where, list[Message]] = {}
         self.frozen: dict[str, Any] = {}
 
     @property
@@ -41,8 +46,7 @@ class FaultBox:
     def __init__(self) -> None:
         self.armed: list[Armed] = []
         self.watching = False
-        self.split: dict[str, Callable[[bytes], list[bytes]]] = {}  # by venue, as its wire does it
-        self.cross: dict[str, Callable[[bytes], bytes]] = {}
+        self.wires: dict[str, Wire] = {}  # by venue: what each can spoil by itself
 
     def arm(self, fault: f.AnyFault) -> Armed:
         armed = Armed(fault)
@@ -66,18 +70,24 @@ class FaultBox:
                 return armed, fault
         return None
 
-    def messages(self, venue: str, stream: str, payload: bytes) -> list[Message]:
+    def books(self, venue: str) -> str:
+        """The glob of a venue's book streams."""
+        wire = self.wires.get(venue)
+        return wire.book_streams if wire else "*"
+
+    def messages(self, venue: str, stream: str, payload: bytes, conn: int = 0) -> list[Message]:
         """What is sent instead of `payload`."""
         out: list[Message] = [(payload, 0)]
         for armed in self.armed:
             fault = armed.fault
-            if isinstance(fault, f.MessageFault) and fault.venue in {"", venue} and fnmatchcase(stream, fault.stream):
-                out = [sent for message in out for sent in self._one(armed, fault, venue, stream, message)]
+            if not isinstance(fault, f.MessageFault) or fault.venue not in {"", venue}:
+                continue
+            if fnmatchcase(stream, fault.stream or self.books(venue)):
+                out = [sent for message in out for sent in self._one(armed, fault, (venue, stream, conn), message)]
         self._watch()
         return out
 
-    def _one(self, armed: Armed, fault: f.MessageFault, venue: str, stream: str, message: Message) -> list[Message]:
-        place = (venue, stream)  # venues have streams of one name
+    def _one(self, armed: Armed, fault: f.MessageFault, place: Where, message: Message) -> list[Message]:
         held = armed.held.get(place)
         if held and isinstance(fault, f.Reorder):
             return [message, *armed.held.pop(place)]
@@ -90,24 +100,27 @@ class FaultBox:
         if armed.seen <= fault.after or (armed.seen - fault.after - 1) % max(1, fault.every):
             return [message]
         armed.hits += 1
-        return self._spoil(armed, fault, venue, stream, message)
+        return self._spoil(armed, fault, place, message)
 
-    def _spoil(self, armed: Armed, fault: f.MessageFault, venue: str, stream: str, message: Message) -> list[Message]:
+    def _spoil(self, armed: Armed, fault: f.MessageFault, place: Where, message: Message) -> list[Message]:
         body, parts = message
+        wire = self.wires.get(place[0])
         match fault:
             case f.Drop():
                 return []
             case f.Duplicate():
                 return [message] * (1 + fault.copies)
             case f.Reorder() | f.Stall():
-                armed.held[venue, stream] = [message]
+                armed.held[place] = [message]
                 return []
             case f.Split():
-                return [(part, parts) for part in self.split[venue](body)] if venue in self.split else [message]
+                return [(part, parts) for part in wire.split(body)] if wire else [message]
             case f.Malformed():
                 return [(spoil.malform(body, fault.how), parts)]
             case f.Crossed():
-                return [(self.cross[venue](body), parts)] if venue in self.cross else [message]
+                return [(wire.cross(body), parts)] if wire else [message]
+            case f.Checksum():
+                return [(wire.corrupt(body), parts)] if wire else [message]
             case f.Skew():
                 return [(spoil.skew(body, fault.ms), parts)]
             case f.Fragment():
@@ -126,12 +139,13 @@ class FaultBox:
         found = self._hit(f.Refuse, venue)
         return found[1] if found else None
 
-    def control(self, venue: str) -> f.NeverAck | f.AckError | None:
-        silent = self._hit(f.NeverAck, venue)
-        if silent:
-            return silent[1]
-        wrong = self._hit(f.AckError, venue)
-        return wrong[1] if wrong else None
+    def control(self, venue: str) -> Control | None:
+        kinds: tuple[type[Control], ...] = (f.NeverAck, f.LateAck, f.SwapAcks, f.AckError)
+        for kind in kinds:
+            found = self._hit(kind, venue)
+            if found:
+                return found[1]
+        return None
 
     def http(self, venue: str, path: str) -> f.HttpFail | None:
         for armed in self.armed:

@@ -3,7 +3,8 @@
 A fault is a typed record; armed, it acts where it belongs and counts its `hits`. Three families:
 
 *   **message** faults change what a stream says (`Drop` … `Oversize`). `stream` is a glob over stream names
-    (`btcusdt@depth*`), `after` messages pass first, then every `every`-th is hit, `times` times (0: without end).
+    (`btcusdt@depth*`), empty: the venue's book streams; `after` messages pass first, then every `every`-th is hit, `times` times
+    (0: without end). Where a venue stamps each connection's messages, one hit is one message on one connection.
 *   **connection** faults act on connections (`Silence` … `Refuse`); `delay` seconds after arming, again each `repeat` seconds.
 *   **HTTP** faults act on requests (`HttpFail`, `LateSnapshot`, `StaleSnapshot`), `times` times; `path` is a glob.
 
@@ -23,7 +24,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="fault", forbid
 
 
 class MessageFault(Fault, frozen=True, kw_only=True):
-    stream: str = "*@depth*"
+    stream: str = ""
     after: int = 0
     every: int = 1
     times: int = 1
@@ -48,15 +49,34 @@ class Split(MessageFault, frozen=True, kw_only=True, tag="split"):
 
 
 class Malformed(MessageFault, frozen=True, kw_only=True, tag="malformed"):
-    how: Literal["truncated", "utf8", "nan", "exponent", "negative", "huge_id", "wrong_type", "empty", "not_json"] = "truncated"
+    how: Literal[
+        "truncated",
+        "utf8",
+        "nan",
+        "exponent",
+        "zero_exponent",
+        "minus_zero",
+        "negative",
+        "zero_price",
+        "huge_id",
+        "epoch",
+        "year_one",
+        "wrong_type",
+        "empty",
+        "not_json",
+    ] = "truncated"
 
 
 class Crossed(MessageFault, frozen=True, kw_only=True, tag="crossed"):
     """A diff gets a bid above its asks, which no later diff removes."""
 
 
+class Checksum(MessageFault, frozen=True, kw_only=True, tag="checksum"):
+    """A book message with a wrong checksum, where the venue sends one."""
+
+
 class Skew(MessageFault, frozen=True, kw_only=True, tag="skew"):
-    """`E` and `T` moved by `ms`; negative runs the venue's clock backwards."""
+    """The venue's times moved by `ms`; negative runs its clock backwards."""
 
     stream: str = "*"
     ms: int = -5_000
@@ -112,18 +132,54 @@ class Reset(ActionFault, frozen=True, kw_only=True, tag="reset"):
     last: int = 0
 
 
+class Resnapshot(ActionFault, frozen=True, kw_only=True, tag="resnapshot"):
+    """A book snapshot in the middle of the stream (glob, empty: books), where they begin on the socket: legal."""
+
+    stream: str = ""
+
+
+class Halt(ActionFault, frozen=True, kw_only=True, tag="halt"):
+    """Trading ends and the book empties, `symbol` empty: everywhere; after `seconds` it opens again (0: delisted)."""
+
+    symbol: str = ""
+    seconds: float = 0.0
+
+
+class Burst(ActionFault, frozen=True, kw_only=True, tag="burst"):
+    """The whole market is `factor` times as busy for `seconds`."""
+
+    factor: float = 30.0
+    seconds: float = 2.0
+
+
 class NeverAck(Fault, frozen=True, kw_only=True, tag="never_ack"):
-    """The next `times` control messages are obeyed, but not answered."""
+    """The next `times` control messages are obeyed, but not acknowledged; snapshots and data come."""
 
     times: int = 1
 
 
+class LateAck(Fault, frozen=True, kw_only=True, tag="late_ack"):
+    """The next `times` control messages are acknowledged `seconds` later: after the first data."""
+
+    times: int = 1
+    seconds: float = 0.5
+
+
+class SwapAcks(Fault, frozen=True, kw_only=True, tag="swap_acks"):
+    """The next `times` acknowledgements of a connection come all at once, the last first."""
+
+    times: int = 2
+
+
 class AckError(Fault, frozen=True, kw_only=True, tag="ack_error"):
-    """The next `times` control messages are answered with an error and not obeyed."""
+    """The next `times` control messages are answered with an error and not obeyed. `one`: only the first of their topics is
+    refused, where the venue judges them one by one.
+    """
 
     times: int = 1
     code: int = 2
     msg: str = "Invalid request: simulated"
+    one: bool = False
 
 
 class Refuse(Fault, frozen=True, kw_only=True, tag="refuse"):
@@ -144,7 +200,7 @@ class HttpFail(Fault, frozen=True, kw_only=True, tag="http"):
 
 
 class LateSnapshot(Fault, frozen=True, kw_only=True, tag="late_snapshot"):
-    """Depth answers wait `seconds`; `fresh`: and are taken only then, otherwise taken at once and old on arrival."""
+    """Book answers wait `seconds`; `fresh`: and are taken only then, otherwise taken at once and old on arrival."""
 
     times: int = 1
     seconds: float = 2.0
@@ -152,7 +208,7 @@ class LateSnapshot(Fault, frozen=True, kw_only=True, tag="late_snapshot"):
 
 
 class StaleSnapshot(Fault, frozen=True, kw_only=True, tag="stale_snapshot"):
-    """Depth answers show the book as it stood when the fault was armed: older than any later buffer."""
+    """Book answers show the book as it stood when the fault was armed: older than any later buffer."""
 
     times: int = 1
 
@@ -164,6 +220,7 @@ AnyFault = (
     | Split
     | Malformed
     | Crossed
+    | Checksum
     | Skew
     | Fragment
     | Oversize
@@ -172,7 +229,12 @@ AnyFault = (
     | Close
     | Shutdown
     | Reset
+    | Resnapshot
+    | Halt
+    | Burst
     | NeverAck
+    | LateAck
+    | SwapAcks
     | AckError
     | Refuse
     | HttpFail

@@ -35,7 +35,7 @@ class Flow:
         spec = instrument.spec
         self.instrument, self.rate = instrument, rate
         self.rng = rng = random.Random(f"{seed}:flow:{spec.venue}:{spec.native}")
-        median = spec.size * 10**spec.size_decimals
+        median = spec.lots(spec.size, instrument.fair * spec.tick_size)
         self._sizes = [max(1, round(median * rng.lognormvariate(0, 1.3))) for _ in range(_TABLE)]
         price = instrument.fair
         most = price * 0.03
@@ -45,9 +45,17 @@ class Flow:
         self._kick = _BRANCHING / (spec.events * _MARKET_SHARE * _MEMORY)
         self._decay = math.exp(-STEP / SECOND / _MEMORY)
         self._open(round(price))
+        for half in (instrument.lob.bids, instrument.lob.asks):
+            half.drain()
+
+    def reopen(self, ts: int) -> None:
+        """After a halt: the new levels are news."""
+        self._open(round(self.instrument.fair))
+        self.instrument.halted = False
+        self.instrument.event(ts)
 
     def _open(self, middle: int) -> None:
-        """The book as it stands when the market opens: no events, nothing published."""
+        """The book as it stands when the market opens."""
         lob, rng = self.instrument.lob, self.rng
         for half in (lob.bids, lob.asks):
             touch = half.sign * (middle if half.sign == 1 else middle + 1)
@@ -57,7 +65,6 @@ class Flow:
             while len(half) < self.instrument.spec.levels and tries < 20_000:
                 half.add(touch - self._distances[rng.getrandbits(11)], self._size())
                 tries += 1
-            half.drain()
 
     def _size(self) -> int:
         size: int = self._sizes[self.rng.getrandbits(11)]

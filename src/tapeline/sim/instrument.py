@@ -10,7 +10,7 @@ take ids too (futures: increasing with holes).
 
 import random
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -95,6 +95,14 @@ class Batch:
         self.first, self.previous = 0, self.last
 
 
+class Watcher(Protocol):
+    """Told of the keys whose totals changed in a step; of a restart of the ids by `restart`. `depths.View` is one."""
+
+    def add(self, bids: set[int], asks: set[int]) -> None: ...
+
+    def restart(self, last: int) -> None: ...
+
+
 class Instrument:
     """`trades`, `aggregates`, `touches`, `liquidations` are the current step's; `recent_*` what HTTP answers with."""
 
@@ -115,6 +123,8 @@ class Instrument:
         self._first = 0
         self._shown: tuple[int, int, int, int] = (0, 0, 0, 0)
         self.batches = {cadence: Batch(ids.last) for cadence in cadences}
+        self.watchers: list[Watcher] = []
+        self.halted = False
 
     def begin_step(self) -> None:
         for records in (self.trades, self.aggregates, self.touches, self.liquidations):
@@ -125,6 +135,8 @@ class Instrument:
         if self._first:
             for batch in self.batches.values():
                 batch.add(bids, asks, self._first, self.last_id)
+            for watcher in self.watchers:
+                watcher.add(bids, asks)
             self._first = 0
 
     def event(self, ts: int) -> None:
@@ -187,3 +199,14 @@ class Instrument:
         for batch in self.batches.values():
             batch.first = 0
             batch.last = batch.previous = last
+        for watcher in self.watchers:
+            watcher.restart(last)
+
+    def halt(self) -> None:
+        """Everybody leaves: the book is empty until the market reopens."""
+        self.halted = True
+        for half in (self.lob.bids, self.lob.asks):
+            half.clear()
+        self.last_id = self.ids.take()
+        self._first = self._first or self.last_id
+        self._shown = (0, 0, 0, 0)

@@ -40,7 +40,7 @@ class Regime:
 
 
 class Latent:
-    """`prices[asset]` is the fair price now, in the quote asset."""
+    """`prices[asset]` is the fair price now, in US dollars."""
 
     def __init__(self, seed: int, assets: list[str]) -> None:
         self.regime = Regime(seed)

@@ -62,6 +62,11 @@ class Half:
             self.keys.remove(key)
         self.touched.add(key)
 
+    def clear(self) -> None:
+        self.touched.update(self.keys)
+        self.keys.clear()
+        self.orders.clear()
+
     def take(self, size: int, keep: int = 1) -> list[Fill]:
         """Execute against the best orders: (price, size) per resting order hit. The last `keep` levels are never eaten."""
         fills: list[Fill] = []
@@ -103,5 +108,7 @@ class Lob:
         self.asks = Half(-1)
 
     def touch(self) -> tuple[int, int, int, int]:
-        """Best bid and its size, best ask and its size."""
+        """Best bid and its size, best ask and its size; zeros where the book is empty."""
+        if not self.bids.keys or not self.asks.keys:
+            return 0, 0, 0, 0
         return self.bids.best, self.bids.best_size(), self.asks.best, self.asks.best_size()

@@ -1,45 +1,23 @@
 """The simulated market: pure, seeded, driven by `advance`.
 
 Same seed, same start and same instruments give the same market, however often and in whatever strides it is advanced: time
-moves on a fixed grid (`latent.STEP`), and every instrument draws from a random source of its own. Venue-specific are only the
-rules of ids and the cadences of diffs (`VenueRules`); how things are spelled is the wire files' business.
+moves on a fixed grid (`latent.STEP`), and every instrument draws from a random source of its own. Venue-specific are only what
+is listed, the rules of ids and the cadences of diffs (`Spec`, `VenueRules`); how things are spelled is the wire files' business.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from tapeline.clock import MILLI, SECOND
+from tapeline.clock import SECOND
 from tapeline.errors import UsageError
 from tapeline.sim.flow import Flow
 from tapeline.sim.instrument import Ids, Instrument
 from tapeline.sim.latent import STEP, Latent
-from tapeline.sim.specs import Spec
+from tapeline.sim.specs import ASSETS, Spec, VenueRules
 
 _FUNDING = 8 * 3600 * SECOND
-
-
-class VenueRules(msgspec.Struct, frozen=True, kw_only=True):
-    """`shared_ids`: one update-id sequence for the whole venue, `spread` of whose ids others take at most between two of ours."""
-
-    cadences: tuple[int, ...]
-    shared_ids: bool = False
-    spread: int = 0
-    first_update_id: int = 70_000_000_000
-    first_trade_id: int = 4_000_000_000
-
-
-RULES: dict[str, VenueRules] = {
-    "binance": VenueRules(cadences=(100 * MILLI, 1000 * MILLI)),
-    "binance-usdm": VenueRules(
-        cadences=(STEP, 100 * MILLI, 250 * MILLI, 500 * MILLI),
-        shared_ids=True,
-        spread=40,
-        first_update_id=8_900_000_000_000,
-        first_trade_id=6_000_000_000,
-    ),
-}
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -71,31 +49,32 @@ MINUTES_BEFORE = 1440
 
 
 class Market:
-    def __init__(self, specs: list[Spec], *, seed: int, start: int, rate: float = 1.0) -> None:
-        """`start`: ns UTC, rounded down to the grid. `rate` multiplies how much happens, not how time runs."""
+    def __init__(self, specs: list[Spec], rules: Mapping[str, VenueRules], *, seed: int, start: int, rate: float = 1.0) -> None:
+        """`rules` by venue. `start`: ns UTC, rounded down to the grid. `rate` multiplies how much happens, not how time runs."""
         self.now = start - start % STEP
-        self.latent = Latent(seed, sorted({s.base for s in specs}))
+        self.latent = Latent(seed, sorted({name for s in specs for name in (s.base, s.quote) if name in ASSETS}))
         self.instruments: dict[tuple[str, str], Instrument] = {}
         self.perpetuals: dict[tuple[str, str], Perpetual] = {}
         self._flows: list[Flow] = []
         self._basis: dict[tuple[str, str], float] = {}
+        self._burst, self._burst_until = 1.0, 0
         shared = {
-            venue: Ids(rules.first_update_id + seed % 1000, rules.spread, f"{seed}:{venue}")
-            for venue, rules in RULES.items()
-            if rules.shared_ids
+            venue: Ids(rule.first_update_id + seed % 1000, rule.spread, f"{seed}:{venue}")
+            for venue, rule in rules.items()
+            if rule.shared_ids
         }
         for spec in specs:
-            self._list(spec, seed, rate, shared)
+            self._list(spec, rules[spec.venue], seed, rate, shared)
 
-    def _list(self, spec: Spec, seed: int, rate: float, shared: dict[str, Ids]) -> None:
-        key, rules = (spec.venue, spec.native), RULES[spec.venue]
+    def _list(self, spec: Spec, rules: VenueRules, seed: int, rate: float, shared: dict[str, Ids]) -> None:
+        key = (spec.venue, spec.native)
         rng = random.Random(f"{seed}:listing:{spec.venue}:{spec.native}")
         ids = shared.get(spec.venue) or Ids(rules.first_update_id + rng.getrandbits(32))
         instrument = Instrument(spec, ids, rules.cadences, rules.first_trade_id + rng.getrandbits(26))
-        self._basis[key] = 0.0 if spec.kind == "spot" else rng.uniform(1e-4, 3e-4)
+        self._basis[key] = 0.0 if spec.kind not in {"perp", "future"} else rng.uniform(1e-4, 3e-4)
         instrument.fair = self._fair(instrument, key)
         instrument.last_price = round(instrument.fair)
-        volume = round(spec.events * 6 * spec.size * 10**spec.size_decimals * 2)
+        volume = round(spec.events * 6 * spec.lots(spec.size, instrument.fair * spec.tick_size) * 2)
         past = random.Random(f"{seed}:past:{spec.base}")  # spot and perpetual of an asset walked the same way
         walk = [past.gauss(0, 0.0006) for _ in range(MINUTES_BEFORE)]
         instrument.klines.invent(rng, walk, self.now, instrument.last_price, instrument.trade_id + 1, volume)
@@ -107,7 +86,13 @@ class Market:
     def _fair(self, instrument: Instrument, key: tuple[str, str]) -> float:
         """In ticks."""
         spec = instrument.spec
-        return self.latent.prices[spec.base] * (1 + self._basis[key]) / spec.tick_size
+        return self.index(spec) * (1 + self._basis[key]) / spec.tick_size
+
+    def index(self, spec: Spec) -> float:
+        """What the base asset is worth in the quote asset, whatever any venue quotes."""
+        prices = self.latent.prices
+        price = prices.get(spec.base, 1.0)
+        return price / prices[spec.quote] if spec.quote in prices else price
 
     def advance(self, to: int) -> Iterator[int]:
         """Step up to `to` (ns), yielding the time at each step's end: what happened in it stands on the instruments till then."""
@@ -118,15 +103,18 @@ class Market:
     def _step(self) -> None:
         self.latent.step()
         activity = self.latent.regime.activity
+        if self.now < self._burst_until:
+            activity *= self._burst
         for flow in self._flows:
             instrument = flow.instrument
             key = (instrument.spec.venue, instrument.spec.native)
             instrument.fair = self._fair(instrument, key)
             instrument.begin_step()
-            flow.step(self.now, activity)
+            if not instrument.halted:
+                flow.step(self.now, activity)
             instrument.end_step()
             perpetual = self.perpetuals.get(key)
-            if perpetual is not None:
+            if perpetual is not None and not instrument.halted:
                 lob = instrument.lob
                 perpetual.step((lob.bids.best + lob.asks.best) / 2, instrument.fair)
         self.now += STEP
@@ -134,6 +122,20 @@ class Market:
     def skip(self, to: int) -> None:
         """Jump to `to` without anything happening (the machine slept): the books stand as they were."""
         self.now = max(self.now, to - to % STEP)
+
+    def burst(self, factor: float, seconds: float) -> None:
+        """For so long, that many times as much happens, everywhere."""
+        self._burst, self._burst_until = factor, self.now + round(seconds * SECOND)
+
+    def halt(self, venue: str, native: str) -> None:
+        """Trading ends and the book is emptied: all its levels leave in one event."""
+        self.instrument(venue, native).halt()
+
+    def reopen(self, venue: str, native: str) -> None:
+        """The book is filled anew, around today's price."""
+        instrument = self.instrument(venue, native)
+        if instrument.halted:
+            next(flow for flow in self._flows if flow.instrument is instrument).reopen(self.now)
 
     def instrument(self, venue: str, native: str) -> Instrument:
         try:

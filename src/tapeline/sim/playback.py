@@ -119,7 +119,15 @@ class Playback(BinanceProtocol):
         self._origin: tuple[int, int] | None = None  # market time and recorded time at which playback began
 
     def _like(self, model: type[BinanceProtocol]) -> None:
-        for name in ("venue", "max_streams", "messages_per_second", "ping_seconds", "pong_seconds", "weight_budget"):
+        for name in (
+            "venue",
+            "max_streams",
+            "messages_per_second",
+            "ping_seconds",
+            "pong_seconds",
+            "weight_budget",
+            "book_streams",
+        ):
             setattr(self, name, getattr(model, name))
         self.rest, self.kinds, self.roots = model.rest, model.kinds, model.roots  # type: ignore[misc]
 

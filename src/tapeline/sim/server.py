@@ -15,7 +15,7 @@ sleeping machine, a rate too high) skips what is more than five seconds behind, 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,25 +25,21 @@ from aiohttp import web
 from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.errors import UsageError
 from tapeline.sim import wsframes
-from tapeline.sim.binance import Spot
-from tapeline.sim.binance_common import BinanceWire
-from tapeline.sim.binance_usdm import UsdM
+from tapeline.sim.actions import Actions
 from tapeline.sim.faultbox import Armed, FaultBox
-from tapeline.sim.faults import ActionFault, AnyFault, Close, Reset, Shutdown, Silence, StaleSnapshot
+from tapeline.sim.faults import ActionFault, AnyFault, StaleSnapshot
 from tapeline.sim.hub import Conn, Hub
 from tapeline.sim.latent import STEP
 from tapeline.sim.limits import Weights
 from tapeline.sim.market import Market
-from tapeline.sim.specs import choose
+from tapeline.sim.registry import choose, wire_class
 from tapeline.sim.web import Doors
-from tapeline.sim.wire import SimBook, Wire
+from tapeline.sim.wire import Hangup, SimBook, Wire
 
 if TYPE_CHECKING:
     from tapeline.sim.playback import Playback
     from tapeline.sim.threaded import ThreadedSim
 
-WIRES: dict[str, type[BinanceWire]] = {wire.venue: wire for wire in (Spot, UsdM)}
-"""A venue's simulator is one wire file and one entry here."""
 _BEHIND = 5 * SECOND
 _CHUNK = 8  # steps between two looks at the sockets
 
@@ -52,7 +48,7 @@ class SimServer:
     def __init__(
         self,
         *,
-        venues: Sequence[str] = ("binance", "binance-usdm"),
+        venues: Sequence[str | type[Wire]] = ("binance", "binance-usdm"),
         playback: Sequence["Playback"] = (),
         instruments: Sequence[str] | None = None,
         seed: int = 1,
@@ -65,42 +61,51 @@ class SimServer:
         rest_lag: float = 0.0,
         ping_seconds: float | None = None,
         pong_seconds: float | None = None,
+        patience: float = 1.0,
         max_age: float = 86_400.0,
         max_buffer: int = 16 << 20,
         weight_budget: int | None = None,
         deflate: bool = False,
         wrapped_errors: bool = False,
     ) -> None:
-        """`playback`: recordings that stand in for their venues; the market then has the other `venues` only.
+        """`venues`: names, or the class of a wire of your own.
 
-        `instruments`: native names (BTCUSDT); default: a handful a venue. `rate` multiplies how much happens.
+        `playback`: recordings that stand in for their venues; the market then has the other `venues` only.
+
+        `instruments`: native names (BTCUSDT, or okx:BTC-USDT where one venue is meant); default: a handful a venue, and those
+        venues of which none is named keep it. `rate` multiplies how much happens.
 
         Seconds throughout: `rest_lag` between taking and answering a book snapshot, `ping_seconds` and `pong_seconds` (None: the
-        venue's own), `max_age` of a connection. `deflate` offers permessage-deflate. UsageError on unknown names.
+        venue's own), `max_age` of a connection. `patience` multiplies the other periods that venues have (how soon to subscribe,
+        how long to be idle). `deflate` offers permessage-deflate. UsageError on unknown names.
         """
         self.host, self.port, self.live, self.rest_lag = host, port, live, rest_lag
         self.clock = clock or LiveClock()
-        venues = [v for v in venues if v not in {p.venue for p in playback}]
-        self.market = Market(
-            choose(tuple(venues), tuple(instruments) if instruments else None), seed=seed, start=self.clock.now(), rate=rate
-        )
+        kinds = [wire_class(v) if isinstance(v, str) else v for v in venues]
+        kinds = [kind for kind in kinds if kind.venue not in {p.venue for p in playback}]
+        rules = {kind.venue: kind.rules for kind in kinds}
+        self.market = Market(choose(kinds, instruments or ()), rules, seed=seed, start=self.clock.now(), rate=rate)
         self.faults = FaultBox()
         self.hub = Hub(self.faults)
-        self.wires: dict[str, Wire] = {venue: WIRES[venue](self.market, self.hub) for venue in venues}
+        self.wires: dict[str, Wire] = {kind.venue: kind(self.market, self.hub) for kind in kinds}
         for recording in playback:
             recording.attach(self.hub)
             self.wires[recording.venue] = recording
-        for venue, wire in self.wires.items():
-            self.faults.split[venue], self.faults.cross[venue] = wire.split, wire.cross
-        self.weights = {v: Weights(weight_budget or wire.weight_budget) for v, wire in self.wires.items()}
+        for wire in self.wires.values():
+            wire.patience = patience
+        self.faults.wires = self.wires
+        self.weights = {
+            v: Weights(weight_budget or wire.weight_budget, wire.weight_seconds, bans=wire.weight_ban)
+            for v, wire in self.wires.items()
+        }
         self.ping_seconds, self.pong_seconds, self.max_age = ping_seconds, pong_seconds, max_age
         self.max_buffer, self.deflate, self.wrapped_errors = max_buffer, deflate, wrapped_errors
         self.paused = False
-        self.skipped = self.closed_for_rate = self.closed_for_pong = 0
+        self.skipped = self.closed_for_rate = self.closed_for_pong = self.closed_by_rule = 0
         self._initial = tuple(faults)
         self._runner: web.AppRunner | None = None
         self._pumping: asyncio.Task[None] | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        self.actions = Actions(self)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -123,8 +128,7 @@ class SimServer:
         self._pumping = asyncio.create_task(self._pump(), name="sim-pump")
 
     async def stop(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        self.actions.cancel()
         if self._pumping is not None:
             self._pumping.cancel()
             with suppress(asyncio.CancelledError):
@@ -144,7 +148,7 @@ class SimServer:
     def _address(self, venue: str) -> str:
         if venue not in self.wires:
             raise UsageError(f"venue {venue!r} is not simulated here: running are {', '.join(self.wires)}")
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}{f'/{venue}' if self.wires[venue].prefixed else ''}"
 
     def now(self) -> int:
         return self.clock.now() if self.live else self.market.now
@@ -162,6 +166,7 @@ class SimServer:
             "slow_closed": self.hub.slow_closed,
             "closed_for_rate": self.closed_for_rate,
             "closed_for_pong": self.closed_for_pong,
+            "closed_by_rule": self.closed_by_rule,
             "skipped_seconds": self.skipped / SECOND,
             "paused": self.paused,
         }
@@ -215,13 +220,21 @@ class SimServer:
         return asyncio.get_running_loop().time()
 
     def admit(self, conn: Conn, wire: Wire) -> None:
-        conn.opened = self._loop_time()
-        conn.next_ping = conn.opened + (self.ping_seconds or wire.ping_seconds)
+        now = self._loop_time()
+        conn.opened = conn.last_in = conn.last_out = now
+        conn.next_ping = now + self._ping_period(wire)
         conn.max_buffer = self.max_buffer
+        conn.stamp = wire.stamp if wire.stamps else None
         self.hub.conns.add(conn)
+        for body in wire.opened(conn, self.now()):
+            conn.text(body)
+        conn.flush(now)
+
+    def _ping_period(self, wire: Wire) -> float:
+        return self.ping_seconds or wire.ping_seconds or float("inf")
 
     def _tend(self) -> None:
-        """Pings that are due, pongs that did not come, connections past their age."""
+        """Pings that are due, pongs that did not come, connections past their age, and what the venue does by itself."""
         now = self._loop_time()
         for conn in list(self.hub.conns):
             wire = self.wires[conn.venue]
@@ -233,9 +246,19 @@ class SimServer:
             elif now - conn.opened > self.max_age:
                 conn.close(1001, "Connection max age")
             elif now >= conn.next_ping:
-                conn.next_ping = now + (self.ping_seconds or wire.ping_seconds)
+                conn.next_ping = now + self._ping_period(wire)
                 if conn.pings or conn.muted_until <= now:
                     self._ping(conn, now)
+            elif conn.muted_until <= now:
+                self._by_rule(conn, wire.tend(conn, now))
+
+    def _by_rule(self, conn: Conn, verdict: Hangup | Sequence[bytes] | None) -> None:
+        if isinstance(verdict, Hangup):
+            self.closed_by_rule += 1
+            conn.close(verdict.code, verdict.reason)
+        else:
+            for body in verdict or ():
+                conn.text(body)
 
     def _ping(self, conn: Conn, now: float) -> None:
         payload = str(self.now() // 1_000_000).encode()
@@ -254,46 +277,8 @@ class SimServer:
                 for native in wire.natives()
             }
         if isinstance(fault, ActionFault):
-            self._later(fault.delay, lambda: self._act(armed, fault))
+            self.actions.arm(armed, fault)
         return armed
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        if seconds <= 0:
-            action()
-            return
-        self._timers = {t for t in self._timers if not t.cancelled() and t.when() > self._loop_time()}
-        self._timers.add(asyncio.get_running_loop().call_later(seconds, action))
-
-    def _act(self, armed: Armed, fault: ActionFault) -> None:
-        if armed not in self.faults.armed:
-            return
-        armed.hits += 1
-        conns = [c for c in self.hub.conns if fault.venue in {"", c.venue}]
-        match fault:
-            case Silence():
-                for conn in conns:
-                    conn.flush()
-                    conn.muted_until, conn.pings = self._loop_time() + fault.seconds, fault.pings
-            case Close():
-                for conn in conns:
-                    conn.close(fault.code, fault.reason)
-            case Shutdown():
-                self._shut_down(conns, fault.grace)
-            case Reset():
-                self._reset(fault)
-        if fault.repeat > 0:
-            self._later(fault.repeat, lambda: self._act(armed, fault))
-
-    def _shut_down(self, conns: list[Conn], grace: float) -> None:
-        for conn in conns:
-            conn.text(self.wires[conn.venue].shutdown_notice(conn, self.now()))
-            conn.flush()
-            self._later(grace, lambda c=conn: c.close(1001, "Server shutdown"))  # type: ignore[misc]
-
-    def _reset(self, fault: Reset) -> None:
-        for (venue, native), instrument in self.market.instruments.items():
-            if fault.venue in {"", venue} and fault.symbol in {"", native}:
-                instrument.reset_ids(fault.last)
 
     @classmethod
     def in_thread(cls, **settings: Any) -> "ThreadedSim":

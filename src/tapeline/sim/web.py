@@ -1,14 +1,16 @@
 """The doors: HTTP requests and WebSocket handshakes to the simulated venues.
 
-Every answer carries `X-Tapeline-Simulated: 1`; it is the only thing by which a client can tell. All venues share one port,
-because their addresses differ: `/ws`, `/stream` and `/api/v3/` are spot, `/public/`, `/market/` and `/fapi/v1/` futures. A path
-may also begin with the venue's name (`/binance-usdm/ws`), which reaches the retired undivided futures addresses too.
+Every answer carries `X-Tapeline-Simulated: 1`; it is the only thing by which a client can tell. All venues share one port. A
+path begins with the venue's name (`/kraken/v2`, `/okx/ws/v5/public`), except for the two whose own paths differ: `/ws`, `/stream`
+and `/api/v3/` are Binance spot, `/public/`, `/market/` and `/fapi/v1/` futures. Those too may have the name in front
+(`/binance-usdm/ws`), which reaches the retired undivided futures addresses.
 
 `/_sim/` is the control address: `GET` and `POST /_sim/faults` (one fault or a list, `DELETE` disarms), `POST /_sim/pause`,
 `POST /_sim/resume`, `GET /_sim/book?venue=&symbol=`, `GET /_sim/status`.
 """
 
 import asyncio
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +20,7 @@ from tapeline.errors import UsageError
 from tapeline.sim import faults, wsframes
 from tapeline.sim.hub import MICROS, MILLIS, Conn
 from tapeline.sim.limits import too_many
-from tapeline.sim.wire import Reply, Wire
+from tapeline.sim.wire import Data, Reply, Wire
 
 if TYPE_CHECKING:
     from tapeline.sim.server import SimServer
@@ -78,6 +80,9 @@ class Doors:
         failing = sim.faults.http(venue, path)
         if failing:
             return _refusal(wire, failing.status, failing.retry_after)
+        refused = wire.admit(path, request.query, request.headers)
+        if refused is not None:
+            return _refusal(wire, refused, None)
         name, params = wire.endpoint(path), dict(request.query)
         if name is None:
             return web.Response(status=404, text="404 Not Found")
@@ -85,12 +90,11 @@ class Doors:
         if verdict.status != 200:
             return _refusal(wire, verdict.status, verdict.retry_after)
         reply = await self._reply(wire, name, params)
-        headers = {"X-MBX-USED-WEIGHT": str(verdict.used), "X-MBX-USED-WEIGHT-1M": str(verdict.used)}
-        return _json(reply.body, reply.status, headers)
+        return _json(reply.body, reply.status, wire.headers(verdict.used))
 
     async def _reply(self, wire: Wire, name: str, params: dict[str, str]) -> Reply:
         sim, venue = self.sim, wire.venue
-        if name != "depth":
+        if not any(fnmatchcase(name, pattern) for pattern in wire.book_endpoints):
             return wire.http(name, params, sim.now(), wire.freeze)
         stale, late = sim.faults.stale(venue), sim.faults.late(venue)
         seconds, fresh = (late.seconds, late.fresh) if late else (sim.rest_lag, False)
@@ -113,6 +117,9 @@ class Doors:
         place = wire.place(path, request.query)
         if place is None:
             return web.Response(status=404, text="404 Not Found")
+        denied = wire.admit(path, request.query, request.headers)
+        if denied is not None:
+            return _refusal(wire, denied, None)
         kind, combined, streams = place
         if len(streams) > wire.max_streams:
             return web.Response(status=400, text="400 Bad Request")
@@ -124,7 +131,7 @@ class Doors:
         if transport is None:  # gone already
             return response
         unit = MICROS if request.query.get("timeUnit", "").upper() == "MICROSECOND" else MILLIS
-        conn = Conn(transport, wire.venue, path=kind, combined=combined, unit=unit)
+        conn = Conn(transport, wire.venue, path=kind, combined=combined, unit=unit, query=dict(request.query))
         if response.compress:
             conn.deflater = wsframes.Deflater(int(response.compress))
         sim.admit(conn, wire)
@@ -148,9 +155,10 @@ class Doors:
             return False
         if conn.closing:
             return True
+        conn.last_in = now
         if too_many(conn.incoming, now, wire.messages_per_second):
             self.sim.closed_for_rate += 1
-            conn.close(1008, "Too many requests")
+            conn.close(*wire.rate_close)
             return True
         if kind is WSMsgType.PING:
             conn.put(wsframes.encode(bytes(data), wsframes.PONG))
@@ -160,18 +168,42 @@ class Doors:
         else:
             self._command(conn, wire, bytes(data))
         if conn.muted_until <= now:
-            conn.flush()
+            conn.flush(now)
         return True
 
     def _command(self, conn: Conn, wire: Wire, data: bytes) -> None:
         fault = self.sim.faults.control(wire.venue)
         wrapped = self.sim.wrapped_errors
         if isinstance(fault, faults.AckError):
-            conn.text(wire.command_error(data, fault.code, fault.msg, wrapped=wrapped))
-            return
-        answer = wire.command(conn, data, wrapped=wrapped)
-        if not isinstance(fault, faults.NeverAck):
-            conn.text(answer)
+            if not (fault.one and wire.rejects_one):
+                conn.text(wire.command_error(data, fault.code, fault.msg, wrapped=wrapped))
+                return
+            conn.reject = (fault.code, fault.msg)
+        answers = wire.command(conn, data, wrapped=wrapped)
+        conn.reject = None
+        for answer in [answers] if isinstance(answers, bytes) else answers:
+            if isinstance(answer, Data):
+                self.sim.hub.send(conn, answer.stream, answer.body)
+            else:
+                self._acknowledge(conn, answer, fault)
+
+    def _acknowledge(self, conn: Conn, ack: bytes, fault: faults.Fault | None) -> None:
+        match fault:
+            case faults.NeverAck():
+                pass
+            case faults.LateAck():
+                self.sim.actions.later(max(0.001, fault.seconds), lambda: conn.text(ack))
+            case faults.SwapAcks():
+                conn.acks.appendleft(ack)
+                if len(conn.acks) >= fault.times:
+                    self._release(conn)
+            case _:
+                conn.text(ack)
+
+    @staticmethod
+    def _release(conn: Conn) -> None:
+        while conn.acks:
+            conn.text(conn.acks.popleft())
 
     async def _control(self, request: web.Request) -> web.Response:
         sim, what, method = self.sim, request.match_info["what"], request.method

@@ -1,0 +1,275 @@
+"""The contract of `sim/wire.py`, proved by a venue that does not exist over a real socket."""
+
+import asyncio
+import json
+
+import pytest
+
+from tapeline.errors import UsageError
+from tapeline.sim import SimServer
+from tapeline.sim import faults as f
+from tapeline.sim.registry import choose, simulated, wire_class
+from tests.sim.toy import Toy, checksum
+
+BOOK, CUT, TRADES = "book.10:BTC-USD", "cut.5:BTC-USD", "trades:BTC-USD"
+
+
+@pytest.fixture
+async def toys():
+    async with SimServer(venues=[Toy, "binance"], seed=5, live=False) as sim:
+        yield sim
+
+
+def connect(sim, session, query=""):
+    return session.ws_connect(sim.ws_url("toy") + "/v9" + query, max_msg_size=0)
+
+
+async def until_pong(ws):
+    """All that was sent up to now."""
+    await ws.send_str("ping")
+    got = []
+    while (text := await ws.receive_str(timeout=10)) != "pong":
+        got.append(json.loads(text))
+    return got
+
+
+async def subscribe(ws, *topics, op="subscribe"):
+    await ws.send_json({"op": op, "topics": topics})
+
+
+class Client:
+    """The best N levels from snapshots and updates; texts, so that the checksum is the wire's own."""
+
+    def __init__(self, depth=None):
+        self.depth, self.u, self.gaps, self.sides = depth, None, 0, ({}, {})
+
+    def feed(self, message):
+        if message["type"] == "snapshot":
+            self.sides = ({}, {})
+        elif message["u"] != self.u + 1:
+            self.gaps += 1
+        self.u = message["u"]
+        for side, changes in zip(self.sides, (message["bids"], message["asks"]), strict=True):
+            for price, size in changes:
+                side[price] = size
+                if not float(size):
+                    del side[price]
+        bids, asks = self.levels()
+        if self.depth:
+            self.sides = tuple(dict(side[: self.depth]) for side in (bids, asks))
+            bids, asks = self.levels()
+        texts = (",".join(f'["{p}","{s}"]' for p, s in side) for side in (bids, asks))
+        assert checksum(*texts) == message["checksum"]
+
+    def levels(self):
+        bids, asks = self.sides
+        return (
+            sorted(bids.items(), key=lambda level: -float(level[0])),
+            sorted(asks.items(), key=lambda level: float(level[0])),
+        )
+
+    def floats(self):
+        return tuple([(float(p), float(s)) for p, s in side] for side in self.levels())
+
+
+async def test_several_acks_then_snapshots_then_what_continues_them(toys, session):
+    async with connect(toys, session) as ws:
+        assert await ws.receive_json(timeout=5) == {"status": "online", "n": 0}
+        await toys.play(1)
+        await subscribe(ws, BOOK, CUT, "nope:BTC-USD", TRADES)
+        first = await until_pong(ws)
+        assert [(m.get("ack"), m["topic"], m.get("ok"), m.get("type")) for m in first] == [
+            *(("subscribe", topic, True, None) for topic in (BOOK, CUT, TRADES)),
+            ("subscribe", "nope:BTC-USD", False, None),
+            *((None, topic, None, "snapshot") for topic in (BOOK, CUT)),
+        ]
+        await toys.play(5)
+        toys.pause()
+        later = await until_pong(ws)
+        assert [m["n"] for m in first + later] == list(range(1, 1 + len(first + later)))
+        trades = [m["trade_id"] for m in later if m["topic"] == TRADES]
+        assert trades == list(range(trades[0], trades[0] + len(trades)))
+        truth = toys.book("toy", "BTC-USD")
+        for topic, depth in ((BOOK, 10), (CUT, 5)):
+            client = Client(depth if topic == CUT else None)
+            updates = [m for m in first + later if m["topic"] == topic and "type" in m]
+            for message in updates:
+                client.feed(message)
+            assert (client.gaps, len(updates) > 20) == (0, True)
+            assert client.floats() == (truth.bids[:depth], truth.asks[:depth])
+
+
+async def test_a_newcomer_joins_the_stream_where_it_stands(toys, session):
+    async with connect(toys, session) as old, connect(toys, session) as new:
+        await subscribe(old, BOOK)
+        await toys.play(1.05)  # in the middle of a cadence
+        await subscribe(new, BOOK)
+        before = await until_pong(new)
+        await toys.play(2)
+        toys.pause()
+        clients = []
+        for ws, earlier in ((old, []), (new, before)):
+            client = Client()
+            for message in [*earlier, *await until_pong(ws)]:
+                if "type" in message:
+                    client.feed(message)
+            assert client.gaps == 0
+            clients.append(client)
+        assert clients[0].u == clients[1].u
+        assert clients[0].levels() == clients[1].levels()
+
+
+async def test_again_after_the_end_of_a_subscription(toys, session):
+    async with connect(toys, session) as ws:
+        client = Client()
+        for _ in range(2):
+            await subscribe(ws, BOOK)
+            await toys.play(1)
+            await subscribe(ws, BOOK, op="unsubscribe")
+            await toys.play(1)
+            got = [m for m in await until_pong(ws) if "type" in m]
+            assert [m["type"] for m in got][:2] == ["snapshot", "update"]
+            for message in got:
+                client.feed(message)
+        assert client.gaps == 0
+
+
+async def test_a_drop_leaves_a_hole_in_the_connections_sequence(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, BOOK, TRADES)
+        armed = toys.fault(f.Drop(venue="toy", after=3))
+        await toys.play(2)
+        numbers = [m["n"] for m in await until_pong(ws)]
+        assert armed.hits == 1
+        assert sorted(set(range(numbers[-1] + 1)) - set(numbers)) != []
+        assert len(numbers) == numbers[-1]
+
+
+async def test_who_says_nothing_is_closed(session):
+    async with SimServer(venues=[Toy], live=False, patience=0.02) as sim:
+        async with connect(sim, session) as ws:
+            assert await ws.receive_json(timeout=5) == {"status": "online", "n": 0}
+            await ws.receive(timeout=5)
+            assert ws.close_code == 1008
+        async with connect(sim, session) as ws:
+            await subscribe(ws, "trades:BTC-USD")
+            while ws.close_code is None:
+                await ws.receive(timeout=5)
+            assert ws.close_code == 4004
+        assert sim.status()["closed_by_rule"] == 2
+
+
+async def test_admission(toys, session):
+    with pytest.raises(Exception, match="401"):
+        await connect(toys, session, "?token=wrong")
+    assert (await session.get(toys.http_url("toy") + "/depth?symbol=BTC-USD&token=wrong")).status == 401
+    assert (await session.get(toys.http_url("toy") + "/depth?symbol=BTC-USD")).status == 200
+    assert toys.ws_url("binance").endswith(str(toys.port))
+    assert toys.ws_url("toy").endswith(f"{toys.port}/toy")
+
+
+async def test_heartbeats_and_other_operations(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, "beat:")
+        await ws.send_json({"op": "hello"})
+        await ws.send_json({"op": "dance"})
+        await toys.play(3)
+        got = await until_pong(ws)
+    assert len([m for m in got if "beat" in m]) == 3
+    assert {"hello": "you"} in [{k: v for k, v in m.items() if k != "n"} for m in got]
+    assert any(m.get("code") == 13 for m in got)
+
+
+def test_the_registry():
+    assert simulated()[:2] == ["binance", "binance-usdm"]
+    assert {wire_class(v).venue for v in simulated()} == set(simulated())
+    with pytest.raises(UsageError, match="has no simulator"):
+        wire_class("toy")
+    names = [(s.venue, s.native) for s in choose([Toy, wire_class("binance")], ["toy:AAPL"])]
+    assert names[0] == ("toy", "AAPL")
+    assert len(names) == 1 + len(wire_class("binance").default)
+    with pytest.raises(UsageError, match="not simulated"):
+        choose([Toy], ["NOPE"])
+
+
+async def test_ack_faults(toys, session):
+    for fault, wanted in (
+        (f.NeverAck(venue="toy"), [("snapshot", BOOK)]),
+        (f.LateAck(venue="toy", seconds=0.1), [("snapshot", BOOK), ("ack", BOOK)]),
+        (f.AckError(venue="toy", one=True, msg="no"), [("no", BOOK), ("ack", TRADES)]),
+        (f.AckError(venue="toy", msg="all"), [("all", "")]),
+    ):
+        async with connect(toys, session) as ws:
+            toys.fault(fault)
+            await subscribe(ws, BOOK, *([TRADES] if isinstance(fault, f.AckError) else []))
+            got = []
+            while len(got) < len(wanted):
+                message = await ws.receive_json(timeout=5)
+                if "status" not in message:
+                    what = message.get("why") or message.get("type") or message.get("error") or "ack"
+                    got.append((what, message.get("topic", "")))
+            assert sorted(got) == sorted(wanted)
+            if isinstance(fault, f.LateAck):
+                assert got == wanted
+
+
+async def test_acks_in_the_wrong_order(toys, session):
+    async with connect(toys, session) as ws:
+        toys.fault(f.SwapAcks(venue="toy", times=2))
+        await subscribe(ws, BOOK)
+        await subscribe(ws, TRADES)
+        topics = [m["topic"] for m in await until_pong(ws) if "ack" in m]
+    assert topics == [TRADES, BOOK]
+
+
+async def test_snapshots_in_mid_stream_and_restarts_continue(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, BOOK)
+        await toys.play(1)
+        toys.fault(f.Resnapshot(venue="toy"))
+        await toys.play(1)
+        toys.fault(f.Reset(venue="toy"))
+        await toys.play(1)
+        got = [m for m in await until_pong(ws) if "type" in m]
+    kinds = [m["type"] for m in got]
+    assert kinds.count("snapshot") == 2
+    assert got[kinds.index("restart")]["u"] == 1
+    client = Client()
+    for message in got[: kinds.index("restart")]:
+        client.feed(message)
+    assert client.gaps == 0
+
+
+async def test_a_halt_empties_the_book_and_its_end_fills_it(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, BOOK, TRADES)
+        await toys.play(1)
+        toys.fault(f.Halt(venue="toy", symbol="BTC-USD", seconds=0.05))
+        assert toys.book("toy", "BTC-USD").bids == []
+        await toys.play(1)
+        while toys.market.instrument("toy", "BTC-USD").halted:
+            await asyncio.sleep(0.01)
+        await toys.play(1)
+        toys.pause()
+        got = await until_pong(ws)
+        client, empty = Client(), False
+        for message in got:
+            if "type" in message:
+                client.feed(message)
+                empty = empty or client.levels() == ([], [])
+        assert empty
+        assert client.floats()[0] == toys.book("toy", "BTC-USD").bids[:10]
+        assert [m["trading"] for m in got if "trading" in m] == [False, True]
+
+
+async def test_checksum_and_crossing_act_on_books_that_no_one_wrote_code_for(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, BOOK)
+        toys.fault(f.Checksum(venue="toy", after=2))
+        toys.fault(f.Crossed(venue="toy", after=5))
+        await toys.play(2)
+        got = [m for m in await until_pong(ws) if m.get("type") == "update"]
+    client = Client()
+    crossed = [m for m in got if m["bids"] and m["asks"] and float(m["bids"][-1][0]) > float(m["asks"][0][0])]
+    assert len(crossed) == 1
+    client.sides, client.u = ({}, {}), got[0]["u"] - 1
