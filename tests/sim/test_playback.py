@@ -155,5 +155,5 @@ def test_what_is_no_recording_says_so(tmp_path):
     wrong.write_text('{"no": "time"}\n')
     with pytest.raises(UsageError, match=r"x\.txt:1"):
         Playback("binance", wrong)
-    with pytest.raises(UsageError, match="no playback"):
+    with pytest.raises(UsageError, match="has no simulator"):
         Playback("nasdaq", wrong)

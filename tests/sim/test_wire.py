@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import statistics
 
 import pytest
 
+from tapeline.clock import SECOND
 from tapeline.errors import UsageError
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
+from tapeline.sim.faultbox import FaultBox
+from tapeline.sim.hub import Hub
+from tapeline.sim.market import Market
 from tapeline.sim.registry import choose, simulated, wire_class
 from tests.sim.toy import Toy, checksum
 
@@ -173,8 +178,9 @@ async def test_heartbeats_and_other_operations(toys, session):
         await subscribe(ws, "beat:")
         await ws.send_json({"op": "hello"})
         await ws.send_json({"op": "dance"})
-        await toys.play(3)
         got = await until_pong(ws)
+        await toys.play(3)
+        got += await until_pong(ws)
     assert len([m for m in got if "beat" in m]) == 3
     assert {"hello": "you"} in [{k: v for k, v in m.items() if k != "n"} for m in got]
     assert any(m.get("code") == 13 for m in got)
@@ -265,11 +271,48 @@ async def test_a_halt_empties_the_book_and_its_end_fills_it(toys, session):
 async def test_checksum_and_crossing_act_on_books_that_no_one_wrote_code_for(toys, session):
     async with connect(toys, session) as ws:
         await subscribe(ws, BOOK)
-        toys.fault(f.Checksum(venue="toy", after=2))
-        toys.fault(f.Crossed(venue="toy", after=5))
+        before = await until_pong(ws)
+        wrong = toys.fault(f.Checksum(venue="toy", after=2))
+        crossed = toys.fault(f.Crossed(venue="toy", after=5))
         await toys.play(2)
-        got = [m for m in await until_pong(ws) if m.get("type") == "update"]
-    client = Client()
-    crossed = [m for m in got if m["bids"] and m["asks"] and float(m["bids"][-1][0]) > float(m["asks"][0][0])]
-    assert len(crossed) == 1
-    client.sides, client.u = ({}, {}), got[0]["u"] - 1
+        got = [m for m in before + await until_pong(ws) if "type" in m]
+    assert (wrong.hits, crossed.hits) == (1, 1)
+    client, failed = Client(), []
+    for n, message in enumerate(got):
+        try:
+            client.feed(message)
+        except AssertionError:
+            failed.append(n)
+    bids, asks = client.levels()
+    assert failed[:2] == [3, 6]
+    assert float(bids[0][0]) > float(asks[0][0])
+
+
+def test_an_asset_costs_the_same_at_each_venue_in_whatever_it_is_quoted():
+    """Mids of a minute, in dollars, against the first venue's: within a spread, a basis and what makers are late by."""
+    wires = [wire_class(venue) for venue in simulated()] + [Toy]
+    natives = [f"{w.venue}:{s.native}" for w in wires for s in w.specs if s.base in {"BTC", "AAPL", "EUR"}]
+    market = Market(choose(wires, natives), {w.venue: w.rules for w in wires}, seed=4, start=1_790_000_000 * SECOND)
+    assert {i.spec.base for i in market.instruments.values()} == {"BTC", "AAPL", "EUR"}
+    for now in market.advance(market.now + 60 * SECOND):
+        if now % SECOND:
+            continue
+        for key, instrument in market.instruments.items():
+            spec = instrument.spec
+            middle = (instrument.lob.bids.best + instrument.lob.asks.best) / 2 * spec.tick_size
+            away = abs(middle / market.index(spec) - 1) * 1e4
+            assert away < (8 if spec.kind in {"perp", "future"} else 5), (key, away)
+
+
+def test_contracts_are_as_large_as_what_they_stand_for():
+    """A median order of the same asset in dollars, whatever it is counted in."""
+    market = Market(choose([Toy], [s.native for s in Toy.specs]), {"toy": Toy.rules}, seed=4, start=1_790_000_000 * SECOND)
+    dollars = {"BTC-USD": 97_000 * 1e-6, "BTC-LIN": 97_000 * 0.001, "BTC-INV": 100.0}  # of one lot
+    for native, worth in dollars.items():
+        orders = [size for queue in market.instrument("toy", native).lob.bids.orders.values() for size in queue]
+        assert 0.8 < statistics.median(orders) * worth / (97_000 * 0.012) < 1.25, native
+    size = market.book("toy", "BTC-LIN").bids[0][1]
+    assert Toy(market, Hub(FaultBox())).truth("BTC-LIN").bids[0][1] == size * 0.001
+    assert Toy(market, Hub(FaultBox())).truth("BTC-INV").bids[0][1] == market.book("toy", "BTC-INV").bids[0][1]
+    bid, _, ask, _ = market.instrument("toy", "EUR-JPY").lob.touch()
+    assert 150 < bid / 1000 < ask / 1000 < 175

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 async def simulate(
     *instruments: Annotated[
-        str, Parameter(help="What to trade, by the venues' own names, as in BTCUSDT; a handful by default.")
+        str,
+        Parameter(
+            help="What to trade, by the venues' own names: BTCUSDT, or okx:BTC-USDT for one venue's; a handful by default."
+        ),
     ],
-    venues: Annotated[str, Parameter(help="Comma-separated: binance, binance-usdm.")] = "binance,binance-usdm",
+    venues: Annotated[str, Parameter(help="Comma-separated names, or all.")] = "binance,binance-usdm",
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 takes a free one.")] = 8790,
     seed: Annotated[int, Parameter(help="The same seed makes the same market.")] = 1,
     rate: Annotated[float, Parameter(help="How busy the market is; 1 is normal, 60 is some 45,000 messages a second.")] = 1.0,
@@ -46,9 +49,10 @@ async def simulate(
     Every answer carries `X-Tapeline-Simulated: 1`: Tapeline labels such data `sim` wherever it shows.
     """
     from tapeline.sim.faults import parse
+    from tapeline.sim.registry import simulated
     from tapeline.sim.server import SimServer
 
-    names = [v.strip() for v in venues.split(",") if v.strip()]
+    names = simulated() if venues == "all" else [v.strip() for v in venues.split(",") if v.strip()]
     if rate <= 0:
         raise UsageError(f"--rate {rate:g}: must be more than 0")
     recordings = _playback(names, tape, session, speed)

@@ -126,7 +126,7 @@ class Spot(BinanceWire):
         self.emit(topics, "!miniTicker@arr", lambda unit: f"[{','.join(self.mini_ticker_text(ln, unit, now) for ln in lines)}]")
 
     def ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
-        p, day, instrument = line.printer, self.day(line, now), line.instrument
+        p, day, instrument = line.printer, line.day(now), line.instrument
         bid, bid_size, ask, ask_size = instrument.lob.touch()
         last = instrument.recent_trades[-1].size if instrument.recent_trades else 0
         change = (day.close - day.open) * 100 / day.open

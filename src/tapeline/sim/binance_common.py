@@ -159,16 +159,11 @@ class BinanceWire(BinanceProtocol):
         )
 
     def mini_ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
-        p, day = line.printer, self.day(line, now)
+        p, day = line.printer, line.day(now)
         return (
             f'{{"e":"24hrMiniTicker","E":{now // unit},"s":"{line.native}","c":"{p.price(day.close)}","o":"{p.price(day.open)}",'
             f'"h":"{p.price(day.high)}","l":"{p.price(day.low)}","v":"{p.size(day.volume)}","q":"{p.amount(day.notional)}"}}'
         )
-
-    @staticmethod
-    def day(line: BinanceLine, now: int) -> Kline:
-        price = line.instrument.last_price
-        return line.instrument.klines.window(now) or Kline(now, price, price, price, price)
 
     @staticmethod
     def changed(batch: Batch, line: BinanceLine) -> tuple[str, str]:

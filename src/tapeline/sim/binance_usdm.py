@@ -170,11 +170,9 @@ class UsdM(BinanceWire):
 
     def marks(self, line: BinanceLine) -> tuple[str, str, str, str]:
         """Mark price, index price, estimated settle price and funding rate, as text."""
-        perpetual = self.market.perpetuals[self.venue, line.native]
-        spot = self.market.index(line.spec)
-        tick = line.instrument.spec.tick_size
-        mark = spot * (1 + perpetual.premium)
-        return (*(line.printer.exact(price / tick) for price in (mark, spot, spot)), f"{perpetual.funding:.8f}")  # type: ignore[return-value]
+        marks, tick = self.market.marks(self.venue, line.native), line.spec.tick_size
+        mark, index = line.printer.exact(marks.mark / tick), line.printer.exact(marks.spot / tick)
+        return mark, index, index, f"{marks.funding:.8f}"
 
     def mark_text(self, line: BinanceLine, unit: int, now: int) -> str:
         mark, index, settle, funding = self.marks(line)
@@ -193,7 +191,7 @@ class UsdM(BinanceWire):
         )
 
     def ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
-        p, day, instrument = line.printer, self.day(line, now), line.instrument
+        p, day, instrument = line.printer, line.day(now), line.instrument
         last = instrument.recent_trades[-1].size if instrument.recent_trades else 0
         change = (day.close - day.open) * 100 / day.open
         return (

@@ -7,6 +7,7 @@ is listed, the rules of ids and the cadences of diffs (`Spec`, `VenueRules`); ho
 
 import random
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,6 +44,14 @@ class Perpetual:
     def funding(self) -> float:
         """Per eight hours, clamped as the venue does."""
         return max(-0.0075, min(0.0075, self.premium + max(-5e-4, min(5e-4, 1e-4 - self.premium))))
+
+
+class Marks(NamedTuple):
+    """Of a perpetual or a future: mark and index (`spot`) price in the quote asset; `funding` per eight hours, of futures 0."""
+
+    mark: float
+    spot: float
+    funding: float
 
 
 MINUTES_BEFORE = 1440
@@ -122,6 +131,13 @@ class Market:
     def skip(self, to: int) -> None:
         """Jump to `to` without anything happening (the machine slept): the books stand as they were."""
         self.now = max(self.now, to - to % STEP)
+
+    def marks(self, venue: str, native: str) -> Marks:
+        index = self.index(self.instrument(venue, native).spec)
+        perpetual = self.perpetuals.get((venue, native))
+        if perpetual is None:
+            return Marks(index * (1 + self._basis[venue, native]), index, 0.0)
+        return Marks(index * (1 + perpetual.premium), index, perpetual.funding)
 
     def burst(self, factor: float, seconds: float) -> None:
         """For so long, that many times as much happens, everywhere."""

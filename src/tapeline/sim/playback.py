@@ -19,11 +19,10 @@ import msgspec
 
 from tapeline.errors import UsageError
 from tapeline.instruments import split_pair
-from tapeline.sim.binance import Spot
 from tapeline.sim.binance_protocol import BinanceProtocol
-from tapeline.sim.binance_usdm import UsdM
 from tapeline.sim.hub import MILLIS, Hub
 from tapeline.sim.recording import Record, records
+from tapeline.sim.registry import wire_class
 from tapeline.sim.wire import Reply, SimBook
 
 _LOOK_AHEAD = 200_000  # records searched for the first snapshots
@@ -103,12 +102,12 @@ class Playback(BinanceProtocol):
 
     def __init__(self, venue: str, source: Path, *, session: str = "", speed: float = 1.0) -> None:
         """UsageError where the recording cannot be read."""
-        models: dict[str, type[BinanceProtocol]] = {"binance": Spot, "binance-usdm": UsdM}
-        if venue not in models:
-            raise UsageError(f"no playback as {venue!r}: choose from {', '.join(models)}")
+        model = wire_class(venue)
+        if not issubclass(model, BinanceProtocol):
+            raise UsageError(f"no playback as {venue!r}: only the Binance venues have one")
         if speed < 0:
             raise UsageError(f"speed {speed:g}: give how many times faster, 0 for as fast as possible")
-        self._like(models[venue])
+        self._like(model)
         self.speed, self.played, self.ended = speed, 0, False
         self.books: dict[str, RecordedBook] = {}
         self._only = ""
@@ -120,6 +119,7 @@ class Playback(BinanceProtocol):
 
     def _like(self, model: type[BinanceProtocol]) -> None:
         for name in (
+            "prefixed",
             "venue",
             "max_streams",
             "messages_per_second",

@@ -16,11 +16,16 @@ def fixed(units: int, decimals: int, digits: int) -> str:
     return f"{whole}.{rest:0{digits}d}"
 
 
-class Printer:
-    """Texts of one instrument. `price_digits`, `size_digits`: decimals the venue prints."""
+def trimmed(text: str) -> str:
+    """Without zeros that say nothing: 0.5000 is 0.5, 12.00 is 12."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
-    def __init__(self, spec: Spec, price_digits: int, size_digits: int) -> None:
-        self.spec, self.price_digits, self.size_digits = spec, price_digits, size_digits
+
+class Printer:
+    """Texts of one instrument. `price_digits`, `size_digits`: decimals the venue prints; `trim`: without trailing zeros."""
+
+    def __init__(self, spec: Spec, price_digits: int, size_digits: int, *, trim: bool = False) -> None:
+        self.spec, self.price_digits, self.size_digits, self.trim = spec, price_digits, size_digits, trim
         self._prices: dict[int, str] = {}
 
     def price(self, ticks: int) -> str:
@@ -29,11 +34,13 @@ class Printer:
             if len(self._prices) >= _CACHE:
                 self._prices.clear()
             text = fixed(ticks * self.spec.tick, self.spec.price_decimals, self.price_digits)
+            text = trimmed(text) if self.trim else text
             self._prices[ticks] = text
         return text
 
     def size(self, lots: int) -> str:
-        return fixed(lots, self.spec.size_decimals, self.size_digits)
+        text = fixed(lots, self.spec.size_decimals, self.size_digits)
+        return trimmed(text) if self.trim else text
 
     def amount(self, notional: int) -> str:
         """Ticks x lots as quote asset, eight decimals."""
@@ -48,6 +55,7 @@ class Printer:
         """A computed price (mark, index, mean fill) in float ticks, eight decimals."""
         return f"{ticks * self.spec.tick_size:.8f}"
 
-    def levels(self, levels: list[tuple[int, int]]) -> str:
+    def levels(self, levels: list[tuple[int, int]], form: str = '["%s","%s"]') -> str:
+        """Joined by commas; `form` takes price and size."""
         price, size = self.price, self.size
-        return ",".join([f'["{price(p)}","{size(s)}"]' for p, s in levels])
+        return ",".join([form % (price(p), size(s)) for p, s in levels])

@@ -16,7 +16,7 @@ _NUMBER = re.compile(rb'(?:%b|(?<=[\[,]))("-?\d+(?:\.\d+)?"|-?\d+\.\d+(?:[eE]-?\
 """A price or size: under one of the names that venues use, or in a list; in a text, or a number as such."""
 _ID = re.compile(rb'"(u|t|a|lastUpdateId|seq|seqId|tradeId|trade_id|sequence|sequence_num|i)":("?)\d+("?)')
 _TIME = re.compile(rb'"(E|T|ts|cts|t|time)":("?)(\d{13,19})("?)')
-_ISO = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)(Z|\+00:00)"')
+_ISO = re.compile(rb'"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?)(Z|\+00:00)"')
 _CHECKSUM = re.compile(rb'"checksum":(-?\d+)')
 
 

@@ -18,7 +18,8 @@ import msgspec
 
 from tapeline.sim import spoil
 from tapeline.sim.hub import Conn, Hub
-from tapeline.sim.instrument import Instrument
+from tapeline.sim.instrument import Instrument, Trade
+from tapeline.sim.klines import Kline
 from tapeline.sim.market import Market
 from tapeline.sim.printing import Printer
 from tapeline.sim.specs import Spec, VenueRules
@@ -73,6 +74,22 @@ class Line:
         self.instrument, self.printer = instrument, printer
         self.spec = instrument.spec
         self.native = instrument.spec.native
+
+    def day(self, now: int) -> Kline:
+        """The last 24 hours, flat at the last price where nothing traded."""
+        price = self.instrument.last_price
+        return self.instrument.klines.window(now) or Kline(now, price, price, price, price)
+
+    def recent(self, limit: int, *, after: int | None = None, before: int | None = None) -> list[Trade]:
+        """Of the last 1,000 trades those with ids between (both excluded), oldest first: the newest `limit` of them, or the
+        oldest where only `after` is given, so that a client pages onwards from what it knows.
+        """
+        kept = [
+            trade
+            for trade in self.instrument.recent_trades
+            if (after is None or trade.id > after) and (before is None or trade.id < before)
+        ]
+        return kept[:limit] if after is not None and before is None else kept[-limit:]
 
 
 class Wire:
