@@ -182,6 +182,19 @@ async def test_the_peers_close_code_is_kept_and_answered(code: int | None) -> No
     assert watch.data() == [b"last"]
 
 
+async def test_a_key_that_the_venue_says_back_is_masked() -> None:
+    """Before it is on the tape, and so in every event, table and status that is made from it."""
+
+    async def script(peer: Peer) -> None:
+        peer.send(close(4000, "token=abcdef123 is not valid"))
+        await peer.until_gone()
+
+    async with venue(script, Peer.until_gone) as v, supervised(plan(v.url)) as (supervisor, watch):
+        await watch.until(lambda: len(watch.opened()) == 2)
+        assert "abcdef123" not in supervisor.state.last_error
+    assert watch.closed()[0].reason == "token=*** is not valid"
+
+
 async def test_a_close_code_that_may_not_be_sent_is_a_protocol_fault() -> None:
     async def script(peer: Peer) -> None:
         peer.send(close(1005, "impossible"))

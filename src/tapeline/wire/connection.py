@@ -165,7 +165,7 @@ class Connection(WSListener):
 
     def _peer_closed(self, payload: bytes) -> None:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
-        reason = payload[2:].decode("utf-8", "replace")
+        reason = mask(payload[2:].decode("utf-8", "replace"))  # some venues say the key back that they refuse
         if self._leaving is None:
             self._leaving = Closed(code=code, reason=reason)
             self._send_close(1000 if code == 1005 else code, "")

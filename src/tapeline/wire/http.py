@@ -171,7 +171,7 @@ class Http:
             status=0,
             native=request.native,
             attempt=request.attempt,
-            error=error,
+            error=mask(error),
         )
 
     def _deliver(self, answer: HttpAnswer, body: bytes) -> None:

@@ -154,7 +154,7 @@ class Supervisor:
             last_frame=last,
             attempts=self._backoff.failures,
             reconnects=max(0, ended + len(self._live) - 1),
-            last_error=str(self.last_fault or ""),
+            last_error=mask(str(self.last_fault or "")),
         )
 
     # Life
