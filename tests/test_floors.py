@@ -25,6 +25,7 @@ FLOORS = {
     "plans": 0,
     # 1 wire
     "settings": 1,  # reads files and the environment
+    "keys": 1,  # likewise
     "wire": 1,
     "tape": 1,
     "venues": 2,

@@ -1,7 +1,7 @@
 import pytest
 
 from tapeline import masking
-from tapeline.masking import hide, is_secret, mask, mask_bytes, mask_headers
+from tapeline.masking import conceal, conceal_bytes, hide, holds, is_secret, mask, mask_bytes, mask_headers
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,50 @@ def test_ordinary_text_is_left_alone(text):
 
 
 def test_a_hidden_value_is_masked_in_any_shape(monkeypatch):
-    monkeypatch.setattr(masking, "_hidden", set())
+    monkeypatch.setattr(masking, "_hidden", {})
     hide("s3cr3t-value")
     hide("abc")  # too short to hide: it would riddle the text
     assert mask("GET /path/s3cr3t-value/abc") == "GET /path/***/abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r'{"passphrase":"a\"c0ffee, c0ffee","x":1}', '{"passphrase":"***","x":1}'),
+        (r'{"passphrase":"a\\","x":1}', '{"passphrase":"***","x":1}'),
+        (r'{"secret":"c0ffee\"', '{"secret":"***'),
+        (r'{"args":"{\"token\":\"c0ffee\",\"x\":1}"}', r'{"args":"{\"token\":\"***\",\"x\":1}"}'),
+        (r"x?token=a\c0ffee&y=1", "x?token=***&y=1"),
+        ('{"token":"","x":"y"}', '{"token":"","x":"y"}'),
+    ],
+)
+def test_a_quoted_secret_ends_at_its_quotation_mark_and_nowhere_before(text, shown):
+    assert mask(text) == shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no: k/3y&s-x",
+        r"no: k\/3y\u0026s-x",
+        r"no: \u006B\u002f3y&s-x",
+        "/p%61th?k%2F3y%26s-x",
+        "<p>k/3y&amp;s-x</p>",
+        "k&#x2F;3y&#038;s-x",
+    ],
+)
+def test_a_venue_may_say_a_hidden_value_back_in_any_spelling(said, monkeypatch):
+    monkeypatch.setattr(masking, "_hidden", {})
+    hide("k/3y&s-x")
+    assert "***" in conceal(said)
+    assert "3y" not in conceal(said)
+    assert conceal_bytes(said.encode() + b"\xff") == conceal(said).encode() + b"\xff"
+
+
+def test_what_a_venue_says_is_not_judged_by_its_shape():
+    assert conceal('{"s":"X:TOKEN","token":"5"}') == '{"s":"X:TOKEN","token":"5"}'
+    assert holds("wss://ws.finnhub.io?token=c0ffee123")
+    assert not holds("wss://stream.binance.com:9443/stream?streams=btcusdt@trade")
 
 
 def test_raw_messages_that_are_no_text_come_through():

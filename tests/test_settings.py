@@ -14,7 +14,7 @@ VENUES = ["binance", "binance-usdm", "sim"]
 
 @pytest.fixture(autouse=True)
 def _nothing_hidden(monkeypatch):
-    monkeypatch.setattr(masking, "_hidden", set())
+    monkeypatch.setattr(masking, "_hidden", {})
 
 
 def read(tmp_path: Path, *, toml: str = "", dotenv: str = "", flags=None, **env: str):

@@ -235,7 +235,7 @@ def _check(name: str, value: Any, given: _Given, venues: Collection[str]) -> Non
             raise ConfigError(name, value, f"{e} ({given.origin})") from None
 
 
-def _dotenv(directory: Path) -> dict[str, str]:
+def dotenv(directory: Path) -> dict[str, str]:
     path = directory / ".env"
     if not path.is_file():
         return {}
@@ -268,7 +268,7 @@ def load(
     names that may be configured. Raises ConfigError, which names key, value, source and what would be right.
     """
     directory = directory or Path()
-    weak = _dotenv(directory)
+    weak = dotenv(directory)
     strong = os.environ if env is None else env
     file = _file(directory, config, {**weak, **strong})
     given: dict[str, _Given] = {}

@@ -13,7 +13,7 @@ from tapeline.settings import catalogue, load
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(masking, "_hidden", set())
+    monkeypatch.setattr(masking, "_hidden", {})
     monkeypatch.setattr(context, "config", None)
     monkeypatch.setattr(context, "assignments", {})
     return tmp_path

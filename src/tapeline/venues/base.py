@@ -18,6 +18,7 @@ from tapeline.config import VenueSettings
 from tapeline.events import Event, Status, Trade
 from tapeline.frames import HttpAnswer
 from tapeline.instruments import Instrument, Registry
+from tapeline.masking import hide
 from tapeline.plans import Again, Channel, ConnectionPlan, Limits, Request, Stream
 
 __all__ = [
@@ -210,12 +211,15 @@ class Venue:
     book_checksum: ClassVar[BookChecksum | None] = None
     secret: ClassVar[str] = ""
     """The name of the API key that the venue needs (`finnhub` is read from `FINNHUB_API_KEY`); empty: none."""
+    key_page: ClassVar[str] = ""
+    """Where one gets that key."""
     one_connection: ClassVar[bool] = False
     """The venue allows a single connection: no successor before the old one has gone, no redundant twin (Finnhub)."""
 
     def __init__(self, settings: VenueSettings | None = None, key: str = "") -> None:
         """`key`: the API key, where the venue needs one. It goes into addresses and headers and nowhere else."""
         self.settings, self.key = settings or VenueSettings(), key
+        hide(key)
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
         """`hello` is what `subscribe` says of each connection's streams, after whatever else must be said first."""

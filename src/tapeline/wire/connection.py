@@ -12,6 +12,9 @@ picows parses; this listener makes frames of what it parses and answers what mus
   TCP says. Without the ping a quiet stream would be taken for a dead one: Binance's futures ping every 3 minutes only.
 * Frames of one socket read go out together at its end (`last_in_buffer`); where they must wait, reading stops (`funnel`).
 
+* Where the address or a message of ours holds a secret, what the venue says back is searched for it before it goes anywhere, in
+  frames of every kind: venues say the key back that they refuse. Other connections pay nothing for that.
+
 Close codes are the peer's; 1005 where its CLOSE named none, 1006 where there was none, ours where we found the fault.
 """
 
@@ -24,7 +27,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tapeline.clock import Clock
 from tapeline.config import WireSettings
 from tapeline.frames import Closed, Frame, FrameKind, Opened, pack
-from tapeline.masking import mask, mask_bytes
+from tapeline.masking import conceal_bytes, holds, mask, mask_bytes
 from tapeline.plans import ConnectionPlan
 from tapeline.wire.budget import MessageRate
 from tapeline.wire.funnel import Funnel
@@ -64,6 +67,7 @@ class Connection(WSListener):
         self._funnel = funnel
         self._next_conn, self._is_ack, self._replaces, self._attempt = next_conn, is_ack, replaces, attempt
         self._acks_left = plan.acks
+        self._secretive = holds(plan.url) or any(mask_bytes(m) != m for m in plan.hello)
         self._most = settings.max_frame_mb << 20
         self._assembler = Assembler(self._most, None)
         self._rate = MessageRate(plan.limits.messages_per_second)
@@ -165,7 +169,7 @@ class Connection(WSListener):
 
     def _peer_closed(self, payload: bytes) -> None:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
-        reason = mask(payload[2:].decode("utf-8", "replace"))  # some venues say the key back that they refuse
+        reason = payload[2:].decode("utf-8", "replace")
         if self._leaving is None:
             self._leaving = Closed(code=code, reason=reason)
             self._send_close(1000 if code == 1005 else code, "")
@@ -179,6 +183,8 @@ class Connection(WSListener):
         frames, self._pending = self._pending, []
         if not frames or self.closed.done():
             return
+        if self._secretive:
+            frames = [Frame(f.ts_recv, f.kind, f.conn, conceal_bytes(f.data)) for f in frames]
         fault = self._parser_fault()
         if fault is not None:  # picows goes on parsing for 10 ms, past a message that it refused for its size
             frames = [f for f in frames if len(f.data) <= self._most]
@@ -292,6 +298,7 @@ class Connection(WSListener):
             return
         for timer in self._timers.values():
             timer.cancel()
+        closed = Closed(code=closed.code, reason=mask(closed.reason), planned=closed.planned)
         self._leaving = closed
         self._emit(FrameKind.CLOSED, pack(closed))
         self._flush()

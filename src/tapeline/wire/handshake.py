@@ -3,6 +3,9 @@
 Whatever keeps a connection from opening ends as one of two errors: `Refused`, the venue answered and said no (the status and
 `Retry-After` are kept: 429 and 418 steer the backoff, 451 and 403 tell the user that the venue does not serve this address),
 or `Unreachable`, nobody answered. TLS uses the machine's certificates; OpenSSL honours `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+
+What the venue said is masked before it is cut. Where the address holds a key, no error of the library is left behind, because it
+holds the answer as it came, and no redirect is followed.
 """
 
 import asyncio
@@ -21,7 +24,7 @@ from python_socks import ProxyError
 from tapeline import __version__
 from tapeline.clock import Clock
 from tapeline.errors import Refused, Unreachable, VenueError
-from tapeline.masking import mask
+from tapeline.masking import holds, mask
 from tapeline.wire.address import proxy_for
 from tapeline.wire.backoff import parse_retry_after
 from tapeline.wire.connection import Connection
@@ -47,19 +50,20 @@ async def connect(connection: Connection, clock: Clock) -> picows.WSTransport:
     """Open `connection`: when this returns, its OPENED frame is out. Raises Refused or Unreachable."""
     plan, seconds = connection.plan, connection.settings.connect_seconds
     where = f"{plan.venue} at {mask(plan.url)}"
+    secretive = holds(plan.url)
     try:
         async with asyncio.timeout(seconds):
             transport, listener = await _dialled(connection)
     except picows.WSHandshakeError as error:
-        raise refusal(error, where, clock) from error
+        raise refusal(error, where, clock) from (None if secretive else error)
     except TimeoutError as error:
         connection.abandon("the handshake took too long")
         raise Unreachable(f"{where}: no answer within {seconds:g} s (wire.connect_seconds)") from error
     except ssl.SSLCertVerificationError as error:
         hint = "its certificate is not trusted; SSL_CERT_FILE names additional ones"
-        raise Unreachable(f"{where}: {hint} ({error.verify_message})") from error
+        raise Unreachable(f"{where}: {hint} ({mask(error.verify_message)})") from (None if secretive else error)
     except (OSError, EOFError, ValueError, ProxyError, picows.WSError) as error:
-        raise Unreachable(f"{where}: {_said(error)}{_by_proxy(plan.url)}") from error
+        raise Unreachable(f"{where}: {mask(_said(error))}{_by_proxy(plan.url)}") from (None if secretive else error)
     except asyncio.CancelledError:
         connection.abandon("given up while connecting")
         raise
@@ -122,6 +126,7 @@ async def _ws_connect(connection: Connection, dial: _Dial) -> tuple[picows.WSTra
         enable_auto_pong=False,
         max_frame_size=connection.settings.max_frame_mb << 20,
         extra_headers=headers,
+        max_redirects=0 if holds(url) else 5,
         proxy=proxy_for(url),
         socket_factory=dial,
         read_buffer_init_size=READ_BUFFER,
@@ -136,10 +141,10 @@ def refusal(error: picows.WSHandshakeError, where: str, clock: Clock) -> VenueEr
         return Unreachable(f"{where}: what answers is not a WebSocket server")
     status = int(match[1])
     if status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return Unreachable(f"{where}: broken handshake: {error}")
+        return Unreachable(f"{where}: broken handshake: {mask(str(error))}")
     header = _RETRY_AFTER.search(head)
     retry_after = parse_retry_after(header[1].decode("ascii", "replace") if header else None, clock.now())
-    body = " ".join((error.raw_body or b"").decode("utf-8", "replace").split())[:200]
+    body = mask(" ".join((error.raw_body or b"").decode("utf-8", "replace").split()))[:200]
     text = f"{where}: refused with HTTP {status}{_phrase(status)}"
     return Refused(text + (f": {body}" if body else ""), status, retry_after)
 

@@ -9,6 +9,9 @@ on that, where it is reproducible.
 name takes the place of one that was not sent yet; where there is no room the request is answered at once with a failure, and
 counted.
 
+A request with headers of its own bears a key: what comes back is searched for it before it goes anywhere, and a redirect is not
+followed, because it would take the key along to wherever it leads.
+
 Proxies are taken from the environment as in `address`. SOCKS is not understood by aiohttp: such a request fails and says so.
 """
 
@@ -20,7 +23,7 @@ import aiohttp
 from tapeline.clock import SECOND, Clock
 from tapeline.config import WireSettings
 from tapeline.frames import Frame, FrameKind, HttpAnswer, pack_answer
-from tapeline.masking import mask
+from tapeline.masking import conceal, conceal_bytes, holds, mask
 from tapeline.plans import Limits, Request
 from tapeline.wire.address import proxy_for
 from tapeline.wire.backoff import floor_of, parse_retry_after
@@ -127,8 +130,12 @@ class Http:
         proxy = proxy_for(request.url)
         if proxy is not None and proxy.startswith("socks"):
             raise ValueError(f"HTTP cannot go through the SOCKS proxy {mask(proxy)}: name an http:// one in HTTPS_PROXY")
-        async with self._session.get(request.url, proxy=proxy, headers=dict(request.headers)) as response:
+        secretive = bool(request.headers) or holds(request.url)
+        headers = dict(request.headers)
+        async with self._session.get(request.url, proxy=proxy, headers=headers, allow_redirects=not secretive) as response:
             body = await self._read(response)
+            if secretive:
+                body = conceal_bytes(body)
             answer = HttpAnswer(
                 venue=request.venue,
                 purpose=request.purpose,
@@ -136,7 +143,7 @@ class Http:
                 status=response.status,
                 native=request.native,
                 attempt=request.attempt,
-                headers={name: response.headers[name] for name in _KEPT if name in response.headers},
+                headers={name: conceal(response.headers[name]) for name in _KEPT if name in response.headers},
                 simulated=SIMULATED in response.headers,
             )
             return answer, body
