@@ -146,7 +146,8 @@ def settings_page() -> str:
             "Three variables are no settings: `TAPELINE_CONFIG` names the settings file, `TAPELINE_LOG=json` makes logs JSON lines, "
             "`TAPELINE_SHARED` tells\nthe tests where recorded frames are. Secrets are variables whose names end in `_KEY`, "
             "`_SECRET`, `_TOKEN`, `_PASSWORD` or `_PASSPHRASE`; they are\nmasked wherever they could be "
-            "shown, and are never taken from the command line or `tapeline.toml`.\n"
+            "shown, and are never taken from the command line or `tapeline.toml`. A venue's API key is read from `FINNHUB_API_KEY` "
+            "or `TAPELINE_FINNHUB_KEY`\n(environment, then `.env`), else from the keyring (service `tapeline`, name `finnhub`).\n"
         ),
     ]
     for section, rows in sections.items():

@@ -4,10 +4,12 @@ from tapeline.clock import LiveClock, iso
 from tapeline.config import Settings
 from tapeline.errors import Refused, Unreachable, VenueError
 from tapeline.frames import HttpAnswer
+from tapeline.keys import key_of
 from tapeline.venues.base import Request, Venue
 from tapeline.venues.registry import venue_class
 
 _WORDS = {
+    401: "the venue refuses the API key (HTTP 401)",
     403: "the venue refuses this address (HTTP 403)",
     418: "the venue has banned this address for a while (HTTP 418)",
     429: "too many requests; the venue asks us to wait (HTTP 429)",
@@ -16,7 +18,9 @@ _WORDS = {
 
 
 def venue_of(name: str, settings: Settings) -> Venue:
-    return venue_class(name)(settings.venues.get(name))
+    """Ready to be asked, with its key where it needs one. Raises ConfigError where there is none."""
+    kind = venue_class(name)
+    return kind(settings.venues.get(name), key_of(kind.secret, kind.key_page))
 
 
 async def ask(venue: Venue, request: Request, settings: Settings) -> tuple[HttpAnswer, bytes]:

@@ -17,7 +17,7 @@ from tapeline.cli import asking, checks, context, output
 from tapeline.cli.checks import Check
 from tapeline.clock import SECOND, LiveClock
 from tapeline.config import Settings
-from tapeline.errors import VenueError
+from tapeline.errors import ConfigError, VenueError
 from tapeline.frames import HttpAnswer
 from tapeline.masking import mask
 from tapeline.venues.base import Venue
@@ -37,7 +37,7 @@ async def doctor(
     """Check this machine, its network and the venues."""
     settings = context.load().settings
     found = list(checks.machine(settings))
-    reached = await asyncio.gather(*(_venue(asking.venue_of(name, settings), settings) for name in VENUES))
+    reached = await asyncio.gather(*(_asked(name, settings) for name in VENUES))
     found += [check for check, _ in reached]
     found.append(_clock([drift for _, drift in reached if drift is not None]))
     if json:
@@ -57,6 +57,14 @@ def _print(found: Sequence[Check]) -> None:
     if sys.stdout.isatty():
         lines = [f"\x1b[{_COLOURS[c.state]}m{line[:4]}\x1b[0m{line[4:]}" for c, line in zip(found, lines, strict=True)]
     output.write("".join(lines))
+
+
+async def _asked(name: str, settings: Settings) -> tuple[Check, float | None]:
+    try:
+        venue = asking.venue_of(name, settings)
+    except ConfigError as e:  # a key is missing
+        return Check(f"venue {name}", "warn", str(e)), None
+    return await _venue(venue, settings)
 
 
 async def _venue(venue: Venue, settings: Settings) -> tuple[Check, float | None]:

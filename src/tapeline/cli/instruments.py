@@ -15,10 +15,10 @@ from tapeline.cli import asking, complain, context, output
 from tapeline.clock import LiveClock
 from tapeline.config import Settings
 from tapeline.engine.connections import label_of
-from tapeline.errors import MalformedFrame, UsageError, VenueError
+from tapeline.errors import ConfigError, MalformedFrame, UsageError, VenueError
 from tapeline.instruments import Instrument, Registry, plausible
 from tapeline.venues.base import Venue
-from tapeline.venues.registry import VENUES
+from tapeline.venues.registry import VENUES, venue_class
 
 HEAD = ("id", "native", "kind", "tick", "lot", "status")
 
@@ -44,9 +44,9 @@ async def instruments(
     """List or search what a venue trades."""
     settings = context.load({"data": data}).settings
     names, words = _split(query, venue or list(VENUES))
-    found = await asyncio.gather(*(_listing(asking.venue_of(n, settings), settings, offline=offline) for n in names))
+    found = await asyncio.gather(*(_listing(venue_class(n).name, settings, offline=offline) for n in names))
     listings = [one for one in found if isinstance(one, Listing)]
-    faults = [one for one in found if isinstance(one, VenueError)]
+    faults = [one for one in found if not isinstance(one, Listing)]
     if not listings:
         raise faults[0]
     for fault in faults:
@@ -83,17 +83,17 @@ def _row(instrument: Instrument) -> tuple[str, ...]:
     return (instrument.id, instrument.native, instrument.kind, *steps, instrument.status)
 
 
-async def _listing(venue: Venue, settings: Settings, *, offline: bool) -> Listing | VenueError:
+async def _listing(name: str, settings: Settings, *, offline: bool) -> Listing | VenueError | ConfigError:
     """The venue's own list; where it does not answer, the one that was kept; where there is none, the reason."""
-    place = Path(settings.data) / "instruments" / f"{venue.name}.json"
+    place = Path(settings.data) / "instruments" / f"{name}.json"
     kept = _read(place)
     if offline and kept:
         return _say(kept, "kept since")
     if offline:
-        return VenueError(f"{venue.name}: no list is kept in {place.parent}; leave out --offline once")
+        return VenueError(f"{name}: no list is kept in {place.parent}; leave out --offline once")
     try:
-        listing, simulated = await _fetch(venue, settings)
-    except VenueError as fault:
+        listing, simulated = await _fetch(asking.venue_of(name, settings), settings)
+    except (VenueError, ConfigError) as fault:
         if kept is None:
             return fault
         complain(f"{fault}; using the list that was kept")

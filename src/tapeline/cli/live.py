@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tapeline.live")
 Market = Literal["auto", "live", "simulated"]
 SINK_CLOSE_SECONDS = 0.8
+SIMULATED_KEY = "simulated-key"
+"""What a simulated venue gets for an API key: a real one is none of its business."""
 
 
 def say(text: str) -> None:
@@ -148,6 +150,7 @@ class LiveSession:
         self._sim = SimServer.in_thread(venues=venues, seed=self.seed, rate=self.rate)
         await asyncio.to_thread(self._sim.__enter__)
         for venue in venues:
+            self.collector.keys[venue] = SIMULATED_KEY
             self.collector.venues[venue] = VenueSettings(ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue))
         self.collector.reason = why
         say(f"{why}: {what}. Every instrument is labelled sim:…; no price here is real.")

@@ -25,9 +25,10 @@ from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import Settings, VenueSettings
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
-from tapeline.errors import Refused, Unreachable, UsageError, VenueError
+from tapeline.errors import ConfigError, Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, Session, pack_answer
 from tapeline.instruments import Instrument, split_id
+from tapeline.keys import key_of
 from tapeline.masking import mask
 from tapeline.plans import Again, Channel, ConnectionPlan, Request
 from tapeline.tape.writer import TapeWriter, new_session_id
@@ -52,6 +53,7 @@ class Collector(Engine):
         session = Session(id=new_session_id(clock), version=__version__, pipeline=msgspec.to_builtins(settings.pipeline))
         self.settings = settings
         self.venues: dict[str, VenueSettings] = dict(settings.venues)
+        self.keys: dict[str, str] = {}  # of venues that need one; what is missing is looked for when it is needed
         super().__init__(Pipeline(settings.pipeline, self.venues), session.id, clock, "live")
         self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble) if data else None
         self.https: dict[str, Http] = {}
@@ -127,8 +129,9 @@ class Collector(Engine):
     async def connect(self, instruments: Sequence[str], channels: Sequence[Channel]) -> None:
         """Open what these instruments need. Returns when the first connection is up.
 
-        Raises UsageError for an instrument that its venue does not list, VenueError where no venue answers within
-        `settings.answer_seconds`; then nothing is left open and `connect` may be called again, with other addresses.
+        Raises ConfigError where a key is missing or refused, UsageError for an instrument that its venue does not list, VenueError
+        where no venue answers within `settings.answer_seconds`; then nothing is left open and `connect` may be called again, with
+        other addresses.
         """
         deadline = asyncio.get_running_loop().time() + self.settings.answer_seconds
         try:
@@ -136,7 +139,7 @@ class Collector(Engine):
             for plan in plans:
                 self._supervise(plan)
             await self._first_open(refusals, max(1.0, deadline - asyncio.get_running_loop().time()))
-        except (VenueError, UsageError):
+        except (VenueError, UsageError, ConfigError):
             await self.disconnect("no answer")
             raise
         for refusal in refusals:
@@ -157,8 +160,7 @@ class Collector(Engine):
             raise refusals[0]
         plans: list[ConnectionPlan] = []
         for answer, (name, symbols) in zip(answers, by_venue.items(), strict=True):
-            feed = self.pipeline.feed_of(name, answer.simulated)
-            plans += feed.venue.plan([self._resolve(name, answer.simulated, s) for s in symbols], channels)
+            plans += self._venue(name).plan([self._resolve(name, answer.simulated, s) for s in symbols], channels)
         return plans, refusals
 
     def _ask_for_the_past(self, plans: Sequence[ConnectionPlan]) -> None:
@@ -167,7 +169,8 @@ class Collector(Engine):
         names = {stream.instrument for plan in plans for stream in plan.streams}
         for feed in self.pipeline.feeds.values():
             natives = sorted(i.native for i in feed.registry.by_id.values() if i.id in names)
-            requests = [r for native in natives for r in feed.venue.past_requests(native, not_before)]
+            venue = self._venue(feed.venue.name)
+            requests = [r for native in natives for r in venue.past_requests(native, not_before)]
             http = self.https.get(feed.venue.name)
             if http is not None and requests:
                 self._tasks.append(asyncio.create_task(_ask_each(http, requests), name=f"past-{feed.label}"))
@@ -202,7 +205,11 @@ class Collector(Engine):
         return answer
 
     def _venue(self, name: str) -> Venue:
-        return venue_class(name)(self.venues.get(name))
+        """As the pipeline's, which has no key: what goes out to a venue is planned by this one. ConfigError without a key."""
+        kind = venue_class(name)
+        if kind.secret and name not in self.keys:
+            self.keys[name] = key_of(kind.secret, kind.key_page)
+        return kind(self.venues.get(name), self.keys.get(name, ""))
 
     def _resolve(self, venue: str, simulated: bool, symbol: str) -> Instrument:
         feed = self.pipeline.feed_of(venue, simulated)
