@@ -20,7 +20,7 @@ import structlog
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
-from tapeline.engine.lane import Lane
+from tapeline.engine.lane import Lane, Wants
 from tapeline.engine.nameless import Nameless
 from tapeline.errors import MalformedFrame, TapelineError
 from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
@@ -196,15 +196,16 @@ class Pipeline:
                 for record in feed.decoder.decode_answer(answer, body, ts):
                     if isinstance(record, BookMessage):
                         self._lane_of(record.native, feed).sync.on_message(record, ts, out)
-                    elif isinstance(record, Bar):
+                    elif isinstance(record, Past):
+                        self._past_of(record, feed, ts, out)
+                    elif isinstance(record, Bar | Ticker):
                         out.append(record)
-            elif answer.purpose == "book":
-                self._refused(feed, answer.native, answer.error or f"HTTP {answer.status}", ts, out)
+            else:
+                self._unanswered(feed, answer, answer.error or f"HTTP {answer.status}", ts, out)
         except MalformedFrame as e:
             self.rejected += 1
             out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e), None, None, 1))
-            if answer.purpose == "book":
-                self._refused(feed, answer.native, "the answer could not be read", ts, out)
+            self._unanswered(feed, answer, "the answer could not be read", ts, out)
 
     def _listed(self, feed: Feed, body: bytes, ts: int, out: list[Event]) -> None:
         refused = feed.registry.fill(feed.venue.read_instruments(body, feed.label))
@@ -212,8 +213,14 @@ class Pipeline:
             reason = f"{refused} of the listed instruments have names that cannot be names, or are too many"
             out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, "instruments", reason, None, None, refused))
 
-    def _refused(self, feed: Feed, native: str, reason: str, ts: int, out: list[Event]) -> None:
-        self._lane_of(native, feed).sync.on_refused(reason, ts, out)
+    def _unanswered(self, feed: Feed, answer: HttpAnswer, reason: str, ts: int, out: list[Event]) -> None:
+        """A book's snapshot, or trades, that could not be had: whoever asked decides what to do."""
+        if answer.purpose == "book":
+            self._lane_of(answer.native, feed).sync.on_refused(reason, ts, out)
+        elif answer.purpose == "trades":
+            lane = self._lane_of(answer.native, feed)
+            lane.repair.refused(reason, ts)
+            lane.report(ts, out)
 
     def _opened(self, frame: Frame, out: list[Event]) -> None:
         opened, ts = unpack_opened(frame.data), frame.ts_recv
@@ -228,8 +235,11 @@ class Pipeline:
     def _watch(self, connection: Connection, ts: int) -> None:
         """Expect each stream of a connection to speak from now on."""
         connection.silences = expected(connection, ts, self.settings)
-        for name, _, instrument in connection.streams:
-            self._lane(instrument, connection.feed).silences[name] = connection.silences[name]
+        for name, channel, instrument in connection.streams:
+            lane = self._lane(instrument, connection.feed)
+            lane.silences[name] = connection.silences[name]
+            if channel == "trades":
+                lane.begun(ts)
         if self._next_check == NEVER and connection.streams:
             self._next_check = ts + SECOND
             self.due = min(self.due, self._next_check)
@@ -286,11 +296,11 @@ class Pipeline:
 
     # Records
 
-    def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event]) -> None:
+    def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event], first: int = 0) -> None:
         lane = self.lanes.get(t.instrument) or self._lane(t.instrument, connection.feed)
         if ts < connection.overlap_until and (lane.has_trade(t) if lane.numbered else self._double(lane, "trade", t.ts_event)):
             return
-        lane.trade(t, ts, out)
+        lane.trade(t, ts, out, first)
         if lane.bars.due < lane.queued:
             self._queue(lane)
 
@@ -330,13 +340,29 @@ class Pipeline:
         return ts_event <= lane.latest.get(key, -1)
 
     def _filled(self, f: Filled, connection: Connection, ts: int, out: list[Event]) -> None:
-        self._trade(f.trade, connection, ts, out)
+        self._trade(f.trade, connection, ts, out, f.first)
 
     def _past(self, p: Past, connection: Connection, ts: int, out: list[Event]) -> None:
-        """Trades of before now. What they fill is for the lane to say."""
+        self._past_of(p, connection.feed, ts, out)
+
+    def _past_of(self, p: Past, feed: Feed, ts: int, out: list[Event]) -> None:
+        lane = self._lane(p.instrument, feed)
+        lane.past(p, ts, out)
+        if lane.bars.due < lane.queued:
+            self._queue(lane)
 
     def _counted(self, c: Counted, connection: Connection, ts: int, out: list[Event]) -> None:
-        """The number of one message of its connection."""
+        """One message of a connection whose venue counts them. One left out may have been of any of its streams."""
+        due, connection.counted = connection.counted, c.seq + 1
+        if due is None or c.seq == due:
+            return
+        lost = c.seq - due
+        reason = f"connection {connection.number}: messages missing" if lost > 0 else "message numbers went back"
+        status = connection.status("gap", reason, ts, lost if lost > 0 else None)
+        out.append(msgspec.structs.replace(status, from_seq=due, to_seq=c.seq - 1) if lost > 0 else status)
+        for instrument, channels in connection.by_instrument().items():
+            if "book" in channels and (lane := self.lanes.get(instrument)) is not None:
+                lane.sync.damage("a message of its connection is missing", ts, out)
 
     def _skipped(self, s: Skipped, connection: Connection, ts: int, out: list[Event]) -> None:
         self._lane(s.instrument, connection.feed).skipped(s.id, ts, out, aggregated=s.aggregated)
@@ -389,16 +415,17 @@ class Pipeline:
                 request = feed.decoder.snapshot_request(native, attempt, not_before)
                 return request or Again(instrument=instrument, attempt=attempt, not_before=not_before)
 
-            number, numbered = len(self.lanes), feed.venue.trade_ids == "consecutive"
+            def ask_trades(first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
+                return feed.venue.trades_request(native, first, last, attempt, not_before)
+
             lane = Lane(
                 instrument,
                 feed.label,
                 self.settings,
-                ask,
-                self.requests,
+                Wants(ask, ask_trades, self.requests),
                 feed.flags,
-                number=number,
-                numbered=numbered,
+                number=len(self.lanes),
+                trade_ids=feed.venue.trade_ids,
                 checksum=feed.venue.book_checksum,
             )
             self.lanes[instrument] = lane

@@ -12,7 +12,9 @@ A venue time more than a minute ahead of everything before it, and of our clock,
 minute); such a trade, like one flagged BAD_TIME, is placed by our clock. Where a false time was believed all the same (nothing came
 before it), every true one is too late from then on: after a run of those the bars begin anew.
 
-`complete` is False for a bar that the feed began inside, that a gap or a lost connection touches, or that is given out unfinished.
+`complete` is False for a bar that the feed began inside, that a hole (a gap, a lost connection) touches, or that is given out
+unfinished. Holes are kept as spans of venue time; one whose trades were fetched after all is mended, and the bars that it
+touched are given out again, complete.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,9 +27,11 @@ from tapeline.market.exact import Scale
 # Plain integers: IntFlag's operators cost a microsecond each.
 BAD_TIME = int(Flag.BAD_TIME)
 LATE = int(Flag.LATE)
+RECOVERED = int(Flag.RECOVERED)
 
 NEVER = 1 << 63  # past every time that 64 bits hold
 JUMP = 60 * SECOND
+MOST_HOLES = 256
 TOO_LATE_RUN = 50  # so many trades too late, and none in time: what they are late for was never true
 ROUND = 1.5 * 2**52
 EXACT = 1 << 50  # past it the errors of a float64 and of scaling it may add up to half an integer, so rounding may miss
@@ -40,7 +44,6 @@ class _Sum:
     __slots__ = (
         "buy",
         "close",
-        "complete",
         "end",
         "first",
         "flags",
@@ -55,8 +58,8 @@ class _Sum:
         "volume",
     )
 
-    def __init__(self, start: int, end: int, *, complete: bool) -> None:
-        self.start, self.end, self.complete = start, end, complete
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
         self.first, self.last = NEVER, -1
         self.open = self.close = 0.0
         self.high, self.low = float("-inf"), float("inf")
@@ -88,7 +91,18 @@ class _Sum:
         self.notional += other.notional
         self.n += other.n
         self.flags |= other.flags
-        self.complete = self.complete and other.complete
+
+
+class Hole:
+    """A span of venue time in which trades are missing: after `since`, up to `until` (NEVER while no trade has come after it)."""
+
+    __slots__ = ("since", "until")
+
+    def __init__(self, since: int, until: int = NEVER) -> None:
+        self.since, self.until = since, until
+
+    def touches(self, bar: _Sum) -> bool:
+        return self.since < bar.end and bar.start <= self.until
 
 
 class _Level:
@@ -117,8 +131,8 @@ class Bars:
         self._closed_until = -1  # every bar that ends at or before this venue time is closed
         self.closed_second = -1  # a trade before this venue time is late: its second is closed
         self._lag: int | None = None
-        self._damaged_until = NEVER  # bars that open up to this venue time are incomplete; the feed begins inside one
-        self._began = False
+        self._open_hole: Hole | None = Hole(-1)  # the feed begins inside a bar
+        self._holes = [self._open_hole]
         self._too_late = (0, -1)  # how many in a row, at which watermark
 
     def add(self, trade: Trade, out: list[Event]) -> bool:
@@ -130,8 +144,8 @@ class Bars:
             volume, money = self._widen(size, price)
         if lag is None or trade.ts_recv - ts < lag or trade.flags & BAD_TIME:
             ts = self._place(trade)
-        if not self._began:
-            self._began, self._damaged_until = True, ts
+        if self._open_hole is not None and not trade.flags & RECOVERED:
+            self._open_hole.until, self._open_hole = ts, None
         now = self.levels[0].now
         if now is None or not now.start <= ts < now.end:
             if ts < self.closed_second:
@@ -207,22 +221,39 @@ class Bars:
             self._close_until(now - self._grace - self._lag, now, out)
             self._set_due()
 
-    def damage(self, ts_recv: int, out: list[Event], until: int | None = None) -> None:
+    def damage(self, ts_recv: int, out: list[Event], until: int | None = None) -> Hole:
         """Trades are missing from the last one counted up to `until` (venue time; None: until the next one comes)."""
-        since = self._watermark
-        for level in self.levels:
-            if level.now is not None:
-                level.now.complete = False
-            for bar in level.closed.values():
-                if bar.end > since and bar.complete:
-                    bar.complete = False
-                    self._revise(level, bar, ts_recv, out, 0)
+        if self._open_hole is not None:
+            hole = self._open_hole
+            if until is not None:
+                hole.until, self._open_hole = until, None
+            return hole
+        hole = Hole(self._watermark, NEVER if until is None else max(until, self._watermark))
+        touched = [(lv, bar) for lv in self.levels for bar in lv.closed.values() if hole.touches(bar) and self._whole(bar)]
+        self._holes.append(hole)
         if until is None:
-            self._damaged_until, self._began = NEVER, False
-        elif self._began:
-            self._damaged_until = max(self._damaged_until, until)
-        else:
-            self._damaged_until, self._began = until, True
+            self._open_hole = hole
+        if len(self._holes) > MOST_HOLES:
+            first, second = self._holes[:2]
+            self._holes[:2] = [Hole(first.since, max(first.until, second.until))]
+        for level, bar in touched:
+            self._revise(level, bar, ts_recv, out, 0)
+        return hole
+
+    def mend(self, hole: Hole, ts_recv: int, out: list[Event]) -> None:
+        """Nothing is missing in this hole any more: give the bars out again that are complete without it."""
+        if hole not in self._holes:
+            return
+        self._holes.remove(hole)
+        if hole is self._open_hole:
+            self._open_hole = None
+        for level in self.levels:
+            for bar in level.closed.values():
+                if hole.touches(bar) and self._whole(bar):
+                    self._revise(level, bar, ts_recv, out, 0)
+
+    def _whole(self, bar: _Sum) -> bool:
+        return not any(hole.touches(bar) for hole in self._holes)
 
     def open_bar(self, interval: str, ts_recv: int) -> Bar | None:
         """The bar of that interval that is still filling, with what its shorter intervals hold already."""
@@ -233,15 +264,15 @@ class Bars:
                 continue
             if total is None:
                 start = part.start - part.start % INTERVALS[interval]
-                total = _Sum(start, start + INTERVALS[interval], complete=start > self._damaged_until)
+                total = _Sum(start, start + INTERVALS[interval])
             total.merge(part)
         return None if total is None else self._bar(interval, total, ts_recv, 0)
 
     def finish(self, ts_recv: int, out: list[Event]) -> None:
         """End of input: give out what is open, as incomplete."""
-        for level in self.levels:
-            if level.now is not None:
-                level.now.complete = False
+        if self._open_hole is None:
+            self._open_hole = Hole(self._watermark)
+            self._holes.append(self._open_hole)
         self._close_until(NEVER, ts_recv, out)
 
     def _place(self, trade: Trade) -> int:
@@ -257,7 +288,7 @@ class Bars:
     def _open(self, level: _Level, ts: int) -> _Sum:
         if level.now is None:
             start = ts - ts % level.width
-            level.now = _Sum(start, start + level.width, complete=start > self._damaged_until)
+            level.now = _Sum(start, start + level.width)
         return level.now
 
     def _close_until(self, ts: int, ts_recv: int, out: list[Event]) -> None:
@@ -290,7 +321,7 @@ class Bars:
             is_open = start + level.width > self._closed_until
             bar = self._open(level, ts) if is_open else level.closed.get(start)
             if bar is None:
-                bar = level.closed[start] = _Sum(start, start + level.width, complete=start > self._damaged_until)
+                bar = level.closed[start] = _Sum(start, start + level.width)
                 bar.revision = -1
             bar.add(ts, price, volume, notional, trade.side == "buy")
             bar.flags |= trade.flags & _INHERITED
@@ -309,7 +340,8 @@ class Bars:
         for level in self.levels:
             level.closed.clear()
         self._watermark = self._closed_until = self.closed_second = -1
-        self._lag, self._damaged_until, self._began = None, NEVER, False
+        self._lag, self._open_hole = None, Hole(-1)
+        self._holes = [self._open_hole]
         return self.add(trade, out)
 
     def _revise(self, level: _Level, bar: _Sum, ts_recv: int, out: list[Event], flag: int) -> None:
@@ -337,5 +369,5 @@ class Bars:
         return Bar(
             self.instrument, bar.end, ts_recv, int(flags) | self.flags,
             interval, bar.start, bar.open, bar.high, bar.low, bar.close,
-            bar.volume / lots, bar.buy / lots, bar.notional / money, vwap, bar.n, bar.complete, bar.revision, "trades",
+            bar.volume / lots, bar.buy / lots, bar.notional / money, vwap, bar.n, self._whole(bar), bar.revision, "trades",
         )  # fmt: skip

@@ -44,17 +44,18 @@ class IdTracker:
         self.holes: list[tuple[int, int]] = []
         self._old_run, self._old_at = 0, -1
 
-    def see(self, number: int) -> Seen:
+    def see(self, number: int, first: int = 0) -> Seen:
+        """`first`: where the record stands for the ids `first` … `number` (0: for `number` alone)."""
         last = self.last
-        if last < 0 or number == last + 1:
+        if last < 0 or (first or number) == last + 1:
             self.last = number
             return Seen.NEXT
         if number > last:
-            self.holes.append((last + 1, number - 1))
-            del self.holes[:-MOST_HOLES]
+            if (first or number) > last:
+                self.lack(last + 1, (first or number) - 1)
             self.last = number
-            return Seen.GAP
-        if self._fill(number):
+            return Seen.GAP if (first or number) > last else Seen.NEXT
+        if self.fill(number):
             return Seen.FILLED
         self._old_run = self._old_run + 1 if self._old_at == last else 1
         self._old_at = last
@@ -64,10 +65,23 @@ class IdTracker:
             return Seen.RESET
         return Seen.DUPLICATE
 
+    def lack(self, first: int, last: int) -> None:
+        """Ids that are known to be missing."""
+        self.holes.append((first, last))
+        del self.holes[:-MOST_HOLES]
+
+    def missing(self, first: int, last: int) -> tuple[int, int] | None:
+        """The first hole within `first` … `last`; None where nothing of it is missing."""
+        for start, end in self.holes:
+            if start <= last and end >= first:
+                return max(start, first), min(end, last)
+        return None
+
     def has(self, number: int) -> bool:
         return number <= self.last and not any(first <= number <= last for first, last in self.holes)
 
-    def _fill(self, number: int) -> bool:
+    def fill(self, number: int) -> bool:
+        """Take a number out of the hole that it is missing from; False where it is missing from none."""
         for i, (first, last) in enumerate(self.holes):
             if first <= number <= last:
                 self.holes[i : i + 1] = [h for h in ((first, number - 1), (number + 1, last)) if h[0] <= h[1]]
