@@ -25,7 +25,16 @@ _SUFFIXES = re.compile(
     r"trade|aggTrade|bookTicker|ticker|miniTicker|avgPrice|depth(5|10|20)?(@100ms)?|kline_(" + "|".join(INTERVALS) + ")"
 )
 _ALL = {"!ticker@arr", "!miniTicker@arr"}
-_WEIGHTS = {"ping": 1, "time": 1, "exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
+_WEIGHTS = {
+    "ping": 1,
+    "time": 1,
+    "exchangeInfo": 20,
+    "trades": 25,
+    "historicalTrades": 25,
+    "aggTrades": 4,
+    "klines": 2,
+    "avgPrice": 2,
+}
 
 
 def _listed(base: str, price_decimals: int, size_decimals: int, events: float, size: float, levels: int = 500) -> Spec:

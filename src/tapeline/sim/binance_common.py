@@ -194,6 +194,8 @@ class BinanceWire(BinanceProtocol):
                 return self.depth_body(line, book(line.native), self.limit(params, 5000, 100))
             case "trades":
                 return self._trades(self.line(params), self.limit(params, 1000, 500))
+            case "historicalTrades":
+                return self._trades(self.line(params), self.limit(params, 1000, 500), self.number(params, "fromId"))
             case "aggTrades":
                 return self._aggregates(self.line(params), params)
             case "klines":
@@ -229,9 +231,9 @@ class BinanceWire(BinanceProtocol):
             raise BadRequest(-1130, "Data sent for parameter 'limit' is not valid.")
         return min(limit or default, most)
 
-    def _trades(self, line: BinanceLine, limit: int) -> str:
-        p = line.printer
-        kept = list(line.instrument.recent_trades)[-limit:]
+    def _trades(self, line: BinanceLine, limit: int, from_id: int | None = None) -> str:
+        p, kept = line.printer, list(line.instrument.recent_trades)
+        kept = kept[-limit:] if from_id is None else [t for t in kept if t.id >= from_id][:limit]
         rows = (
             f'{{"id":{t.id},"price":"{p.price(t.price)}","qty":"{p.size(t.size)}","quoteQty":"{p.amount(t.price * t.size)}",'
             f'"time":{t.ts // MILLIS},"isBuyerMaker":{JSON_BOOL[t.buyer_is_maker]}{self.trade_suffix}}}'

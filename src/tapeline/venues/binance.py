@@ -95,6 +95,8 @@ class Binance(Venue):
     api: ClassVar[str] = "/api/v3"
     depth: ClassVar[tuple[int, int]] = (5000, 250)  # levels of a snapshot, weight of asking for it
     info_weight: ClassVar[int] = 20
+    aggregate_weight: ClassVar[int] = 4
+    historical_weight: ClassVar[int] = 25
     decoder_class: ClassVar[type[BinanceDecoder]] = BinanceDecoder
     suffixes: ClassVar[dict[Channel, tuple[str, ...]]] = {
         "trades": ("trade",),
@@ -177,6 +179,20 @@ class Binance(Venue):
             native=native,
             attempt=attempt,
             not_before=not_before,
+        )
+
+    def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
+        """`historicalTrades` or `aggTrades` from an id on, 1,000 at most: whichever of them the stream numbers. Futures want a key
+        for the former (`historical_weight` 0): there a hole in single trades stays.
+        """
+        aggregated = self._suffixes("trades") == ("aggTrade",)
+        name, weight = ("aggTrades", self.aggregate_weight) if aggregated else ("historicalTrades", self.historical_weight)
+        if first is None or not weight:
+            return None
+        limit = 1000 if last is None else min(1000, last - first + 1)
+        url = f"{self._http()}{self.api}/{name}?symbol={quote(native)}&fromId={first}&limit={limit}"
+        return Request(
+            venue=self.name, purpose="trades", url=url, weight=weight, native=native, attempt=attempt, not_before=not_before
         )
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:

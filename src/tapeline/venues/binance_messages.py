@@ -31,6 +31,16 @@ class Trade(msgspec.Struct, gc=False):
     X: str = "MARKET"
 
 
+class PastTrade(msgspec.Struct, gc=False):
+    """A row of `/trades` and `/historicalTrades`; those of `/aggTrades` have the shape of the stream's."""
+
+    id: Id
+    price: AnyPrice
+    qty: Size
+    time: Time
+    isBuyerMaker: bool
+
+
 class AggTrade(msgspec.Struct, gc=False):
     p: AnyPrice
     q: Size
@@ -189,4 +199,6 @@ read_mark_price = reader(MarkPrice)
 read_force_order = reader(ForceOrder)
 read_open_interest = reader(OpenInterest)
 read_past_candles = reader(list[PastCandle])
+read_past_trades = reader(list[PastTrade])
+read_past_aggregates = reader(list[AggTrade])
 read_snapshot = reader(Snapshot)

@@ -34,6 +34,8 @@ class BinanceUsdm(Binance):
     api = "/fapi/v1"
     depth = (1000, 20)
     info_weight = 1
+    aggregate_weight = 20
+    historical_weight = 0  # wants a key
     decoder_class: ClassVar[type[BinanceDecoder]] = FuturesDecoder
     suffixes: ClassVar[dict[Channel, tuple[str, ...]]] = {
         "trades": ("aggTrade",),

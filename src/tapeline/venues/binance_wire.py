@@ -24,7 +24,7 @@ from tapeline.events import Bar, Liquidation, Quote, Side, Ticker, Trade
 from tapeline.frames import HttpAnswer
 from tapeline.instruments import Instrument, Registry
 from tapeline.venues import binance_messages as w
-from tapeline.venues.base import Ack, BookMessage, Notice, Record, Request, Skipped
+from tapeline.venues.base import Ack, BookMessage, Notice, Past, Record, Request, Skipped
 from tapeline.venues.decoding import (
     AGGREGATED,
     DAY,
@@ -99,7 +99,22 @@ class BinanceDecoder(BaseDecoder):
             return [self._fetched(w.read_snapshot(body), answer.native, ts_recv, int(asked[1]) if asked else 0, flags)]
         if answer.purpose.startswith("bars "):
             return self._past(w.read_past_candles(body), answer, ts_recv)
+        if answer.purpose == "trades":
+            return [self._missing(answer, body, ts_recv)]
         return []
+
+    def _missing(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Past:
+        """Trades that were missed, single or aggregated as they were asked for; of those that are no trades nothing is told here."""
+        native, flags = answer.native, self.flags_of(body)
+        found: list[Record] = []
+        if "/aggTrades" in answer.url:
+            for a in w.read_past_aggregates(body):
+                found += self._agg_trade(a, ts_recv, native, flags)
+        else:
+            for t in w.read_past_trades(body):
+                one = w.Trade(t.id, t.price, t.qty, t.time, t.isBuyerMaker)
+                found += self._trade(one, ts_recv, native, flags)
+        return Past(self.instrument(native), [t for t in found if isinstance(t, Trade)], asked=True)
 
     def _past(self, rows: list[w.PastCandle], answer: HttpAnswer, ts_recv: int) -> Sequence[Record]:
         """The venue's own candles of before we listened; the last row is of the interval that is still open."""
