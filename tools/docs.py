@@ -86,7 +86,7 @@ MEANING = {
         "funding_rate": "per funding period, as a fraction",
         "next_funding": "ns UTC",
         "open_interest": "in the base asset; in contracts where the instrument counts those",
-        "session": "`pre`, `regular`, `post` or `overnight`, where the venue says so (stocks)",
+        "session": "`pre`, `regular`, `post`, `extended` or `overnight`, where the venue says so (stocks)",
     },
     "liquidation": {
         "price": "the order's price",

@@ -138,9 +138,10 @@ class Metrics(Event, frozen=True, gc=False, tag="metrics"):
 
 
 class Ticker(Event, frozen=True, gc=False, tag="ticker"):
-    """The venue's own figures: over 24 hours, and of a derivative. `next_funding` is ns UTC; rates are per funding period.
+    """The venue's own figures: over 24 hours (of stocks: the trading day), and of a derivative. `next_funding` is ns UTC; rates are
+    per funding period.
 
-    `session`: which part of the trading day it is of, `pre`, `regular`, `post` or `overnight`, where the venue says so (stocks).
+    `session`: which part of the trading day it is of, `pre`, `regular`, `post`, `extended` or `overnight`, where the venue says so.
     """
 
     last: float | None = None

@@ -12,7 +12,7 @@ import msgspec
 
 from tapeline.errors import MalformedFrame, UsageError
 
-Kind = Literal["spot", "perpetual", "future", "stock", "fx"]
+Kind = Literal["spot", "perpetual", "future", "option", "stock", "index", "fx"]
 
 # Longest first, so that BTCFDUSD splits before USD. Only used where a venue's instrument list is not at hand.
 QUOTE_ASSETS = (
@@ -89,6 +89,7 @@ class Registry:
         self.label = label
         self.by_native: dict[str, Instrument] = {}
         self.by_id: dict[str, Instrument] = {}
+        self.listed = False  # whether the venue gave a list: then what is not on it does not exist
         self._derived = 0
 
     def add(self, instrument: Instrument) -> Instrument:
@@ -106,9 +107,15 @@ class Registry:
         for instrument in listed:
             if plausible(instrument.symbol) and (len(self.by_id) < MOST_LISTED or instrument.id in self.by_id):
                 self._put(instrument)
+                self.listed = True
             else:
                 refused += 1
         return refused
+
+    def learn(self, instrument: Instrument) -> None:
+        """Take over what the venue's messages tell of an instrument that is known by its name alone."""
+        if instrument.id in self.by_id:
+            self._put(instrument)
 
     def _put(self, instrument: Instrument) -> Instrument:
         self.by_native[instrument.native] = instrument

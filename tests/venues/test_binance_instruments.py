@@ -96,14 +96,17 @@ def test_streams_that_are_planned_are_understood(venue: str) -> None:
     instrument = of.derive("BTCUSDT", venue)
     plans = of.plan([instrument], of.channels)
     streams = [s for plan in plans for s in plan.streams]
-    assert {s.channel for s in streams} == set(of.channels)
+    assert streams
+    assert {s.channel for s in streams} <= set(of.channels)  # one stream may give several
     for s in streams:
         assert of.stream(s.name) == (s.channel, "BTCUSDT")
         assert s.instrument == instrument.id
     for plan in plans:
         asked = [of.asked(message) for message in plan.hello]
         assert [name for one in asked if one for name in one.names] == [s.name for s in plan.streams]
-        assert plan.acks == len(plan.hello) == len({one.id for one in asked if one})
+        assert plan.acks == of.acks(plan.hello)
+        ids = [one.id for one in asked if one and one.id is not None]
+        assert len(set(ids)) == len(ids)
 
 
 def test_a_stream_on_the_wrong_path_would_be_silent() -> None:

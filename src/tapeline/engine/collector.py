@@ -217,7 +217,7 @@ class Collector(Engine):
         known = registry.by_id.get(f"{registry.label}:{symbol.upper()}") or registry.by_native.get(symbol.upper())
         if known is not None:
             return known
-        if registry.by_id:
+        if registry.listed:
             near = ", ".join(registry.nearest(symbol)) or "see `tapeline instruments`"
             raise UsageError(f"{venue} lists no {symbol}: did you mean {near}?")
         return feed.venue.derive(feed.venue.native_of(symbol), feed.label)

@@ -259,6 +259,14 @@ class Venue:
         """
         raise NotImplementedError
 
+    def search_request(self, words: str) -> Request | None:
+        """How to ask for instruments like `words` where the venue gives no list to search in; `read_search` reads the answer."""
+        return None
+
+    def read_search(self, body: bytes, label: str) -> list[Instrument]:
+        """As `read_instruments`, of the answer to a `search_request`."""
+        return self.read_instruments(body, label)
+
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         """What to ask for the candles of before we listened, so that a page is full when it opens. None by default."""
         return []

@@ -9,6 +9,7 @@ from tapeline.venues.base import Venue
 VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
+    "yahoo": "yahoo:Yahoo",
 }
 
 
