@@ -23,6 +23,7 @@ _BRANCHING = 0.5
 _MARKET_SHARE = 0.07  # of noise events
 _QUEUE = 5  # orders at one price: past that, newcomers replace
 _MOST_EXCITED = 8.0
+_TRIES = 4  # orders drawn for a level when the market opens: coarse grids have fewer levels than asked for
 _LAYERS = 3  # orders that makers put behind a new quote
 _FAR = 0.04  # of the price: beyond it nobody keeps an order
 _LIQUIDATIONS = 1 / 30  # a second, at activity 1
@@ -62,7 +63,7 @@ class Flow:
             for near in range(3):
                 half.add(touch - near, self._size())
             tries = 0
-            while len(half) < self.instrument.spec.levels and tries < 20_000:
+            while len(half) < self.instrument.spec.levels and tries < _TRIES * self.instrument.spec.levels:
                 half.add(touch - self._distances[rng.getrandbits(11)], self._size())
                 tries += 1
 

@@ -5,7 +5,7 @@ that one piece of code serves both. `touched` collects the prices whose total ch
 venue needs to print an absolute-quantity diff.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 
 Fill = tuple[int, int]
 
@@ -13,12 +13,13 @@ Fill = tuple[int, int]
 class Half:
     """One side. `sign` is 1 for bids, -1 for asks: price = sign * key."""
 
-    __slots__ = ("keys", "orders", "sign", "touched")
+    __slots__ = ("keys", "orders", "sign", "totals", "touched")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
         self.orders: dict[int, list[int]] = {}
+        self.totals: dict[int, int] = {}  # sum of each queue
         self.touched: set[int] = set()
 
     def __len__(self) -> int:
@@ -30,42 +31,44 @@ class Half:
         return self.sign * self.keys[-1]
 
     def best_size(self) -> int:
-        return sum(self.orders[self.keys[-1]])
+        return self.totals[self.keys[-1]]
 
     def total(self, key: int) -> int:
         """Resting size at a key, 0 where there is none."""
-        queue = self.orders.get(key)
-        return sum(queue) if queue else 0
+        return self.totals.get(key, 0)
 
     def add(self, key: int, size: int) -> None:
         queue = self.orders.get(key)
         if queue is None:
             insort(self.keys, key)
             self.orders[key] = [size]
+            self.totals[key] = size
         else:
             queue.append(size)
+            self.totals[key] += size
         self.touched.add(key)
 
     def cancel(self, key: int, position: int) -> None:
         """Remove the order at `position` (0 is first in the queue)."""
         queue = self.orders[key]
-        del queue[position]
+        self.totals[key] -= queue.pop(position)
         self.touched.add(key)
         if not queue:
             self.clear_level(key)
 
     def clear_level(self, key: int) -> None:
-        del self.orders[key]
+        del self.orders[key], self.totals[key]
         if self.keys[-1] == key:
             self.keys.pop()
         else:
-            self.keys.remove(key)
+            del self.keys[bisect_left(self.keys, key)]
         self.touched.add(key)
 
     def clear(self) -> None:
         self.touched.update(self.keys)
         self.keys.clear()
         self.orders.clear()
+        self.totals.clear()
 
     def take(self, size: int, keep: int = 1) -> list[Fill]:
         """Execute against the best orders: (price, size) per resting order hit. The last `keep` levels are never eaten."""
@@ -74,11 +77,12 @@ class Half:
             key = self.keys[-1]
             queue = self.orders[key]
             self.touched.add(key)
-            eaten = 0
+            eaten = filled = 0
             for resting in queue:
                 fill = min(resting, size)
                 fills.append((self.sign * key, fill))
                 size -= fill
+                filled += fill
                 if fill < resting:
                     queue[eaten] = resting - fill
                     break
@@ -86,6 +90,7 @@ class Half:
                 if not size:
                     break
             del queue[:eaten]
+            self.totals[key] -= filled
             if not queue:
                 self.clear_level(key)
         return fills
@@ -96,8 +101,8 @@ class Half:
 
     def top(self, n: int) -> list[Fill]:
         """The best n levels as (price, total), best first."""
-        sign, orders = self.sign, self.orders
-        return [(sign * key, sum(orders[key])) for key in self.keys[: -n - 1 : -1]]
+        sign, totals = self.sign, self.totals
+        return [(sign * key, totals[key]) for key in self.keys[: -n - 1 : -1]]
 
 
 class Lob:
