@@ -288,6 +288,68 @@ async def test_checksum_and_crossing_act_on_books_that_no_one_wrote_code_for(toy
     assert float(bids[0][0]) > float(asks[0][0])
 
 
+@pytest.mark.parametrize(
+    ("fault", "order"),
+    [
+        (f.Duplicate(venue="toy", stream=TRADES, after=1), [0, 1, 1, 2]),
+        (f.Reorder(venue="toy", stream=TRADES, after=1), [0, 2, 1, 3]),
+        (f.Stall(venue="toy", stream=TRADES, after=1, count=3), [0, 1, 2, 3]),
+        (f.Fragment(venue="toy", stream=TRADES, after=1), [0, 1, 2, 3]),
+        (f.Oversize(venue="toy", stream=TRADES, after=1, megabytes=0.1), [0, 1, 2, 3]),
+        (f.Split(venue="toy", stream=TRADES, after=1), [0, 1, 2, 3]),
+    ],
+)
+async def test_faults_act_on_what_is_stamped(toys, session, fault, order):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, TRADES)
+        await until_pong(ws)
+        armed = toys.fault(fault)
+        await toys.play(4)
+        numbers = [m["n"] for m in await until_pong(ws)]
+    assert armed.hits == 1
+    assert [n - numbers[0] for n in numbers[:4]] == order
+
+
+async def test_a_fault_without_a_stream_acts_on_books_and_on_each_connection_by_itself(toys, session):
+    async with connect(toys, session) as one, connect(toys, session) as two:
+        for ws in (one, two):
+            await subscribe(ws, BOOK, TRADES)
+            await until_pong(ws)
+        armed = toys.fault(f.Skew(venue="toy", stream="", ms=-3_600_000, times=2))
+        await toys.play(0.3)
+        start = toys.market.now // 1_000_000
+        late = [[m["topic"] for m in await until_pong(ws) if m["ts"] < start - 3_000_000] for ws in (one, two)]
+    assert armed.hits == 2
+    assert late == [[BOOK], [BOOK]]
+
+
+async def test_a_burst_is_as_busy_as_asked_and_ends(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, TRADES)
+        counts = []
+        for fault in (None, f.Burst(factor=20, seconds=2), None):
+            await until_pong(ws)
+            if fault:
+                toys.fault(fault)
+            await toys.play(2)
+            counts.append(len(await until_pong(ws)))
+    assert counts[1] > 5 * max(counts[0], counts[2])
+
+
+async def test_recent_trades_are_paged_by_id(toys, session):
+    async with connect(toys, session) as ws:
+        await subscribe(ws, TRADES)
+        await until_pong(ws)
+        await toys.play(8)
+        told = [m["trade_id"] for m in await until_pong(ws)]
+    line = toys.wires["toy"].lines["BTC-USD"]
+    assert [t.id for t in line.recent(1000)] == told
+    assert [t.id for t in line.recent(3)] == told[-3:]
+    assert [t.id for t in line.recent(3, after=told[4])] == told[5:8]
+    assert [t.id for t in line.recent(3, before=told[9])] == told[6:9]
+    assert [t.id for t in line.recent(100, after=told[1], before=told[5])] == told[2:5]
+
+
 def test_an_asset_costs_the_same_at_each_venue_in_whatever_it_is_quoted():
     """Mids of a minute, in dollars, against the first venue's: within a spread, a basis and what makers are late by."""
     wires = [wire_class(venue) for venue in simulated()] + [Toy]

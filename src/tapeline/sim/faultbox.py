@@ -70,11 +70,6 @@ class FaultBox:
                 return armed, fault
         return None
 
-    def books(self, venue: str) -> str:
-        """The glob of a venue's book streams."""
-        wire = self.wires.get(venue)
-        return wire.book_streams if wire else "*"
-
     def messages(self, venue: str, stream: str, payload: bytes, conn: int = 0) -> list[Message]:
         """What is sent instead of `payload`."""
         out: list[Message] = [(payload, 0)]
@@ -82,7 +77,7 @@ class FaultBox:
             fault = armed.fault
             if not isinstance(fault, f.MessageFault) or fault.venue not in {"", venue}:
                 continue
-            if fnmatchcase(stream, fault.stream or self.books(venue)):
+            if fnmatchcase(stream, fault.stream or self.wires[venue].book_streams):
                 out = [sent for message in out for sent in self._one(armed, fault, (venue, stream, conn), message)]
         self._watch()
         return out
@@ -104,7 +99,7 @@ class FaultBox:
 
     def _spoil(self, armed: Armed, fault: f.MessageFault, place: Where, message: Message) -> list[Message]:
         body, parts = message
-        wire = self.wires.get(place[0])
+        wire = self.wires[place[0]]
         match fault:
             case f.Drop():
                 return []
@@ -114,15 +109,15 @@ class FaultBox:
                 armed.held[place] = [message]
                 return []
             case f.Split():
-                return [(part, parts) for part in wire.split(body)] if wire else [message]
+                return [(part, parts) for part in wire.split(body)]
             case f.Malformed():
-                return [(spoil.malform(body, fault.how), parts)]
+                return [(wire.malform(body, fault.how), parts)]
             case f.Crossed():
-                return [(wire.cross(body), parts)] if wire else [message]
+                return [(wire.cross(body), parts)]
             case f.Checksum():
-                return [(wire.corrupt(body), parts)] if wire else [message]
+                return [(wire.corrupt(body), parts)]
             case f.Skew():
-                return [(spoil.skew(body, fault.ms), parts)]
+                return [(wire.skew(body, fault.ms), parts)]
             case f.Fragment():
                 return [(body, fault.parts)]
             case f.Oversize():

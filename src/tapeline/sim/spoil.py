@@ -11,9 +11,12 @@ from typing import Any
 
 import msgspec
 
-_KEYS = rb'"(?:p|px|price|price_level|bp1|q|v|qty|sz|size|new_quantity|last|b|B|a|A)":'
-_NUMBER = re.compile(rb'(?:%b|(?<=[\[,]))("-?\d+(?:\.\d+)?"|-?\d+\.\d+(?:[eE]-?\d+)?)' % _KEYS)
-"""A price or size: under one of the names that venues use, or in a list; in a text, or a number as such."""
+_NAMED = re.compile(
+    rb'"(?:(?:p|px|price|price_level|q|v|qty|sz|size|new_quantity|last)":("-?\d+(?:\.\d+)?"|-?\d+(?:\.\d+)?(?:[eE]-?\d+)?)'
+    rb'|(?:bp1|b|B|a|A)":("-?\d+(?:\.\d+)?"|-?\d+\.\d+))'
+)
+_LISTED = re.compile(rb'(?<=[\[,])("-?\d+(?:\.\d+)?"|-?\d+\.\d+)')
+"""A price or size, in a text or as such: under one of the names that venues use; in a list where there are none of those."""
 _ID = re.compile(rb'"(u|t|a|lastUpdateId|seq|seqId|tradeId|trade_id|sequence|sequence_num|i)":("?)\d+("?)')
 _TIME = re.compile(rb'"(E|T|ts|cts|t|time)":("?)(\d{13,19})("?)')
 _ISO = re.compile(rb'"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?)(Z|\+00:00)"')
@@ -22,11 +25,12 @@ _CHECKSUM = re.compile(rb'"checksum":(-?\d+)')
 
 def _number(payload: bytes, nth: int, text: bytes) -> bytes:
     """The nth price or size replaced; the last where there are fewer."""
-    found = list(_NUMBER.finditer(payload))
+    found = list(_NAMED.finditer(payload)) or list(_LISTED.finditer(payload))
     if not found:
         return payload
     match = found[min(nth, len(found) - 1)]
-    return payload[: match.start(1)] + text + payload[match.end(1) :]
+    start, end = match.span(match.lastindex or 0)
+    return payload[:start] + text + payload[end:]
 
 
 def _times(payload: bytes, millis: int, iso: bytes) -> bytes:

@@ -248,6 +248,14 @@ class Wire:
         """A book diff that crosses the book; anything else as it is."""
         return spoil.cross(payload)
 
+    def malform(self, payload: bytes, how: str) -> bytes:
+        """`how` as in `faults.Malformed`; for wires whose payloads are not JSON all through."""
+        return spoil.malform(payload, how)
+
+    def skew(self, payload: bytes, ms: int) -> bytes:
+        """The same message with its times moved."""
+        return spoil.skew(payload, ms)
+
     def corrupt(self, payload: bytes) -> bytes:
         """A book message with a wrong checksum; anything else as it is."""
         return spoil.corrupt(payload)
