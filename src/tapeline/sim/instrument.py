@@ -18,6 +18,8 @@ from tapeline.sim.klines import Klines
 from tapeline.sim.lob import Half, Lob
 from tapeline.sim.specs import Spec
 
+_KEPT = 10_000  # trades for HTTP: at rate 1 some minutes of a busy instrument
+
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
     """`taker` numbers the taking order: fills of one taker at one price are one aggregated trade."""
@@ -116,8 +118,8 @@ class Instrument:
         self.aggregates: list[Aggregate] = []
         self.touches: list[Touch] = []
         self.liquidations: list[Liquidation] = []
-        self.recent_trades: deque[Trade] = deque(maxlen=1000)
-        self.recent_aggregates: deque[Aggregate] = deque(maxlen=1000)
+        self.recent_trades: deque[Trade] = deque(maxlen=_KEPT)
+        self.recent_aggregates: deque[Aggregate] = deque(maxlen=_KEPT)
         self.fair = 0.0
         self.last_price = 0
         self._first = 0

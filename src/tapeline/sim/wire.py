@@ -81,7 +81,7 @@ class Line:
         return self.instrument.klines.window(now) or Kline(now, price, price, price, price)
 
     def recent(self, limit: int, *, after: int | None = None, before: int | None = None) -> list[Trade]:
-        """Of the last 1,000 trades those with ids between (both excluded), oldest first: the newest `limit` of them, or the
+        """Of the trades that are kept those with ids between (both excluded), oldest first: the newest `limit` of them, or the
         oldest where only `after` is given, so that a client pages onwards from what it knows.
         """
         kept = [
