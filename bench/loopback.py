@@ -123,7 +123,7 @@ async def tapeline(url: str, count: int, folder: Path | None) -> dict[str, float
         clock=LiveClock(),
         deliver=deliver,
         next_conn=itertools.count(1).__next__,
-        is_ack=venue_class(VENUE)().is_ack,
+        dialect=venue_class(VENUE)(),
         budget=ConnectBudget(300),
     )
     run = asyncio.ensure_future(supervisor.run())

@@ -25,6 +25,7 @@ from tapeline.clock import LiveClock
 from tapeline.config import WireSettings
 from tapeline.frames import Frame, FrameKind
 from tapeline.plans import ConnectionPlan, Limits
+from tapeline.venues.registry import venue_class
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.supervisor import Supervisor
 
@@ -115,7 +116,7 @@ async def tapeline_client(url: str, count: int) -> float:
         clock=LiveClock(),
         deliver=meter,
         next_conn=itertools.count(1).__next__,
-        is_ack=bool,
+        dialect=venue_class("binance")(),
         budget=ConnectBudget(300),
     )
     run = asyncio.ensure_future(supervisor.run())

@@ -16,6 +16,7 @@ Layout of `data` by kind:
     LOST           `Lost` as JSON: the tape could not be written for a while; books and bars begin anew from here, live
                    and replayed alike, because the replay lacks what came in between
     END            empty: the session was ended on purpose. Bars that are still open are given out, as incomplete
+    GONE           `Gone` as JSON: streams that are wanted no more, and of which no message could tell the venue
 """
 
 from enum import IntEnum
@@ -37,6 +38,7 @@ class FrameKind(IntEnum):
     SESSION = 10
     LOST = 11
     END = 12
+    GONE = 13
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +66,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`code`: WebSocket close code, 1006 where the peer said nothing. `planned`: we closed it, having a successor."""
+    """`code`: WebSocket close code, 1006 where the peer said nothing. `planned`: we closed it, having a successor or no more use."""
 
     code: int
     reason: str = ""
@@ -106,15 +108,23 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """Streams of a venue that are asked for no more, on whatever connection: it was down, or has nothing else to carry."""
+
+    venue: str
+    streams: list[str]
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(HttpAnswer).decode
 _decode_opened = msgspec.json.Decoder(Opened).decode
 _decode_closed = msgspec.json.Decoder(Closed).decode
+_decode_gone = msgspec.json.Decoder(Gone).decode
 _decode_lost = msgspec.json.Decoder(Lost).decode
 _decode_session = msgspec.json.Decoder(Session).decode
 
 
-def pack(head: Opened | Closed | Session | Lost) -> bytes:
+def pack(head: Opened | Closed | Session | Lost | Gone) -> bytes:
     return _encode(head)
 
 
@@ -142,3 +152,7 @@ def unpack_session(data: bytes) -> Session:
 
 def unpack_lost(data: bytes) -> Lost:
     return _decode_lost(data)
+
+
+def unpack_gone(data: bytes) -> Gone:
+    return _decode_gone(data)

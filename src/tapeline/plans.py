@@ -3,9 +3,11 @@
 Venues make these, the wire carries them out; so they are words, below both.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 Channel = Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"]
 
@@ -45,6 +47,25 @@ class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
     client_ping: bytes | None = None
     origin: str = ""  # the Origin header of the handshake, where the venue wants one
     alone: bool = False  # the venue allows one connection: it is closed before its successor is opened
+
+
+class Dialect(Protocol):
+    """What the wire must know of a venue's language to begin and end streams on an open connection: `venues.base.Venue` is one."""
+
+    def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]: ...
+
+    def unsubscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]: ...
+
+    def acks(self, messages: Sequence[bytes]) -> int: ...
+
+    def is_ack(self, data: bytes) -> bool: ...
+
+
+def carrying(plan: ConnectionPlan, streams: Sequence[Stream], dialect: Dialect) -> ConnectionPlan:
+    """The plan with other streams: what its `hello` says before it subscribes stays, what follows is said of `streams`."""
+    before = plan.hello[: len(plan.hello) - len(dialect.subscribe(plan.streams, 1))] if plan.streams else plan.hello
+    hello = (*before, *(dialect.subscribe(streams, len(before) + 1) if streams else ()))
+    return replace(plan, streams=tuple(streams), hello=hello, acks=dialect.acks(hello))
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

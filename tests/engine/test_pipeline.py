@@ -213,7 +213,7 @@ def test_simulated_data_is_labelled_in_every_event() -> None:
     pipeline.finish(events)
     assert len({type(e) for e in events}) == 6
     assert all(e.flags & Flag.SIMULATED for e in events)
-    assert {e.instrument for e in events} == {"", "sim:BTC-USDT"}
+    assert {e.instrument for e in events} == {"", "sim:BTC-USDT", "sim:NOSUCH"}  # asked for, though not at the start
     assert {s.venue for s in statuses(events)} == {"sim"}
 
 

@@ -9,13 +9,13 @@ import hashlib
 import itertools
 import random
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tapeline.clock import LiveClock
 from tapeline.config import WireSettings
 from tapeline.frames import Closed, Frame, FrameKind, Opened, unpack_closed, unpack_opened
-from tapeline.plans import ConnectionPlan, Limits, Stream
+from tapeline.plans import ConnectionPlan, Dialect, Limits, Stream
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.supervisor import Supervisor
 
@@ -147,17 +147,38 @@ def plan(
     )
 
 
+class Toy:
+    """A language of two words: `+3 a b` begins streams, `-4 a b` ends them; 3 and 4 are the messages' numbers."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.answers = answers
+
+    def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return (f"+{number} {' '.join(s.name for s in streams)}".encode(),)
+
+    def unsubscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return (f"-{number} {' '.join(s.name for s in streams)}".encode(),)
+
+    def acks(self, messages: Sequence[bytes]) -> int:
+        return len(messages) if self.answers else 0
+
+    def is_ack(self, data: bytes) -> bool:
+        return b'"result"' in data
+
+
 class Watch:
     """Keeps every frame and lets a test wait for some."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.calls: list[int] = []
+        self.then: Callable[[list[Frame]], None] = lambda _: None  # acts on what came, as a collector does
         self._changed = asyncio.Event()
 
     def __call__(self, frames: list[Frame]) -> None:
         self.frames.extend(frames)
         self.calls.append(len(frames))
+        self.then(frames)
         self._changed.set()
 
     def of(self, *kinds: FrameKind) -> list[Frame]:
@@ -185,7 +206,7 @@ async def supervised(
     settings: WireSettings = QUICK,
     *,
     grace: float = 0.05,
-    is_ack: Callable[[bytes], bool] = lambda data: b'"result"' in data,
+    dialect: Dialect | None = None,
 ) -> AsyncIterator[tuple[Supervisor, Watch]]:
     watch = Watch()
     supervisor = Supervisor(
@@ -194,7 +215,7 @@ async def supervised(
         clock=LiveClock(),
         deliver=watch,
         next_conn=itertools.count(1).__next__,
-        is_ack=is_ack,
+        dialect=dialect or Toy(),
         budget=ConnectBudget(p.limits.connects_per_5_minutes),
         rng=random.Random(7),
         grace=grace,

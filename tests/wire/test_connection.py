@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from peers import LIMITS, QUICK, Peer, close, plan, supervised, text, venue, ws_frame
+from peers import LIMITS, QUICK, Peer, Toy, close, plan, supervised, text, venue, ws_frame
 
 from tapeline.config import WireSettings
 from tapeline.frames import FrameKind
@@ -392,7 +392,7 @@ async def test_a_handler_that_raises_is_our_fault_and_ends_run() -> None:
             clock=LiveClock(),
             deliver=broken,
             next_conn=lambda: 1,
-            is_ack=bool,
+            dialect=Toy(),
             budget=ConnectBudget(300),
         )
         with pytest.raises(KeyError, match="broken handler"):

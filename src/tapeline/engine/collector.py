@@ -86,14 +86,21 @@ class Collector(Engine):
     def _act(self) -> None:
         for request in self.pipeline.requests:
             if isinstance(request, Again):
-                continue
-            if (http := self.https.get(request.venue)) is not None:
+                self._begin_anew_stream(request)
+            elif (http := self.https.get(request.venue)) is not None:
                 http.submit(request)
         self.pipeline.requests.clear()
         for connection, reason in self.pipeline.notices:
             if (supervisor := self._by_connection.get(connection)) is not None:
-                supervisor.replace(reason)
+                supervisor.replace(reason, connection)
         self.pipeline.notices.clear()
+
+    def _begin_anew_stream(self, again: Again) -> None:
+        for supervisor in self.supervisors:
+            for stream in supervisor.plan.streams:
+                if stream.instrument == again.instrument and stream.channel == "book":
+                    supervisor.begin_anew(stream, again.not_before)
+                    return
 
     def _admit_lost(self) -> None:
         while self.tape is not None and (lost := self.tape.take_lost()) is not None:
@@ -230,7 +237,7 @@ class Collector(Engine):
             clock=self.clock,
             deliver=self.door,
             next_conn=lambda: self._number(supervisor),
-            is_ack=venue_class(plan.venue)().is_ack,
+            dialect=self._venue(plan.venue),
             budget=budget,
             label=plan.venue,
         )

@@ -4,24 +4,34 @@ A planned reconnect opens the successor before the old connection closes. While 
 (bounded; the old one speaks for both); when the old one closes they are played, and what it had said already is dropped by its
 id or time, then and for a few seconds more, as the successor may lag. So nothing is lost and nothing comes twice, whatever order
 the two connections deliver in.
+
+A connection's streams are those it was opened with, and what our own messages began and ended since. A stream ends the moment
+that we say so: what it still sends is dropped, so that it makes no difference when, or whether, the venue answers.
 """
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
-from tapeline.events import Event, Flag, Status
+from tapeline.events import Bar, Event, Flag, Liquidation, Quote, Status, Ticker, Trade
 from tapeline.frames import Closed, Frame, Opened
 from tapeline.instruments import Registry
 from tapeline.market.quality import Silence
-from tapeline.venues.base import Ack, Asked, Channel, Decoder, Venue
+from tapeline.venues.base import Ack, Asked, BookMessage, Channel, Decoder, Filled, Past, Record, Skipped, Venue
 from tapeline.venues.registry import venue_class
 
 MOST_HELD = 50_000  # frames of a successor; past that the oldest go, and the ids show what is missing
 ACK_PATIENCE = 10 * SECOND
 BOOK_PATIENCE = 5 * SECOND
 """How long an acknowledged book stream may say nothing before its book is begun from a snapshot alone."""
+
+
+_CHANNEL_OF: dict[type, Channel] = {
+    Trade: "trades", Skipped: "trades", Filled: "trades", Past: "trades", BookMessage: "book",
+    Quote: "quotes", Bar: "bars", Ticker: "ticker", Liquidation: "liquidations",
+}  # fmt: skip
 
 
 def label_of(protocol: str, *, simulated: bool) -> str:
@@ -59,13 +69,14 @@ class Pending(NamedTuple):
 class Connection:
     def __init__(self, number: int, feed: Feed, opened: Opened, ts: int) -> None:
         self.number, self.feed, self.opened, self.since = number, feed, opened, ts
-        self.decode = feed.decoder.of_connection(opened.url)
+        self._decode = feed.decoder.of_connection(opened.url)
+        self.decode = self._decode
         self.counted: int | None = None  # the number of its last message, where the venue counts them
-        self.streams: list[tuple[str, Channel, str]] = []  # (native name, channel, instrument id)
+        self.streams: dict[str, tuple[Channel, str]] = {}  # native name → channel, instrument id
+        self._ended: dict[str, set[Channel]] = {}  # by instrument: what is not to be heard any more
         for name in opened.streams:
-            known = feed.venue.stream(name)
-            if known is not None:
-                self.streams.append((name, known[0], feed.decoder.instrument(known[1])))
+            if (found := self.means(name)) is not None:
+                self.streams[name] = found
         self.held: deque[Frame] | None = None  # not None while a predecessor still speaks
         self.replaces = opened.replaces  # passed on to its own successor, should it die before its turn
         self.overlap_until = 0  # our clock: until then it may repeat what its predecessor has said
@@ -76,9 +87,52 @@ class Connection:
 
     def by_instrument(self) -> dict[str, set[Channel]]:
         found: dict[str, set[Channel]] = {}
-        for _, channel, instrument in self.streams:
+        for channel, instrument in self.streams.values():
             found.setdefault(instrument, set()).add(channel)
         return found
+
+    def means(self, name: str) -> tuple[Channel, str] | None:
+        """The channel and the instrument of a native stream name."""
+        known = self.feed.venue.stream(name)
+        return None if known is None else (known[0], self.feed.decoder.instrument(known[1]))
+
+    def begin(self, name: str, ts: int, settings: PipelineSettings) -> tuple[Channel, str] | None:
+        """A stream is asked for; what it is, None where that is not known or it is carried already."""
+        if name in self.streams or (found := self.means(name)) is None:
+            return None
+        channel, instrument = self.streams[name] = found
+        self.silences[name] = Silence(name, channel, ts, settings)
+        if (ended := self._ended.get(instrument)) is not None:
+            ended.discard(channel)
+            if not ended:
+                del self._ended[instrument]
+        self.decode = self._sifted if self._ended else self._decode
+        return found
+
+    def end(self, name: str) -> tuple[Channel, str] | None:
+        """A stream is asked for no more; what it was, None where it was not carried."""
+        if (found := self.streams.pop(name, None)) is None:
+            return None
+        self.silences.pop(name, None)
+        channel, instrument = found
+        self._ended.setdefault(instrument, set()).add(channel)
+        self.decode = self._sifted
+        return found
+
+    def _sifted(self, data: bytes, ts_recv: int) -> Sequence[Record]:
+        """What a message says, less what belongs to streams that ended."""
+        return [r for r in self._decode(data, ts_recv) if not self._is_over(r)]
+
+    def _is_over(self, record: Any) -> bool:
+        if (channel := _CHANNEL_OF.get(type(record))) is None:
+            return False
+        if channel == "book":
+            instrument = self.feed.decoder.instrument(record.native) if record.native else ""
+        else:
+            instrument = (record.trade if isinstance(record, Filled) else record).instrument
+        if (ended := self._ended.get(instrument)) is None:
+            return False
+        return channel in ended or all(i != instrument for _, i in self.streams.values())
 
     def begin_hold(self, ts: int, settings: PipelineSettings) -> None:
         self.held = deque()
@@ -161,4 +215,4 @@ class Connection:
 
 def expected(connection: Connection, ts: int, settings: PipelineSettings) -> dict[str, Silence]:
     """The silence watch of each stream of a connection."""
-    return {name: Silence(name, channel, ts, settings) for name, channel, _ in connection.streams}
+    return {name: Silence(name, channel, ts, settings) for name, (channel, _) in connection.streams.items()}

@@ -34,12 +34,18 @@ class Wants:
         self.book, self.trades, self.requests = book, trades, requests
 
 
+ANEW_PATIENCE = 10 * SECOND  # between the end of a stream and its new beginning
+
+
 class Lane:
-    """`heard` holds the time of the last record by channel; `silences` the streams that are expected to speak."""
+    """`heard` holds the time of the last record by channel; `silences` the streams that are expected to speak; `wanted` those that
+    are asked for, whether a connection carries them now or not.
+    """
 
     __slots__ = (
-        "aggregated", "bars", "book_time", "flags", "gaps", "heard", "ids", "instrument", "known", "last_price", "latest", "lost_at",
-        "number", "numbered", "queued", "quote_seq", "repair", "silences", "sync", "trade_ids", "unsure", "venue",
+        "aggregated", "bars", "book_time", "ending", "flags", "gaps", "heard", "ids", "instrument", "known", "last_price",
+        "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "repair", "settings", "silences", "sync", "trade_ids",
+        "unsure", "venue", "wanted", "wants",
     )  # fmt: skip
 
     def __init__(
@@ -55,23 +61,30 @@ class Lane:
         checksum: BookChecksum | None = None,
     ) -> None:
         self.number = number  # of the lane within its pipeline
-        self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.instrument, self.venue, self.flags, self.trade_ids = instrument, venue, flags, trade_ids
+        self.settings, self.wants = settings, wants
         self.numbered = trade_ids == "consecutive"
         self.sync = BookSync(instrument, venue, settings, wants.book, wants.requests, flags, checksum)
-        self.bars = Bars(instrument, settings, flags)
-        self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
-        self.known: dict[str, int] = {}  # the last trades' ids and times, where ids are only unique
-        self.repair = Repair(wants.trades, wants.requests)
-        self.unsure: Hole | None = None  # the connection was lost: whether trades are missing shows when the next one comes
-        self.lost_at = 0  # venue time of the last trade before that
-        self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
+        self._forget_trades()
         self.heard: dict[Channel, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
+        self.wanted: dict[str, Channel] = {}
+        self.ending = NEVER  # when a book stream that ended, and was to begin anew, is over after all
         self.last_price = 0.0
         self.quote_seq = -1
         self.latest: dict[str, int] = {}  # ts_event of the last record of the slow kinds, to drop doubles at a take-over
         self.gaps = 0
+
+    def _forget_trades(self) -> None:
+        """Everything made from trades begins."""
+        self.bars = Bars(self.instrument, self.settings, self.flags)
+        self.queued = NEVER  # when the pipeline comes back to close its next bar
+        self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
+        self.known: dict[str, int] = {}  # the last trades' ids and times, where ids are only unique
+        self.repair = Repair(self.wants.trades, self.wants.requests)
+        self.unsure: Hole | None = None  # the connection was lost: whether trades are missing shows when the next one comes
+        self.lost_at = 0  # venue time of the last trade before that
+        self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
 
     def trade(self, t: Trade, ts_recv: int, out: list[Event], first: int = 0) -> None:
         """Count one trade and give it out with the bars it closes or corrects; a double is dropped. `first` as of `Filled`."""
@@ -245,6 +258,38 @@ class Lane:
         self.repair.want(Missing(first, None, self.unsure), ts_recv + SETTLE)
         if not self.numbered:
             self.unsure = None
+
+    def begin(self, name: str, channel: Channel, silence: Silence, ts_recv: int, out: list[Event]) -> None:
+        """A stream was asked for while the connection was up."""
+        self.silences[name], self.wanted[name] = silence, channel
+        if channel == "book" and self.ending < NEVER:
+            self.ending = NEVER  # begun anew: that was told when it was decided
+        else:
+            self.status("connected", channel, "subscribed", ts_recv, out)
+
+    def end(self, name: str, ts_recv: int, out: list[Event]) -> None:
+        """A stream is asked for no more: with the last of its channel goes what was made from it.
+
+        Of a book that waits to begin anew, this is the first half.
+        """
+        self.silences.pop(name, None)
+        channel = self.wanted.pop(name, None)
+        if channel is None or channel in self.wanted.values():
+            return
+        if channel == "book" and self.sync.awaits_stream:
+            self.ending = ts_recv + ANEW_PATIENCE
+        else:
+            self.over(channel, ts_recv, out)
+
+    def over(self, channel: Channel, ts_recv: int, out: list[Event]) -> None:
+        self.heard[channel] = 0
+        if channel == "book":
+            self.ending = NEVER
+            self.sync.on_lost("", ts_recv, out)
+        elif channel == "trades":
+            self.bars.finish(ts_recv, out)
+            self._forget_trades()
+        self.status("disconnected", channel, "unsubscribed", ts_recv, out)
 
     def status(
         self,

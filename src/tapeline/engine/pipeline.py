@@ -9,7 +9,7 @@ One pipeline serves one session, from its first frame. Order of what one frame m
 status before the event that caused them, and after a book update the touch and the metrics of the book.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from operator import length_hint
 from typing import Any
@@ -30,6 +30,7 @@ from tapeline.frames import (
     HttpAnswer,
     unpack_answer,
     unpack_closed,
+    unpack_gone,
     unpack_lost,
     unpack_opened,
     unpack_session,
@@ -59,7 +60,9 @@ class Pipeline:
         self._venues = venues if venues is not None else {}  # shared: addresses may still change before a feed is made
         self._next_check = NEVER
         self._timers: list[tuple[int, int]] = []  # a heap: when a lane's next bar closes, and the lane's number
-        self._numbered: list[Lane] = []
+        self._numbered: dict[int, Lane] = {}
+        self._lanes_made = 0
+        self._ended: set[str] = set()  # instruments that were unsubscribed: an answer that is still under way is of no use
         self._now = 0
         self._nameless: dict[str, Nameless] = {}  # by the feed's label
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
@@ -69,6 +72,7 @@ class Pipeline:
             FrameKind.CLOSED: self._closed,
             FrameKind.LOST: self._lost,
             FrameKind.END: self._end,
+            FrameKind.GONE: self._gone,
         }
         self._on_record: dict[type, Callable[[Any, Connection, int, list[Event]], None]] = {
             Trade: self._trade,
@@ -178,10 +182,50 @@ class Pipeline:
         else:
             connection.hold(frame)
 
-    def _sent(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature for all frames
-        connection = self.connections.get(frame.conn)
-        if connection is not None and (asked := connection.feed.venue.asked(frame.data)) is not None:
-            connection.asks(asked, frame.ts_recv)
+    def _sent(self, frame: Frame, out: list[Event]) -> None:
+        connection, ts = self.connections.get(frame.conn), frame.ts_recv
+        if connection is None or (asked := connection.feed.venue.asked(frame.data)) is None:
+            return
+        connection.asks(asked, ts)
+        if asked.gone:
+            self._end_streams(connection, asked.names, ts, out)
+            return
+        for name in asked.names:
+            found = connection.begin(name, ts, self.settings)
+            if found is not None and connection.held is None:
+                channel, instrument = found
+                self._lane(instrument, connection.feed).begin(name, channel, connection.silences[name], ts, out)
+        self._check_from(connection, ts)
+
+    def _end_streams(self, connection: Connection, names: Iterable[str], ts: int, out: list[Event]) -> None:
+        for name in names:
+            found = connection.end(name)
+            if found is not None and connection.held is None:
+                self._end_stream(name, found[1], connection.feed, ts, out)
+
+    def _end_stream(self, name: str, instrument: str, feed: Feed, ts: int, out: list[Event]) -> None:
+        """Nobody carries this stream any more, unless another connection does."""
+        lane = self.lanes.get(instrument)
+        if lane is None or any(name in c.streams for c in self.connections.values() if c.feed is feed and c.held is None):
+            return
+        lane.end(name, ts, out)
+        self._drop_idle(lane)
+
+    def _drop_idle(self, lane: Lane) -> None:
+        """Forget an instrument of which nothing is asked for any more."""
+        if not lane.wanted and lane.ending == NEVER:
+            del self.lanes[lane.instrument], self._numbered[lane.number]
+            self._ended.add(lane.instrument)
+
+    def _gone(self, frame: Frame, out: list[Event]) -> None:
+        gone, ts = unpack_gone(frame.data), frame.ts_recv
+        for connection in self.connections.values():
+            if connection.feed.venue.name == gone.venue:
+                self._end_streams(connection, gone.streams, ts, out)
+        for feed in self.feeds.values():
+            for name in gone.streams if feed.venue.name == gone.venue else ():
+                if (known := feed.venue.stream(name)) is not None:
+                    self._end_stream(name, feed.decoder.instrument(known[1]), feed, ts, out)
 
     def _http(self, frame: Frame, out: list[Event]) -> None:
         try:
@@ -189,6 +233,8 @@ class Pipeline:
         except (msgspec.MsgspecError, ValueError) as e:
             raise TapelineError(f"HTTP frame without a readable head: {e}") from None
         feed, ts = self._feed_of_answer(answer), frame.ts_recv
+        if self._ended and answer.native and feed.decoder.instrument(answer.native) in self._ended:
+            return
         try:
             if answer.status == 200 and answer.purpose == "instruments":
                 self._listed(feed, body, ts, out)
@@ -235,11 +281,17 @@ class Pipeline:
     def _watch(self, connection: Connection, ts: int) -> None:
         """Expect each stream of a connection to speak from now on."""
         connection.silences = expected(connection, ts, self.settings)
-        for name, channel, instrument in connection.streams:
+        for name, (channel, instrument) in connection.streams.items():
             lane = self._lane(instrument, connection.feed)
-            lane.silences[name] = connection.silences[name]
-            if channel == "trades":
+            lane.silences[name], lane.wanted[name] = connection.silences[name], channel
+            if channel == "book":
+                lane.ending = NEVER
+            elif channel == "trades":
                 lane.begun(ts)
+        self._check_from(connection, ts)
+
+    def _check_from(self, connection: Connection, ts: int) -> None:
+        """From the first stream on, a look each second whether all speak."""
         if self._next_check == NEVER and connection.streams:
             self._next_check = ts + SECOND
             self.due = min(self.due, self._next_check)
@@ -258,7 +310,7 @@ class Pipeline:
         for instrument, channels in connection.by_instrument().items():
             lane = self.lanes.get(instrument)
             if lane is not None:
-                for name, _, _ in connection.streams:
+                for name in connection.streams:
                     lane.silences.pop(name, None)
                 if successor is None:
                     lane.lost(channels, f"connection {connection.number} lost", ts, out)
@@ -289,6 +341,7 @@ class Pipeline:
         self.lanes.clear()
         self._timers.clear()
         self._numbered.clear()
+        self._ended.clear()
         self.connections.clear()
         self.feeds.clear()  # whatever they learned of instruments may be in the hole
         self._nameless.clear()
@@ -418,18 +471,20 @@ class Pipeline:
             def ask_trades(first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
                 return feed.venue.trades_request(native, first, last, attempt, not_before)
 
+            number = self._lanes_made
             lane = Lane(
                 instrument,
                 feed.label,
                 self.settings,
                 Wants(ask, ask_trades, self.requests),
                 feed.flags,
-                number=len(self.lanes),
+                number=number,
                 trade_ids=feed.venue.trade_ids,
                 checksum=feed.venue.book_checksum,
             )
-            self.lanes[instrument] = lane
-            self._numbered.append(lane)
+            self.lanes[instrument] = self._numbered[number] = lane
+            self._lanes_made += 1
+            self._ended.discard(instrument)
         return lane
 
     # Timers
@@ -449,8 +504,8 @@ class Pipeline:
         while self.due <= now:
             if timers and timers[0][0] <= self._next_check:
                 due, number = heappop(timers)
-                lane = self._numbered[number]
-                if due == lane.queued:
+                lane = self._numbered.get(number)
+                if lane is not None and due == lane.queued:
                     lane.bars.close_by_clock(due, out)
                     lane.queued = NEVER
                     if lane.bars.due < NEVER:
@@ -467,7 +522,10 @@ class Pipeline:
                 connection.check_acks(now, out)
             if connection.held is None and connection.is_mute():
                 self._notice(Notice("none of its streams has ever spoken"), connection, now, out)
-        for lane in self.lanes.values():
+        for lane in list(self.lanes.values()):
+            if lane.ending <= now:
+                lane.over("book", now, out)
+                self._drop_idle(lane)
             lane.sync.retry(now, out)
             for silence in lane.silences.values():
                 silence.heard = lane.heard[silence.channel]

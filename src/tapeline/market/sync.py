@@ -145,13 +145,20 @@ class BookSync:
             self.renewal.refused()
 
     def on_lost(self, reason: str, ts_recv: int, out: list[Event]) -> None:
-        """The stream ended or cannot be trusted any more: the book is invalid until a new snapshot is joined."""
-        if self.state is not State.EMPTY:
+        """The stream ended or cannot be trusted any more: the book is invalid until a new snapshot is joined. An empty `reason`
+        is not told.
+        """
+        if self.state is not State.EMPTY and reason:
             self._status("resyncing", reason, ts_recv, out)
         self._flush_unproven(out)
         self.book.clear()
         self.renewal.stop()
         self.state, self._attempt, self._asked, self._lost = State.EMPTY, 0, False, True
+
+    @property
+    def awaits_stream(self) -> bool:
+        """Whether its stream is to be begun anew."""
+        return self.state is State.BUFFERING and self._asked and self._again_at > 0
 
     def damage(self, reason: str, ts_recv: int, out: list[Event]) -> None:
         """A message of this book could not be read: what it said is missing."""

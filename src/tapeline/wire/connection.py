@@ -10,6 +10,8 @@ picows parses; this listener makes frames of what it parses and answers what mus
 * A PING is answered within the message rate. Of several that come faster, the last is answered (RFC 6455 §5.5.3).
 * A connection that gave nothing for half of `silence_seconds` is pinged; one that gives nothing for all of it is dead, whatever
   TCP says. Without the ping a quiet stream would be taken for a dead one: Binance's futures ping every 3 minutes only.
+* What is said later (streams begun and ended) waits behind what is still to be said, within the same rate. An answer counts for
+  the oldest of what was said and not answered; one that does not come within `connect_seconds` is waited for no longer.
 * Frames of one socket read go out together at its end (`last_in_buffer`); where they must wait, reading stops (`funnel`).
 
 * Where the address or a message of ours holds a secret, what the venue says back is searched for it before it goes anywhere, in
@@ -20,7 +22,7 @@ Close codes are the peer's; 1005 where its CLOSE named none, 1006 where there wa
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -38,6 +40,29 @@ SIMULATED = "X-Tapeline-Simulated"
 _RECV, _BINARY = int(FrameKind.RECV), int(FrameKind.BINARY)
 _TEXT = WSMsgType.TEXT
 _CLOSE, _PING, _PONG = 8, 9, 10
+
+
+class Saying:
+    """Messages of one purpose on their way; `answered` is done once all are out and the venue has answered what it answers."""
+
+    __slots__ = ("_on_sent", "answered", "last_sent", "unanswered", "unsent")
+
+    def __init__(self, messages: int, acks: int, answered: asyncio.Future[None], on_sent: Callable[[], None] | None) -> None:
+        self.unsent, self.unanswered, self.answered, self._on_sent = messages, acks, answered, on_sent
+        self.last_sent = 0.0
+
+    def sent(self, now: float) -> None:
+        self.unsent, self.last_sent = self.unsent - 1, now
+        if not self.unsent and self._on_sent is not None:
+            self._on_sent()
+        self.settle()
+
+    def is_overdue(self, before: float) -> bool:
+        return not self.unsent and self.last_sent < before
+
+    def settle(self) -> None:
+        if not self.unsent and not self.unanswered and not self.answered.done():
+            self.answered.set_result(None)
 
 
 class Connection(WSListener):
@@ -61,17 +86,19 @@ class Connection(WSListener):
         self.last_frame = 0
         self.opened_at = self.ended_at = 0.0  # on the loop's clock
         self.ready = asyncio.Event()
+        self.due = asyncio.Event()  # a successor is wanted
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[Closed] = self._loop.create_future()
         self._now = clock.now
         self._funnel = funnel
         self._next_conn, self._is_ack, self._replaces, self._attempt = next_conn, is_ack, replaces, attempt
-        self._acks_left = plan.acks
-        self._secretive = holds(plan.url) or any(mask_bytes(m) != m for m in plan.hello)
+        self._secretive = _is_secretive(plan)
         self._most = settings.max_frame_mb << 20
         self._assembler = Assembler(self._most, None)
         self._rate = MessageRate(plan.limits.messages_per_second)
-        self._outbox = deque(plan.hello)
+        self._outbox: deque[tuple[bytes, Saying | None]] = deque()
+        self._sayings: deque[Saying] = deque()
+        self._said = 0
         self._pong: bytes | None = None
         self._pending: list[Frame] = []
         self._transport: WSTransport | None = None
@@ -79,6 +106,8 @@ class Connection(WSListener):
         self._heard = 0.0
         self._probed = self._paused = self._abandoned = False
         self._leaving: Closed | None = None
+        self.told = {stream.name for stream in plan.streams}  # what whoever reads the frames takes it to carry
+        self._hello = self.say(plan.hello, plan.acks)
 
     # What picows calls
 
@@ -129,6 +158,36 @@ class Connection(WSListener):
         pass
 
     # What the supervisor calls
+
+    @property
+    def unsent(self) -> int:
+        return len(self._outbox)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next message to be said bears, where the venue wants them numbered."""
+        return self._said + 1
+
+    def replan(self, plan: ConnectionPlan) -> None:
+        """Carry this instead, as long as the connection is not open."""
+        self.plan = plan
+        self._secretive = _is_secretive(plan)
+        self.told = {stream.name for stream in plan.streams}
+        self._outbox.clear()
+        self._sayings.clear()
+        self._said = 0
+        self._hello = self.say(plan.hello, plan.acks)
+
+    def say(self, messages: Sequence[bytes], acks: int, on_sent: Callable[[], None] | None = None) -> Saying:
+        """Send these behind what is still unsent, within the message rate."""
+        saying = Saying(len(messages), acks, self._loop.create_future(), on_sent)
+        self._said += len(messages)
+        self._outbox.extend((message, saying) for message in messages)
+        self._sayings.append(saying)
+        saying.settle()
+        if self._transport is not None:
+            self._pump_and_flush()
+        return saying
 
     def close(self, code: int, reason: str, *, planned: bool = False) -> None:
         """Say goodbye; CLOSED follows with the peer's answer, or after half a second without."""
@@ -192,9 +251,8 @@ class Connection(WSListener):
         self.bytes += sum([len(f.data) for f in frames])
         self.last_frame = frames[-1].ts_recv
         self._heard, self._probed = self._loop.time(), False
-        if self._acks_left:
-            self._acks_left -= min(self._acks_left, sum(f.kind == _RECV and self._is_ack(f.data) for f in frames))
-        self._note_ready()
+        if self._sayings:
+            self._note_answers(frames)
         self._funnel(frames)
         if self._funnel.waiting and not self._paused and self._transport is not None:
             self._paused = True
@@ -217,8 +275,17 @@ class Connection(WSListener):
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.underlying_transport.resume_reading()
 
-    def _note_ready(self) -> None:
-        if not self._acks_left and not self._outbox:
+    def _note_answers(self, frames: list[Frame]) -> None:
+        """Count the answers among these frames for the oldest of what waits for one."""
+        sayings, patience = self._sayings, self._loop.time() - self.settings.connect_seconds
+        while sayings and (sayings[0].answered.done() or sayings[0].is_overdue(patience)):
+            sayings.popleft()
+        for _ in [f for f in frames if f.kind == _RECV and self._is_ack(f.data)]:
+            waiting = next((s for s in sayings if s.unanswered), None)
+            if waiting is not None:
+                waiting.unanswered -= 1
+                waiting.settle()
+        if self._hello.answered.done():
             self.ready.set()
 
     # Sending
@@ -234,9 +301,11 @@ class Connection(WSListener):
             self._pong = None
         while self._outbox and self._pong is None and self._rate.allows_message(now) == 0.0:
             self._rate.reserve(now)
-            message = self._outbox.popleft()
+            message, saying = self._outbox.popleft()
             self._transport.send(_TEXT, message)
             self._emit(FrameKind.SENT, mask_bytes(message))
+            if saying is not None:
+                saying.sent(now)
         if self._pong is not None or self._outbox:
             wait = self._rate.wait(now) if self._pong is not None else self._rate.allows_message(now)
             self._later("pump", max(wait, 0.001), self._pump_and_flush)
@@ -258,8 +327,8 @@ class Connection(WSListener):
 
     def _client_ping(self) -> None:
         ping = self.plan.client_ping
-        if ping is not None and ping not in self._outbox:
-            self._outbox.append(ping)
+        if ping is not None and all(message is not ping for message, _ in self._outbox):
+            self._outbox.append((ping, None))
             self._pump_and_flush()
         self._ping_later()
 
@@ -323,3 +392,7 @@ class Connection(WSListener):
         if previous is not None:
             previous.cancel()
         self._timers[name] = self._loop.call_later(seconds, function)
+
+
+def _is_secretive(plan: ConnectionPlan) -> bool:
+    return holds(plan.url) or any(mask_bytes(m) != m for m in plan.hello)

@@ -12,12 +12,19 @@ Where the venue allows one connection (`plan.alone`) the old one is closed first
 
 A successor is ready once the venue acknowledged its streams and a grace of a second passed, so that both connections gave the
 same messages for a while: whoever reads the frames joins them there, nothing lost. Each attempt costs one place in the venue's
-connect budget. The network never makes `run()` raise; a fault of ours (in the frame handler, in this room) does.
+connect budget.
+
+`change()` begins and ends streams on the connections that are up, by messages, and every connection that comes later carries the
+changed set; a connection that is being opened learns of it before its first message. Where more would wait to be sent than
+`MOST_UNSENT` messages, a successor with the changed set is opened instead. Whoever reads the frames sees what was sent; of
+streams that ended without a message (the connection was down, or was lost before the message went out) a GONE frame tells.
+
+The network never makes `run()` raise; a fault of ours (in the frame handler, in this room) does.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -26,8 +33,10 @@ import picows
 from tapeline.clock import Clock
 from tapeline.config import WireSettings
 from tapeline.errors import Refused, Unreachable, VenueError
+from tapeline.frames import Frame, FrameKind, Gone, pack
 from tapeline.masking import mask
-from tapeline.plans import ConnectionPlan
+from tapeline.plans import ConnectionPlan, Dialect, Stream, carrying
+from tapeline.wire.anew import Anew
 from tapeline.wire.backoff import Backoff
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.connection import Connection
@@ -37,6 +46,7 @@ from tapeline.wire.handshake import connect
 __all__ = ["ConnectionState", "Deliver", "Supervisor"]
 
 GRACE_SECONDS = 1.0
+MOST_UNSENT = 500
 HOPELESS = frozenset({401, 403, 451})
 AGE_MARGIN = 0.05
 AGE_MARGIN_SECONDS = 600.0
@@ -69,7 +79,7 @@ class Supervisor:
         clock: Clock,
         deliver: Deliver,
         next_conn: Callable[[], int],
-        is_ack: Callable[[bytes], bool],
+        dialect: Dialect,
         budget: ConnectBudget,
         rng: random.Random | None = None,
         label: str = "",
@@ -80,16 +90,18 @@ class Supervisor:
         self.first_open = asyncio.Event()
         self._hopeless = asyncio.Event()
         self._settings, self._clock, self._budget, self._grace = settings, clock, budget, grace
-        self._next_conn, self._is_ack = next_conn, is_ack
+        self._next_conn, self._dialect = next_conn, dialect
         self._rng = rng or random.Random()
         self._backoff = Backoff(settings.backoff_first, settings.backoff_most, settings.stable_seconds, self._rng)
         self._funnel = Funnel.around(deliver)
-        self._stopping, self._stop_reason = asyncio.Event(), "stopped"
+        self._stopping, self._stop_reason, self._stop_planned = asyncio.Event(), "stopped", False
         self._funnel.when_failed(self._stopping.set)
-        self._due = asyncio.Event()
         self._done = asyncio.Event()
         self._running = False
         self._live: list[Connection] = []
+        self._opening: Connection | None = None
+        self._told: set[str] = set()  # streams that whoever reads the frames takes to be carried, though nothing is up
+        self._anew = Anew(self._spoken_to, dialect, clock)
         self._reapers: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._past = (0, 0, 0, 0)  # frames, bytes, last frame, connections of those that ended
@@ -109,6 +121,7 @@ class Supervisor:
             stop.cancel()
             life.cancel()
             await asyncio.wait({life})
+            self._anew.stop()
             await self._leave()
             self._enter("down")
             self._done.set()
@@ -116,17 +129,44 @@ class Supervisor:
         if fault is not None:
             raise fault
 
-    async def stop(self, reason: str = "stopped") -> None:
-        """Close with 1000 and return when CLOSED is out: within half a second or so, whatever the peer does."""
-        self._stop_reason = reason
+    async def stop(self, reason: str = "stopped", *, planned: bool = False) -> None:
+        """Close with 1000 and return when CLOSED is out: within half a second or so, whatever the peer does.
+
+        `planned`: nothing is left to carry.
+        """
+        self._stop_reason, self._stop_planned = reason, planned
         self._stopping.set()
         if self._running:
             await self._done.wait()
 
-    def replace(self, reason: str) -> None:  # noqa: ARG002  the reason stands in the venue's message, on the tape
-        """Open a successor and close the connection once it took over. Nothing happens while no connection is up."""
-        if self._live:
-            self._due.set()
+    def replace(self, reason: str, connection: int = 0) -> None:  # noqa: ARG002  the reason stands in the venue's message, on the tape
+        """Open a successor and close the connection once it took over. Nothing happens while no connection is up.
+
+        `connection`: only if this one is up still.
+        """
+        for live in self._live:
+            if connection in (0, live.id):
+                live.due.set()
+
+    def change(self, add: Sequence[Stream] = (), remove: Sequence[Stream] = ()) -> None:
+        """Begin and end streams without touching the others; those that are carried already, or not, are passed over."""
+        unwanted, had = {s.name for s in remove}, {s.name for s in self.plan.streams}
+        begun = [s for s in add if s.name not in had]
+        ended = [s for s in self.plan.streams if s.name in unwanted]
+        if not begun and not ended:
+            return
+        kept = [s for s in self.plan.streams if s.name not in unwanted]
+        self.plan = carrying(self.plan, [*kept, *begun], self._dialect)
+        if self._opening is not None:
+            self._opening.replan(self.plan)
+        for connection in self._live:
+            self._tell(connection, begun, ended)
+        if not self._live:
+            self._admit_gone()
+
+    def begin_anew(self, stream: Stream, not_before: int) -> None:
+        """End a stream and begin it again on the connection that speaks now, not before then (ns UTC): see `anew`."""
+        self._anew.want(stream, not_before)
 
     async def wait_open(self, seconds: float) -> None:
         """Return once a connection has opened. Raises, after `seconds`, what stood in the way last: Refused or Unreachable.
@@ -193,11 +233,15 @@ class Supervisor:
             clock=self._clock,
             funnel=self._funnel,
             next_conn=lambda: self._opened(connection),
-            is_ack=self._is_ack,
+            is_ack=self._dialect.is_ack,
             replaces=lambda: old.id if old is not None and not old.closed.done() else 0,
             attempt=self._backoff.failures,
         )
-        transport = await connect(connection, self._clock)
+        self._opening = connection
+        try:
+            transport = await connect(connection, self._clock)
+        finally:
+            self._opening = None
         reaper = asyncio.ensure_future(self._reap(transport))
         self._reapers.add(reaper)
         reaper.add_done_callback(self._reapers.discard)
@@ -205,6 +249,8 @@ class Supervisor:
 
     def _opened(self, connection: Connection) -> int:
         """Called before the OPENED frame: by the time that a frame is handled, the connection is known here."""
+        self._opening = None
+        self._told.clear()
         self._live.append(connection)
         connection.closed.add_done_callback(lambda _: self._ended(connection))
         self._enter("up")
@@ -213,11 +259,10 @@ class Supervisor:
 
     async def _keep(self, connection: Connection) -> Connection | None:
         """Until it ends (None) or a successor took over (the successor)."""
-        await _first(self._due.wait(), connection.closed, seconds=self._age_left(connection))
+        await _first(connection.due.wait(), connection.closed, seconds=self._age_left(connection))
         if connection.closed.done():
             await self._after(connection)
             return None
-        self._due.clear()
         uptime = self._uptime(connection)
         self._backoff.held(uptime)
         if uptime < self._settings.stable_seconds:
@@ -279,6 +324,38 @@ class Supervisor:
         frames, size = frames + connection.frames, size + connection.bytes
         self._past = (frames, size, max(last, connection.last_frame), ended + 1)
         self._live.remove(connection)
+        self._told |= connection.told
+        self._admit_gone()
+
+    # Streams begun and ended
+
+    def _tell(self, connection: Connection, begun: Sequence[Stream], ended: Sequence[Stream]) -> None:
+        connection.told.update(s.name for s in begun)
+        dialect, number = self._dialect, connection.next_number
+        leave = dialect.unsubscribe(ended, number) if ended else ()
+        join = dialect.subscribe(begun, number + len(leave)) if begun else ()
+        if connection.unsent + len(leave) + len(join) > MOST_UNSENT:
+            connection.due.set()
+            return
+        if leave:
+            names = {s.name for s in ended}
+            connection.say(leave, dialect.acks(leave), lambda: connection.told.difference_update(names))
+        if join:
+            connection.say(join, dialect.acks(join))
+
+    def _admit_gone(self) -> None:
+        """Say which streams, told of by connections that have ended, no connection will carry again."""
+        names = {s.name for s in self.plan.streams}
+        gone = sorted(self._told - names)
+        self._told = set() if self._live else self._told & names
+        if gone:
+            data = pack(Gone(venue=self.plan.venue, streams=gone))
+            self._funnel([Frame(self._clock.now(), int(FrameKind.GONE), 0, data)])
+
+    def _spoken_to(self, wanted: Sequence[Stream]) -> tuple[Connection, list[Stream]] | None:
+        """The connection whose word counts, the elder of two, and which of `wanted` it is to carry."""
+        names = {s.name for s in self.plan.streams}
+        return (self._live[0], [s for s in wanted if s.name in names]) if self._live else None
 
     async def _reap(self, transport: picows.WSTransport) -> None:
         """Wait for the socket's end. picows hands over here what our own callbacks raised; protocol faults are known by then."""
@@ -292,7 +369,7 @@ class Supervisor:
 
     async def _leave(self) -> None:
         for connection in list(self._live):
-            connection.close(1000, self._stop_reason)
+            connection.close(1000, self._stop_reason, planned=self._stop_planned)
         if self._live:
             await asyncio.wait([c.closed for c in self._live])
         if self._reapers:
