@@ -2,7 +2,7 @@
 
 from tapeline.sim.specs import Spec
 
-_CACHE = 50_000
+_CACHE = 20_000
 
 
 def fixed(units: int, decimals: int, digits: int) -> str:
@@ -27,6 +27,7 @@ class Printer:
     def __init__(self, spec: Spec, price_digits: int, size_digits: int, *, trim: bool = False) -> None:
         self.spec, self.price_digits, self.size_digits, self.trim = spec, price_digits, size_digits, trim
         self._prices: dict[int, str] = {}
+        self._sizes: dict[int, str] = {}
 
     def price(self, ticks: int) -> str:
         text = self._prices.get(ticks)
@@ -39,8 +40,14 @@ class Printer:
         return text
 
     def size(self, lots: int) -> str:
-        text = fixed(lots, self.spec.size_decimals, self.size_digits)
-        return trimmed(text) if self.trim else text
+        text = self._sizes.get(lots)
+        if text is None:
+            if len(self._sizes) >= _CACHE:
+                self._sizes.clear()
+            text = fixed(lots, self.spec.size_decimals, self.size_digits)
+            text = trimmed(text) if self.trim else text
+            self._sizes[lots] = text
+        return text
 
     def amount(self, notional: int) -> str:
         """Ticks x lots as quote asset, eight decimals."""
