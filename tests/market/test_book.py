@@ -155,3 +155,49 @@ def test_the_spread_is_the_decimal_difference_to_the_last_digit(bid: str, ask: s
 def test_a_one_sided_book_has_no_metrics(bids: Levels, asks: Levels) -> None:
     m = metrics(bids, asks)
     assert {m.mid, m.spread, m.spread_bps, m.imbalance, m.microprice} == {None}
+
+
+@settings(max_examples=200, deadline=None)
+@given(LEVELS, LEVELS, st.lists(st.tuples(LEVELS, LEVELS, st.booleans()), max_size=25), st.integers(1, 12))
+def test_a_book_that_is_cut_at_a_depth(
+    bids: Levels, asks: Levels, updates: list[tuple[Levels, Levels, bool]], most: int
+) -> None:
+    """Against two dicts: each level in order, then the best so many. A level that fell out is gone, and comes back only when told.
+
+    Now and then an update comes that nothing is cut after: a book can be either.
+    """
+    book, sides = Book(), ({}, {})
+    book.replace(bids, asks, cut=most)
+    applied(sides[0], [level for level in bids if level[1]])
+    applied(sides[1], [level for level in asks if level[1]])
+    for *changed, cut in updates:
+        if cut:
+            book.apply_cut(*changed, most)
+        else:
+            book.apply(*changed)
+        for side, change, is_bids in zip(sides, changed, (True, False), strict=True):
+            applied(side, change)
+            if cut:
+                kept = dict(best(side, bids=is_bids)[:most])
+                side.clear()
+                side.update(kept)
+        wanted = best(sides[0], bids=True), best(sides[1], bids=False)
+        assert (book.bids, book.asks) == sides
+        assert book.touch() == tuple(v for side in wanted for v in (side[0] if side else (None, None)))
+        assert book.prices(10) == tuple([p for p, _ in side[:10]] for side in wanted)
+        assert book.crossed == bool(wanted[0] and wanted[1] and wanted[0][0][0] >= wanted[1][0][0])
+        if cut:
+            assert book.depth(1000) == wanted
+            assert book.bid_floor == (wanted[0][-1][0] if len(wanted[0]) == most else None)
+            assert book.ask_ceiling == (wanted[1][-1][0] if len(wanted[1]) == most else None)
+
+
+def test_what_the_venue_takes_for_known_is_kept_past_the_most_levels() -> None:
+    """The venue will not repeat levels that it has told: a book that forgot them would be wrong once the market is there."""
+    bids = [(100.0 - i, 1.0) for i in range(40)]
+    book = Book(10)
+    book.replace(bids, [], cut=25)
+    book.apply_cut([(100.0 - i, 0.0) for i in range(12)], [], 25)
+    assert book.prices(10)[0] == [88.0 - i for i in range(10)]
+    assert len(book.bids) == 13
+    assert len(book.depth(1000)[0]) == 10

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Flag, Metrics, Quote, Status
 from tapeline.market.sync import JOIN_RUN_IS_RESET, OLD_RUN_IS_RESET, BookSync, State
-from tapeline.venues.base import BookMessage, Request
+from tapeline.venues.base import UNNUMBERED, Again, BookChecksum, BookMessage, Request
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -303,3 +303,76 @@ def test_whatever_happens_to_the_diffs_a_quote_is_never_wrong(start: int, faults
     assert seqs(bench.out) == sorted(seqs(bench.out))
     if bench.sync.state is State.SYNCED:
         assert bench.sync.book.seq == top
+
+
+def crc(bids: Any, asks: Any) -> int:
+    """Any function of the texts will do here; the real ones are tested in test_checksum.py."""
+    return hash((tuple(bids), tuple(asks))) & 0xFFFF
+
+
+class Unnumbered(Bench):
+    """A book that begins on the socket, is cut at two levels and proved by a checksum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again: list[Again] = []
+        self.sync = BookSync("x:y", "x", PipelineSettings(), self._begin, self.again, checksum=BookChecksum(2, crc))  # type: ignore[arg-type]
+
+    def _begin(self, attempt: int, not_before: int) -> Again:
+        return Again(instrument="x:y", attempt=attempt, not_before=not_before)
+
+    def text(self, kind: Any, bids: Any, asks: Any, book: Any = None, cut: int = 2) -> BookMessage:
+        """`book`: (bids, asks) whose checksum the message bears, in texts; None bears none."""
+        checksum = None if book is None else crc(*([(f"{p:.2f}", f"{s:.2f}") for p, s in side] for side in book))
+        texts = [[(f"{p:.2f}", f"{s:.2f}") for p, s in side] for side in (bids, asks)]
+        return BookMessage(
+            "Y", T0, 0, kind, bids, asks, UNNUMBERED, UNNUMBERED, cut=cut, checksum=checksum,
+            bid_texts=texts[0], ask_texts=texts[1],
+        )  # fmt: skip
+
+
+def test_a_book_without_numbers_begins_with_its_snapshot() -> None:
+    bench = Unnumbered()
+    assert kinds(bench.tell(bench.text("snapshot", BIDS, ASKS, (BIDS, ASKS)))) == ["BookUpdate", "Quote", "Metrics", "synced"]
+    events = bench.tell(bench.text("diff", [(100.0, 5.0)], [], ([(100.0, 5.0), (99.0, 2.0)], ASKS)))
+    assert kinds(events) == ["BookUpdate", "Quote", "Metrics"]
+    assert (events[0].seq, events[0].prev_seq, events[0].flags) == (None, None, 0)
+    assert not bench.again
+
+
+def test_texts_count_where_a_message_bears_no_checksum() -> None:
+    """Kraken v1 proves no snapshot: its texts are part of what the first update proves."""
+    bench = Unnumbered()
+    bench.tell(bench.text("snapshot", BIDS, ASKS), bench.text("diff", [(99.0, 7.0)], []))
+    bench.tell(bench.text("diff", [], [(101.0, 1.0)], ([(100.0, 1.0), (99.0, 7.0)], [(101.0, 1.0), (102.0, 4.0)])))
+    assert bench.sync.state is State.SYNCED
+    assert bench.sync.gaps == 0
+
+
+def test_a_level_that_is_cut_is_gone() -> None:
+    bench = Unnumbered()
+    bench.tell(bench.text("snapshot", BIDS, ASKS, (BIDS, ASKS)))
+    bench.tell(bench.text("diff", [(99.5, 3.0)], [], ([(100.0, 1.0), (99.5, 3.0)], ASKS)))  # 99.0 falls out
+    bench.tell(bench.text("diff", [(99.5, 0.0), (98.0, 6.0)], [], ([(100.0, 1.0), (98.0, 6.0)], ASKS)))
+    assert bench.sync.state is State.SYNCED
+    assert bench.sync.book.bids == {100.0: 1.0, 98.0: 6.0}
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "diff"])
+def test_a_wrong_checksum_is_a_gap_and_the_stream_is_begun_anew(kind: str) -> None:
+    bench = Unnumbered()
+    if kind == "diff":
+        bench.tell(bench.text("snapshot", BIDS, ASKS, (BIDS, ASKS)))
+    events = bench.tell(bench.text(kind, BIDS, ASKS, ([(1.0, 1.0)], [])))
+    assert kinds(events) == ["BookUpdate", "gap", "resyncing"]
+    assert events[0].flags & Flag.BOOK_UNPROVEN
+    assert "checksum" in events[1].reason
+    assert bench.sync.book.touch() == (None, None, None, None)
+    assert [(a.instrument, a.attempt) for a in bench.again] == [("x:y", 0)]
+    late = bench.tell(bench.text("diff", [(100.0, 1.0)], [], (BIDS, ASKS)))  # of the old stream
+    assert kinds(late) == ["BookUpdate"]
+    assert late[0].flags & Flag.BOOK_UNPROVEN
+    events = bench.tell(bench.text("snapshot", BIDS, ASKS, (BIDS, ASKS)))
+    assert kinds(events) == ["BookUpdate", "Quote", "Metrics", "synced"]
+    assert bench.sync.state is State.SYNCED
+    assert len(bench.again) == 1

@@ -87,6 +87,7 @@ class Pipeline:
             Counted: self._counted,
             Ack: self._ack,
             Notice: self._notice,
+            Status: self._told,
         }
 
     @classmethod
@@ -428,6 +429,10 @@ class Pipeline:
     def _notice(self, notice: Notice, connection: Connection, ts: int, out: list[Event]) -> None:
         self.notices.append((connection.number, notice.reason))
         out.append(connection.status("connected", f"{notice.reason}: connection {connection.number} will be replaced", ts))
+
+    def _told(self, status: Status, connection: Connection, ts: int, out: list[Event]) -> None:  # noqa: ARG002 - one signature
+        """What the venue says of itself (maintenance), or the decoder of what it could not use."""
+        out.append(status)
 
     def _place_nameless(self, label: str, ts: int, out: list[Event]) -> None:
         lanes = (lane for lane in self.lanes.values() if lane.venue == label)

@@ -13,9 +13,13 @@ A snapshot that was cut at a limit knows nothing past its last level, and neithe
 its farthest. That boundary (`bid_floor`, `ask_ceiling`) is kept. Levels beyond it are applied when they change, and `depth` never
 gives them, because those that did not change are missing. The touch may be one of them all the same: when the market moves there,
 every level near it changes. On the recorded sessions, both of which run past their snapshot, it equals the venue's own every time.
+
+A book that its venue cuts at a depth (Kraken) is kept otherwise: a few levels an update, at most 1,000 of them, and most updates
+push one out at the far end. All its keys stay sorted and nothing dead stays, so that cutting is counting: measured on the recorded
+session 0.8 µs an update of a 1,000-level book and 1.3 µs of a 100-level one, no more than `apply` alone.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -27,18 +31,23 @@ NOWHERE = float("-inf")
 
 
 class _Side:
-    """`sign` 1.0 for bids, −1.0 for asks: keys are sign × price, the best one last; `edge` and `floor` are keys, too."""
+    """`sign` 1.0 for bids, −1.0 for asks: keys are sign × price, the best one last; `edge` and `floor` are keys, too.
+    `tidy`: the keys are those of all levels, and none is dead.
+    """
 
-    __slots__ = ("edge", "floor", "keys", "most", "sign", "sizes", "sweep_at", "window")
+    __slots__ = ("edge", "floor", "keys", "most", "sign", "sizes", "sweep_at", "tidy", "window")
 
     def __init__(self, sign: float, most: int, levels: Iterable[Level] = (), limit: int = 0) -> None:
         self.sign, self.most, self.window = sign, most, WINDOW
+        self.keys: list[float] = []
+        self.edge, self.tidy = NOWHERE, False
         self.sizes = {p: s for p, s in levels if s}
         self.floor = min(p * sign for p in self.sizes) if 0 < limit <= len(self.sizes) else NOWHERE
         self.sweep()
 
     def apply(self, levels: Sequence[Level]) -> None:
         sizes, keys, sign = self.sizes, self.keys, self.sign
+        self.tidy = False
         before = len(sizes)
         sizes.update(levels)
         if grown := len(sizes) - before:
@@ -65,7 +74,7 @@ class _Side:
 
     def _sort(self, window: int) -> None:
         """Sort the best `window` levels anew, the dead among them. Reading causes this, too, so it decides nothing else."""
-        self.window, sign = window, self.sign
+        self.window, self.tidy, sign = window, False, self.sign
         keys = sorted([p * sign for p in self.sizes])
         self.edge = keys[-window] if len(keys) > window else NOWHERE
         self.keys = keys[-window:]
@@ -80,17 +89,28 @@ class _Side:
         self.sweep_at = min(2 * len(self.sizes), self.most) + SLACK
         self._sort(self.window)
 
-    def cut(self, levels: int) -> None:
-        """Keep the best `levels` and forget the others: the known range ends with the last one, where there are so many."""
-        sizes, sign = self.sizes, self.sign
-        if len(sizes) < levels:
-            self.floor = NOWHERE
-            return
-        keys = sorted([p * sign for p, s in sizes.items() if s])[-levels:]
-        self.floor = keys[0] if len(keys) == levels else NOWHERE
-        if len(keys) < len(sizes):
-            self.sizes = {(p := key * sign): sizes[p] for key in keys}
-            self.keys, self.edge = keys, NOWHERE
+    def apply_cut(self, levels: Sequence[Level], most: int) -> None:
+        """`apply`, then keep the best `most` levels and forget the others: the known range ends with the last one of so many."""
+        if not self.tidy:
+            self._tidy()
+        sizes, keys, sign = self.sizes, self.keys, self.sign
+        for price, size in levels:
+            if size:
+                if price not in sizes:
+                    insort(keys, price * sign)
+                sizes[price] = size
+            elif sizes.pop(price, 0.0):
+                del keys[bisect_left(keys, price * sign)]
+        if (beyond := len(keys) - most) > 0:
+            for key in keys[:beyond]:
+                del sizes[key * sign]
+            del keys[:beyond]
+        self.floor = keys[0] if len(keys) == most else NOWHERE
+
+    def _tidy(self) -> None:
+        self.sizes = {p: s for p, s in self.sizes.items() if s}
+        self.keys = sorted([p * self.sign for p in self.sizes])
+        self.edge, self.tidy = NOWHERE, True
 
     def best(self, levels: int) -> list[Level]:
         """The best `levels` levels, best first."""
@@ -105,6 +125,13 @@ class _Side:
             self._sort(2 * max(self.window, levels))
             return self.best(levels)
         return found
+
+    def prices(self, levels: int) -> list[float]:
+        """The prices of `best`."""
+        if self.tidy:
+            sign = self.sign
+            return [key * sign for key in self.keys[: -levels - 1 : -1]]
+        return [price for price, _ in self.best(levels)]
 
     def known(self, levels: int) -> list[Level]:
         """As `best`, without what lies past the known range."""
@@ -140,9 +167,13 @@ class Book:
         self.replace((), ())
         self.seq: int | None = None
 
-    def replace(self, bids: Iterable[Level], asks: Iterable[Level], limit: int = 0) -> None:
-        """Begin anew from a snapshot. `limit`: levels a side that were asked for; a side that full was cut there."""
-        self._bids, self._asks = _Side(1.0, self.max_levels, bids, limit), _Side(-1.0, self.max_levels, asks, limit)
+    def replace(self, bids: Iterable[Level], asks: Iterable[Level], limit: int = 0, cut: int = 0) -> None:
+        """Begin anew from a snapshot. `limit`: levels a side that were asked for; a side that full was cut there.
+
+        `cut`: levels a side that the venue takes for known, so that they are kept even past `max_levels`.
+        """
+        most = max(self.max_levels, cut)
+        self._bids, self._asks = _Side(1.0, most, bids, limit), _Side(-1.0, most, asks, limit)
 
     def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Set levels to their new absolute sizes, in order; 0 removes, and removing what is not there is normal."""
@@ -151,10 +182,14 @@ class Book:
         if asks:
             self._asks.apply(asks)
 
-    def cut(self, levels: int) -> None:
-        """Forget what lies past the best `levels` of each side."""
-        self._bids.cut(levels)
-        self._asks.cut(levels)
+    def apply_cut(self, bids: Sequence[Level], asks: Sequence[Level], levels: int) -> None:
+        """`apply`, then forget what lies past the best `levels` of each side."""
+        self._bids.apply_cut(bids, levels)
+        self._asks.apply_cut(asks, levels)
+
+    def prices(self, levels: int) -> tuple[list[float], list[float]]:
+        """The prices of the best `levels` levels of each side, best first."""
+        return self._bids.prices(levels), self._asks.prices(levels)
 
     @property
     def bids(self) -> dict[float, float]:

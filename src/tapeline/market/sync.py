@@ -253,7 +253,8 @@ class BookSync:
 
     def _begin(self, m: BookMessage, ts_recv: int, out: list[Event], *, proven: bool) -> bool:
         """Take a whole book; False where it is crossed, and so worth nothing."""
-        self.book.replace(m.bids, m.asks, 1 if m.kind == "partial" else m.limit)  # a partial book ends where it ends
+        limit = 1 if m.kind == "partial" else m.limit  # a partial book ends where it ends
+        self.book.replace(m.bids, m.asks, limit, m.cut)
         self.book.seq = None if m.seq == UNNUMBERED else m.seq
         self._snapshot_seq = m.seq
         self._passed.clear()
@@ -290,15 +291,16 @@ class BookSync:
 
     def _apply(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         book = self.book
-        book.apply(m.bids, m.asks)
+        if m.cut:
+            book.apply_cut(m.bids, m.asks, m.cut)
+        else:
+            book.apply(m.bids, m.asks)
         if m.seq != UNNUMBERED:
             book.seq = m.seq
         self._old_run = 0
         if m.exact:
             self._passed.append(m.seq)
-        if m.cut:
-            book.cut(m.cut)
-        if m.checksum is not None and (wrong := self._disproved(m)) is not None:
+        if self._digits is not None and (wrong := self._disproved(m)) is not None:
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "gap", wrong, ts_recv, out)
             return
@@ -311,12 +313,13 @@ class BookSync:
             self._renew(renewed, ts_recv, out)
 
     def _disproved(self, m: BookMessage) -> str | None:
-        """What is wrong with the book by the checksum of the message just applied; None where it is right, or bears none."""
-        if m.checksum is None or self._digits is None:
+        """What is wrong with the book by the checksum of the message just applied; None where it is right, or cannot be told."""
+        if self._digits is None:
             return None
-        self._digits.take(m)
-        found = self._digits.of(self.book)
-        return None if found == m.checksum else f"checksum {found} instead of {m.checksum}: an update is missing or wrong"
+        self._digits.take(m)  # also where it bears none: the next one may
+        if m.checksum is None or (found := self._digits.of(self.book)) in {m.checksum, None}:
+            return None
+        return f"checksum {found} instead of {m.checksum}: an update is missing or wrong"
 
     def _ask_again(self, not_before: int) -> bool:
         request = self._ask(0, not_before)

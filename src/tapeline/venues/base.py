@@ -52,7 +52,7 @@ BookKind = Literal["diff", "fetched", "snapshot", "partial"]
 TradeIds = Literal["consecutive", "unique", "none"]
 UNNUMBERED = -1
 Texts = Sequence[tuple[str, str]]
-"""(price, size) of levels as the wire prints them."""
+"""(price, size) of levels as the wire prints them, or what `Venue.book_checksum` needs of that (Kraken: the digits alone)."""
 
 
 class BookMessage(msgspec.Struct, frozen=True, gc=False):
@@ -74,7 +74,8 @@ class BookMessage(msgspec.Struct, frozen=True, gc=False):
     they go (Kraken). 0: nothing is cut.
 
     `checksum`: what `Venue.book_checksum` must give for the book after this message, None where the message bears none.
-    `bid_texts`, `ask_texts` are then the levels' wire texts, in the order of `bids` and `asks`.
+    `bid_texts`, `ask_texts` are the levels' wire texts, in the order of `bids` and `asks`, in every message of a stream that bears
+    checksums: the next one is made of them, too.
     """
 
     native: str

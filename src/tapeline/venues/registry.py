@@ -10,6 +10,7 @@ VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
     "yahoo": "yahoo:Yahoo",
+    "kraken": "kraken:Kraken",
 }
 
 

@@ -1,0 +1,278 @@
+"""Kraken spot: connections, subscriptions, instruments. The messages are in kraken_wire.py, those of old recordings in kraken_v1.py.
+
+Source: docs.kraken.com, "Spot WebSocket v2", "Spot REST" and "Rate limits" (2026). One address for everything public,
+`wss://ws.kraken.com/v2`; one subscription names one channel and many symbols, and each symbol is acknowledged by itself. The
+address closes to who connects more than some 150 times in ten minutes (Cloudflare). What one may send and subscribe to on one
+connection is not published ("Exceeded msg rate" is the answer to too much): what stands in `limits` is what we hold ourselves to.
+Public REST is counted by address and pair, about one question a second.
+
+Quotes and ticker are one channel, `ticker`, sent at each change of the best bid and offer (`event_trigger` "bbo") or at each trade;
+a symbol has it once a connection, so where both are wanted the bbo stream bears both. The `instrument` channel is asked for on the
+first connection, without its snapshot of every pair: it tells of pairs that stop or begin to trade.
+
+A trade's id is its number within the pair. REST gives the latest 1,000 trades, or the first 1,000 after a time, never by id, so that
+a longer hole than that cannot be filled by ids alone.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from itertools import groupby
+from typing import ClassVar
+from urllib.parse import quote
+
+import msgspec
+
+from tapeline.errors import ConfigError, MalformedFrame
+from tapeline.instruments import Instrument, Registry, split_pair
+from tapeline.venues import kraken_messages as w
+from tapeline.venues.base import (
+    Asked,
+    BookChecksum,
+    Channel,
+    ConnectionPlan,
+    Decoder,
+    Limits,
+    Request,
+    Stream,
+    TradeIds,
+    Venue,
+)
+from tapeline.venues.kraken_v1 import seconds_to_ns
+from tapeline.venues.kraken_wire import KrakenDecoder, result_of, step, timestamp
+
+SYMBOLS_PER_MESSAGE = 50
+PAST_MINUTES = (1, 5, 15, 60, 240, 1440)
+PING_SECONDS = 30.0
+_CHANNELS: dict[str, Channel] = {"trade": "trades", "book": "book", "ticker": "ticker", "ohlc": "bars"}
+_DEFAULTS: dict[Channel, str] = {
+    "trades": "trade",
+    "book": "book-100",
+    "quotes": "ticker-bbo",
+    "bars": "ohlc-1",
+    "ticker": "ticker",
+}
+_PING = b'{"method":"ping"}'
+_IS_ACK = re.compile(rb'"method"\s*:\s*"subscribe"')
+_IS_DATA = re.compile(rb'^\s*\{\s*"channel"')
+_EVENT_TIME = re.compile(rb'"(?:timestamp|time_out)":"([0-9T:.Z-]{20,32})"')
+_EVENT_TIME_V1 = re.compile(rb'"(\d{10}\.\d{6})"')
+
+
+class _Params(msgspec.Struct):
+    channel: str
+    symbol: tuple[str, ...] = ()
+
+
+class _Control(msgspec.Struct):
+    method: str
+    req_id: int
+    params: _Params
+
+
+_read_control = msgspec.json.Decoder(_Control).decode
+
+
+def crc32(bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> int:
+    """Kraken's checksum of the best ten levels: asks before bids, each the digits of price and size, as the decoder gives them."""
+    text = "".join([price + size for price, size in asks]) + "".join([price + size for price, size in bids])
+    return zlib.crc32(text.encode())
+
+
+class Kraken(Venue):
+    name = "kraken"
+    title = "Kraken spot"
+    ws_url = "wss://ws.kraken.com"
+    http_url = "https://api.kraken.com"
+    channels: ClassVar[tuple[Channel, ...]] = ("trades", "book", "quotes", "bars", "ticker")
+    trade_ids: ClassVar[TradeIds] = "consecutive"
+    book_checksum: ClassVar[BookChecksum | None] = BookChecksum(10, crc32)
+    limits = Limits(
+        messages_per_second=10,
+        streams_per_connection=500,
+        connects_per_5_minutes=75,
+        http_weight_per_minute=60,
+        client_ping_seconds=PING_SECONDS,
+    )
+
+    def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
+        kinds = self._kinds(channels)
+        streams = [Stream(f"{kind}:{i.native}", channel, i.id) for i in instruments for channel, kind in kinds.items()]
+        most = self.limits.streams_per_connection
+        return [self._connection(streams[i : i + most], first=i == 0) for i in range(0, len(streams), most)]
+
+    def _kinds(self, channels: Sequence[Channel]) -> dict[Channel, str]:
+        kinds = {channel: self._kind(channel) for channel in dict.fromkeys(channels) if channel in _DEFAULTS}
+        if "quotes" in kinds and "ticker" in kinds:
+            del kinds["ticker"]  # its figures come with the quotes
+        return kinds
+
+    def _kind(self, channel: Channel) -> str:
+        other = self.settings.streams.get(channel)
+        if not other:
+            return _DEFAULTS[channel]
+        known = self.stream(f"{other}:x")
+        if known is None or (known[0] != channel and not (channel == "quotes" and other.startswith("ticker"))):
+            key = f"venues.{self.name}.streams.{channel}"
+            fits = ", ".join(k for k in w.KINDS if _CHANNELS.get(k.partition("-")[0]) == channel) or "ticker, ticker-bbo"
+            raise ConfigError(key, other, f"this is no stream of {channel}; there are {fits}")
+        return other
+
+    def _connection(self, streams: list[Stream], *, first: bool) -> ConnectionPlan:
+        told = (_message("subscribe", "instrument", (), 0),) if first else ()
+        hello = told + self.subscribe(streams, 1)
+        return ConnectionPlan(
+            venue=self.name,
+            url=(self.settings.ws_url or self.ws_url).rstrip("/") + "/v2",
+            streams=tuple(streams),
+            hello=hello,
+            acks=self.acks(hello),
+            limits=self.limits,
+            client_ping=_PING,
+        )
+
+    def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return _messages("subscribe", streams, number)
+
+    def unsubscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+        return _messages("unsubscribe", streams, number)
+
+    def acks(self, messages: Sequence[bytes]) -> int:
+        """One a symbol."""
+        return sum(len(_read_control(message).params.symbol) or 1 for message in messages)
+
+    def stream(self, name: str) -> tuple[Channel, str] | None:
+        kind, _, native = name.partition(":")
+        if not native or kind not in w.KINDS:
+            return None
+        channel = "quotes" if kind == "ticker-bbo" else _CHANNELS.get(kind.partition("-")[0])
+        return None if channel is None else (channel, native)
+
+    def asked(self, data: bytes) -> Asked | None:
+        try:
+            message = _read_control(data)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        place = message.req_id % w.KINDS_PER_ID
+        if message.method not in {"subscribe", "unsubscribe"} or place >= len(w.KINDS):
+            return None
+        kind = w.KINDS[place]
+        names = tuple(f"{kind}:{symbol}" for symbol in message.params.symbol) or (kind,)
+        return Asked(message.req_id, names, gone=message.method == "unsubscribe")
+
+    def is_ack(self, data: bytes) -> bool:
+        return _IS_DATA.match(data) is None and _IS_ACK.search(data, 0, 1000) is not None
+
+    def decoder(self, registry: Registry, *, simulated: bool) -> Decoder:
+        depth = int(self._kind("book").partition("-")[2])
+        return KrakenDecoder(registry, self.derive, depth=depth, simulated=simulated)
+
+    # HTTP
+
+    def _http(self) -> str:
+        return (self.settings.http_url or self.http_url).rstrip("/") + "/0/public"
+
+    def instruments_requests(self) -> list[Request]:
+        return [Request(venue=self.name, purpose="instruments", url=f"{self._http()}/AssetPairs", weight=1)]
+
+    def past_requests(self, native: str, not_before: int) -> list[Request]:
+        """Up to 720 candles of each longer interval."""
+        return [
+            Request(
+                venue=self.name,
+                purpose=f"bars {w.MINUTES[minutes]}",
+                url=f"{self._http()}/OHLC?pair={quote(w.rest_pair(native))}&interval={minutes}",
+                weight=1,
+                native=native,
+                not_before=not_before,
+            )
+            for minutes in PAST_MINUTES
+        ]
+
+    def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
+        """The latest 1,000: ids cannot be asked for."""
+        return Request(
+            venue=self.name,
+            purpose="trades",
+            url=f"{self._http()}/Trades?pair={quote(w.rest_pair(native))}&count=1000",
+            weight=1,
+            native=native,
+            attempt=attempt,
+            not_before=not_before,
+        )
+
+    def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
+        try:
+            result = result_of(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
+            raise MalformedFrame(f"AssetPairs of {self.name}: {e}") from None
+        listed: list[Instrument] = []
+        error: Exception | None = None
+        for raw in result.values():  # one by one: a pair of a shape not known yet must not hide the others
+            try:
+                pair: w.RestPair = w.read_rest_pair(raw)
+            except (msgspec.MsgspecError, ValueError) as e:
+                error = e
+            else:
+                if "/" in pair.wsname:  # what has no such name is not on the feed (dark pools)
+                    listed.append(self._listed(pair, label))
+        if error is not None and not listed:
+            raise MalformedFrame(f"AssetPairs of {self.name}: no pair can be read: {error}")
+        return listed
+
+    def _listed(self, pair: w.RestPair, label: str) -> Instrument:
+        tick = pair.tick_size if pair.tick_size is not None else _power(pair.pair_decimals)
+        lot = _power(pair.lot_decimals)
+        derived = self.derive(w.modern(pair.wsname), label)
+        return msgspec.structs.replace(derived, tick=step(tick), lot=step(lot), status=pair.status)
+
+    def derive(self, native: str, label: str) -> Instrument:
+        base, _, quoted = w.modern(native).partition("/")
+        if not quoted:
+            base, quoted = split_pair(native) or (native, "")
+        symbol = f"{base}-{quoted}" if quoted else native
+        return Instrument(id=f"{label}:{symbol}", venue=label, native=native, kind="spot", base=base, quote=quoted)
+
+    def native_of(self, symbol: str) -> str:
+        return w.modern(symbol.upper().replace("-", "/"))
+
+    def event_time(self, data: bytes) -> int | None:
+        try:
+            if (found := _EVENT_TIME.search(data)) is not None:
+                return timestamp(found[1].decode())
+            old = _EVENT_TIME_V1.search(data)
+            return seconds_to_ns(old[1].decode()) if old is not None else None
+        except ValueError:
+            return None
+
+
+def _power(decimals: int | None) -> float | None:
+    return None if decimals is None else float(f"1e{-decimals}")
+
+
+def _messages(method: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    pairs = [s.name.partition(":")[::2] for s in streams]
+    for kind, some in groupby(sorted(pairs, key=lambda pair: w.KINDS.index(pair[0])), key=lambda pair: pair[0]):
+        symbols = [symbol for _, symbol in some]
+        for i in range(0, len(symbols), SYMBOLS_PER_MESSAGE):
+            found.append(_message(method, kind, tuple(symbols[i : i + SYMBOLS_PER_MESSAGE]), number + len(found)))
+    return tuple(found)
+
+
+def _message(method: str, kind: str, symbols: tuple[str, ...], number: int) -> bytes:
+    """One subscription, spelled as the documents spell it."""
+    channel, _, parameter = kind.partition("-")
+    params: dict[str, object] = {"channel": channel}
+    if symbols:
+        params["symbol"] = symbols
+    if channel == "book":
+        params["depth"] = int(parameter)
+    elif channel == "ohlc":
+        params["interval"] = int(parameter)
+    elif channel == "ticker":
+        params["event_trigger"] = parameter or "trades"
+    if method == "subscribe":
+        params["snapshot"] = channel != "instrument"
+    req_id = number * w.KINDS_PER_ID + w.KINDS.index(kind)
+    return msgspec.json.encode({"method": method, "params": params, "req_id": req_id})
