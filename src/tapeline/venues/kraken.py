@@ -17,7 +17,6 @@ a longer hole than that cannot be filled by ids alone.
 import re
 import zlib
 from collections.abc import Sequence
-from itertools import groupby
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -154,10 +153,9 @@ class Kraken(Venue):
         except (msgspec.MsgspecError, ValueError):
             return None
         place = message.req_id % w.KINDS_PER_ID
-        if message.method not in {"subscribe", "unsubscribe"} or place >= len(w.KINDS):
-            return None
-        kind = w.KINDS[place]
-        names = tuple(f"{kind}:{symbol}" for symbol in message.params.symbol) or (kind,)
+        if message.method not in {"subscribe", "unsubscribe"} or place >= len(w.KINDS) or not message.params.symbol:
+            return None  # the instrument channel is of no instrument
+        names = tuple(f"{w.KINDS[place]}:{symbol}" for symbol in message.params.symbol)
         return Asked(message.req_id, names, gone=message.method == "unsubscribe")
 
     def is_ack(self, data: bytes) -> bool:
@@ -251,10 +249,12 @@ def _power(decimals: int | None) -> float | None:
 
 
 def _messages(method: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
+    by_kind: dict[str, list[str]] = {}
+    for stream in streams:
+        kind, _, symbol = stream.name.partition(":")
+        by_kind.setdefault(kind, []).append(symbol)
     found: list[bytes] = []
-    pairs = [s.name.partition(":")[::2] for s in streams]
-    for kind, some in groupby(sorted(pairs, key=lambda pair: w.KINDS.index(pair[0])), key=lambda pair: pair[0]):
-        symbols = [symbol for _, symbol in some]
+    for kind, symbols in by_kind.items():
         for i in range(0, len(symbols), SYMBOLS_PER_MESSAGE):
             found.append(_message(method, kind, tuple(symbols[i : i + SYMBOLS_PER_MESSAGE]), number + len(found)))
     return tuple(found)

@@ -15,6 +15,7 @@ AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
 Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
 Change = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Symbol = Annotated[str, msgspec.Meta(min_length=1)]
 Crc = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 // 10**9)]
 Type = Literal["snapshot", "update"]
@@ -58,7 +59,7 @@ class RawLevel(msgspec.Struct, gc=False):
 
 
 class Book(msgspec.Struct, gc=False):
-    symbol: str
+    symbol: Symbol
     bids: list[Level] = []
     asks: list[Level] = []
     checksum: Crc | None = None
@@ -80,7 +81,7 @@ class BooksTexts(msgspec.Struct, gc=False):
 
 
 class Trade(msgspec.Struct, gc=False):
-    symbol: str
+    symbol: Symbol
     side: Literal["buy", "sell"]
     price: Price
     qty: Size
@@ -94,7 +95,7 @@ class Trades(msgspec.Struct, gc=False):
 
 
 class Ticker(msgspec.Struct, gc=False):
-    symbol: str
+    symbol: Symbol
     bid: AnyPrice = 0.0
     bid_qty: Size = 0.0
     ask: AnyPrice = 0.0
@@ -113,7 +114,7 @@ class Tickers(msgspec.Struct, gc=False):
 
 
 class Candle(msgspec.Struct, gc=False):
-    symbol: str
+    symbol: Symbol
     open: AnyPrice
     high: AnyPrice
     low: AnyPrice
@@ -132,7 +133,7 @@ class Candles(msgspec.Struct, gc=False):
 
 
 class Pair(msgspec.Struct, gc=False):
-    symbol: str
+    symbol: Symbol
     base: str
     quote: str
     status: str

@@ -22,6 +22,7 @@ from tapeline.venues.kraken_candles import CandleClosing
 
 MINUTE = 60 * SECOND
 _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?", re.ASCII)
+_TIMES = re.compile(rb'"\d{10}\.\d{6}"')  # 16 digits, and no number that a float64 must hold
 _SIDES: dict[str, Side] = {"b": "buy", "s": "sell"}
 
 
@@ -120,11 +121,13 @@ class V1:
     def read(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
         _, *payloads, name, pair = _read_parts(raw)
         channel, _, parameter = _read_text(name).partition("-")
+        if not payloads:
+            raise ValueError(f"a {channel[:40]} message without anything in it")
         build = self._kinds.get(channel)
         if build is None:
             self._d.count_unknown(channel)
             return []
-        return build(payloads, parameter, w.modern(_read_text(pair)), ts_recv, self._d.flags_of(raw))
+        return build(payloads, parameter, w.modern(_read_text(pair)), ts_recv, self._d.flags_of(_TIMES.sub(b"", raw)))
 
     def event(self, head: w.Head) -> Sequence[Record]:
         """`subscriptionStatus` answers a subscription; heartbeats and pongs say nothing that is not known by their coming."""

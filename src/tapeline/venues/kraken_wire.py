@@ -296,16 +296,19 @@ def _cut(text: str) -> str:
 
 
 def _kind(req_id: int | None, result: w.Result) -> str:
-    """What an answer is about: the result says it, or our own number where the venue refused."""
-    if result.channel == "book":
-        return f"book-{result.depth}"
-    if result.channel == "ohlc":
-        return f"ohlc-{result.interval}"
-    if result.channel and result.channel != "ticker":
-        return result.channel
-    if req_id is not None and req_id % w.KINDS_PER_ID < len(w.KINDS):
-        return w.KINDS[req_id % w.KINDS_PER_ID]
-    return "ticker-bbo" if result.event_trigger == "bbo" else result.channel
+    """What an answer is about: the result says it; where the venue refused, or says too little of a ticker, our own number does."""
+    place = len(w.KINDS) if req_id is None else req_id % w.KINDS_PER_ID
+    ours = w.KINDS[place] if place < len(w.KINDS) else ""
+    match result.channel:
+        case "book":
+            return f"book-{result.depth}"
+        case "ohlc":
+            return f"ohlc-{result.interval}"
+        case "ticker":
+            return ours if ours.startswith("ticker") else "ticker-bbo" if result.event_trigger == "bbo" else "ticker"
+        case "":
+            return ours
+    return result.channel
 
 
 def step(value: float | None) -> float | None:
