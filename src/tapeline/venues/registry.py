@@ -11,6 +11,7 @@ VENUES: dict[str, str] = {
     "binance-usdm": "binance_usdm:BinanceUsdm",
     "yahoo": "yahoo:Yahoo",
     "kraken": "kraken:Kraken",
+    "bybit": "bybit:Bybit",
 }
 
 
