@@ -224,3 +224,18 @@ def test_a_standard_stream_that_is_closed(closed: str, lines: int, tmp_path: Pat
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
     assert len(events(done)) == lines
+
+
+@pytest.mark.parametrize(
+    ("flags", "instrument"),
+    [((), "bybit:BTC-USDT-PERP"), (("--url", "wss://stream.bybit.com/v5/public/spot"), "bybit:BTC-USDT")],
+)
+def test_the_address_where_it_decides_what_a_symbol_means(flags: tuple[str, ...], instrument: str) -> None:
+    quote = {
+        "topic": "orderbook.1.BTCUSDT",
+        "type": "snapshot",
+        "ts": T0 // 1_000_000,
+        "data": {"b": [], "a": [["101", "2"]], "u": 5},
+    }
+    (made,) = events(decode("bybit", *flags, stdin=timed(quote)), type="quote")
+    assert (made["instrument"], made["ask"]) == (instrument, 101.0)

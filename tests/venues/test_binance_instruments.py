@@ -99,7 +99,7 @@ def test_streams_that_are_planned_are_understood(venue: str) -> None:
     assert streams
     assert {s.channel for s in streams} <= set(of.channels)  # one stream may give several
     for s in streams:
-        assert of.stream(s.name) == (s.channel, "BTCUSDT")
+        assert of.stream(s.name) == (s.channel, instrument.native)
         assert s.instrument == instrument.id
     for plan in plans:
         asked = [of.asked(message) for message in plan.hello]

@@ -54,6 +54,7 @@ def test_the_category_of_an_address() -> None:
     assert category_of("ws://spot-mirror:9000/bybit/v5/public/linear") == "linear"
     assert category_of("wss://stream.bybit.com/v5/public/option") is None
     assert category_of("2026/Spot/btcusdt.gz") == "spot"
+    assert category_of("spot-and-more/bybit_inverse_20261121.gz") == "inverse"
 
 
 def instruments(*natives: str) -> list[Instrument]:

@@ -73,7 +73,8 @@ def judged(raw: bytes) -> tuple[list[Event], Pipeline]:
         assert all(
             not isinstance(v, int) or -(2**63) <= v <= INT64 for v in (getattr(event, f) for f in event.__struct_fields__)
         )
-    assert any(isinstance(e, Trade) for e in play([recv(T0, message("publicTrade.BTCUSDT"))], pipeline))
+    another = {"type": "snapshot", "ts": NOW, "data": [{**TRADE, "i": "another"}]}
+    assert any(isinstance(e, Trade) for e in play([recv(T0, message("publicTrade.BTCUSDT", another))], pipeline))
     assert pipeline.faults == 0
     return events, pipeline
 

@@ -33,6 +33,10 @@ def decode(
             help="Which events to print, comma-separated: trade, quote, book, bar, metrics, ticker, liquidation, status."
         ),
     ] = "",
+    url: Annotated[
+        str,
+        Parameter(help="Address that the messages came from, where it decides what they mean (Bybit). Default: the file's."),
+    ] = "",
 ) -> None:
     """Turn raw recorded frames into events, as JSON lines.
 
@@ -44,7 +48,7 @@ def decode(
     pipeline = Pipeline(context.load().settings.pipeline)
     lines = bounded(sys.stdin.buffer if file == "-" else open_lines(Path(file)))
     damage: list[str] = []
-    made = decode_lines(protocol, _readable(lines, damage), file, pipeline)
+    made = decode_lines(protocol, _readable(lines, damage), url or file, pipeline)
     counts = dict.fromkeys(TYPES, 0)
     while chunk := list(islice(made, CHUNK)):
         _print([e for e in chunk if type(e) in wanted])

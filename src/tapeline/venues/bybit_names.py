@@ -41,9 +41,9 @@ _CONTRACT_ORDER = re.compile(rb'^\s*\{\s*"topic"\s*:\s*"[^"]*"\s*,\s*"type"')
 
 
 def category_of(address: str) -> Category | None:
-    """By the path of a connection's address, or by a word in a file's name; None where neither tells."""
-    found = _ADDRESS.search(address) or _PATH.search(address)
-    return None if found is None else _category(found[1].lower())
+    """By the path of a connection's address, or by the last such word in a file's path; None where neither tells."""
+    found = _ADDRESS.findall(address) or _PATH.findall(address)
+    return _category(found[-1].lower()) if found else None
 
 
 def _category(name: str) -> Category:
