@@ -105,7 +105,8 @@ class Bar(Event, frozen=True, gc=False, tag="bar"):
 
     `ts_event` is the end of the interval. `complete` is False where a trade may be missing: the feed began inside the
     interval, or a gap or a disconnection touches it. `revision` counts corrections by late trades. `origin` "venue" is the
-    venue's own candle; `buy_volume` is the volume of buy aggressors; `notional` the sum of price × size.
+    venue's own candle; `buy_volume` is the volume of buy aggressors; `notional` the sum of price × size, in the quote asset. Where
+    sizes are contracts (`Instrument.inverse`), `notional` is contracts × contract value, and `vwap` weighted by contracts.
     """
 
     interval: str

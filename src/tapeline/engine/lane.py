@@ -59,12 +59,14 @@ class Lane:
         number: int,
         trade_ids: TradeIds,
         checksum: BookChecksum | None = None,
+        contract_value: float | None = None,
     ) -> None:
         self.number = number  # of the lane within its pipeline
         self.instrument, self.venue, self.flags, self.trade_ids = instrument, venue, flags, trade_ids
         self.settings, self.wants = settings, wants
         self.numbered = trade_ids == "consecutive"
         self.sync = BookSync(instrument, venue, settings, wants.book, wants.requests, flags, checksum)
+        self.contract_value = contract_value
         self._forget_trades()
         self.heard: dict[Channel, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
@@ -77,7 +79,7 @@ class Lane:
 
     def _forget_trades(self) -> None:
         """Everything made from trades begins."""
-        self.bars = Bars(self.instrument, self.settings, self.flags)
+        self.bars = Bars(self.instrument, self.settings, self.flags, contract_value=self.contract_value)
         self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
         self.known: dict[str, int] = {}  # the last trades' ids and times, where ids are only unique

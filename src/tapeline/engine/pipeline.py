@@ -467,7 +467,8 @@ class Pipeline:
         if lane is None:
             if len(self.lanes) >= MOST_LANES:
                 raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
-            native = feed.registry.by_id[instrument].native
+            known = feed.registry.by_id[instrument]
+            native = known.native
 
             def ask(attempt: int, not_before: int) -> Request | Again:
                 request = feed.decoder.snapshot_request(native, attempt, not_before)
@@ -486,6 +487,7 @@ class Pipeline:
                 number=number,
                 trade_ids=feed.venue.trade_ids,
                 checksum=feed.venue.book_checksum,
+                contract_value=known.contract_size if known.inverse else None,
             )
             self.lanes[instrument] = self._numbered[number] = lane
             self._lanes_made += 1

@@ -6,7 +6,9 @@ a grace. What comes later still counts: the closed bar is corrected and given ou
 interval that has closed, as long as it is not later than `late_seconds`.
 
 Volume and notional are sums of integers (see exact.py), so a bar equals the sum of its trades to the last digit, and a minute
-equals the sum of its seconds. `open` and `close` are of the earliest and the latest trade by venue time, ties by arrival.
+equals the sum of its seconds. Of inverse contracts, whose sizes are numbers of contracts, the notional is contracts × contract
+value; their vwap is weighted by contracts, as everyone's is by sizes. `open` and `close` are of the earliest and the latest trade
+by venue time, ties by arrival.
 
 A venue time more than a minute ahead of everything before it, and of our clock, cannot be true (it would close every bar of that
 minute); such a trade, like one flagged BAD_TIME, is placed by our clock. Where a false time was believed all the same (nothing came
@@ -18,6 +20,7 @@ touched are given out again, complete.
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS, PipelineSettings
@@ -119,8 +122,12 @@ class _Level:
 class Bars:
     """`due` is when the clock closes the next bar (our clock, ns); whoever feeds it calls `close_by_clock` then."""
 
-    def __init__(self, instrument: str, settings: PipelineSettings, flags: int = 0) -> None:
+    def __init__(
+        self, instrument: str, settings: PipelineSettings, flags: int = 0, *, contract_value: float | None = None
+    ) -> None:
+        """`contract_value`: of one contract in the quote asset, where the instrument is inverse."""
         self.instrument, self.flags = instrument, flags
+        self._contract = None if contract_value is None else Fraction(repr(contract_value))
         self.levels = [_Level(name, width) for name, width in INTERVALS.items()]
         self.due = NEVER
         self.revised = 0
@@ -366,8 +373,9 @@ class Bars:
     def _bar(self, interval: str, bar: _Sum, ts_recv: int, flags: int) -> Bar:
         lots, money = self._size.power, self._size.power * self._price.power
         vwap = None if bar.volume == 0 else bar.notional / (bar.volume * self._price.power)
+        notional = bar.notional / money if self._contract is None else float(bar.volume * self._contract / lots)
         return Bar(
             self.instrument, bar.end, ts_recv, int(flags) | self.flags,
             interval, bar.start, bar.open, bar.high, bar.low, bar.close,
-            bar.volume / lots, bar.buy / lots, bar.notional / money, vwap, bar.n, self._whole(bar), bar.revision, "trades",
+            bar.volume / lots, bar.buy / lots, notional, vwap, bar.n, self._whole(bar), bar.revision, "trades",
         )  # fmt: skip

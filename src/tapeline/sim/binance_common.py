@@ -49,6 +49,7 @@ class BinanceWire(BinanceProtocol):
     kline_push: ClassVar[int]
     most_klines: ClassVar[int]
     agg_trade_suffix: ClassVar[str] = ""
+    worth_key: ClassVar[str] = "quoteQty"
 
     def __init__(self, market: Market, hub: Hub) -> None:
         super().__init__(market, hub)
@@ -154,15 +155,16 @@ class BinanceWire(BinanceProtocol):
             f'{{"e":"kline","E":{now // unit},"s":"{line.native}","k":{{"t":{bar.open_time // unit},"T":{end},"s":"{line.native}",'
             f'"i":"{interval}","f":{bar.first},"L":{bar.last},"o":"{p.price(bar.open)}","c":"{p.price(bar.close)}",'
             f'"h":"{p.price(bar.high)}","l":"{p.price(bar.low)}","v":"{p.size(bar.volume)}","n":{bar.trades},'
-            f'"x":{JSON_BOOL[closed]},"q":"{p.amount(bar.notional)}","V":"{p.size(bar.buy_volume)}",'
-            f'"Q":"{p.amount(bar.buy_notional)}","B":"0"}}}}'
+            f'"x":{JSON_BOOL[closed]},"q":"{p.worth(bar.volume, bar.notional)}","V":"{p.size(bar.buy_volume)}",'
+            f'"Q":"{p.worth(bar.buy_volume, bar.buy_notional)}","B":"0"}}}}'
         )
 
     def mini_ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
         p, day = line.printer, line.day(now)
         return (
             f'{{"e":"24hrMiniTicker","E":{now // unit},"s":"{line.native}","c":"{p.price(day.close)}","o":"{p.price(day.open)}",'
-            f'"h":"{p.price(day.high)}","l":"{p.price(day.low)}","v":"{p.size(day.volume)}","q":"{p.amount(day.notional)}"}}'
+            f'"h":"{p.price(day.high)}","l":"{p.price(day.low)}","v":"{p.size(day.volume)}",'
+            f'"q":"{p.worth(day.volume, day.notional)}"}}'
         )
 
     @staticmethod
@@ -235,7 +237,8 @@ class BinanceWire(BinanceProtocol):
         p, kept = line.printer, list(line.instrument.recent_trades)
         kept = kept[-limit:] if from_id is None else [t for t in kept if t.id >= from_id][:limit]
         rows = (
-            f'{{"id":{t.id},"price":"{p.price(t.price)}","qty":"{p.size(t.size)}","quoteQty":"{p.amount(t.price * t.size)}",'
+            f'{{"id":{t.id},"price":"{p.price(t.price)}","qty":"{p.size(t.size)}",'
+            f'"{self.worth_key}":"{p.worth(t.size, t.price * t.size)}",'
             f'"time":{t.ts // MILLIS},"isBuyerMaker":{JSON_BOOL[t.buyer_is_maker]}{self.trade_suffix}}}'
             for t in kept
         )
@@ -274,8 +277,8 @@ class BinanceWire(BinanceProtocol):
         p = line.printer
         return _array(
             f'[{b.open_time // MILLIS},"{p.price(b.open)}","{p.price(b.high)}","{p.price(b.low)}","{p.price(b.close)}",'
-            f'"{p.size(b.volume)}",{(b.open_time + INTERVALS[interval]) // MILLIS - 1},"{p.amount(b.notional)}",{b.trades},'
-            f'"{p.size(b.buy_volume)}","{p.amount(b.buy_notional)}","0"]'
+            f'"{p.size(b.volume)}",{(b.open_time + INTERVALS[interval]) // MILLIS - 1},"{p.worth(b.volume, b.notional)}",{b.trades},'
+            f'"{p.size(b.buy_volume)}","{p.worth(b.buy_volume, b.buy_notional)}","0"]'
             for b in (bars[:limit] if start is not None else bars[-limit:])
         )
 

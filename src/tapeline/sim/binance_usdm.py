@@ -49,7 +49,7 @@ def _listed(base: str, price_decimals: int, tick: int, size_decimals: int, event
 
 class UsdM(BinanceWire):
     venue = "binance-usdm"
-    specs = (
+    specs: ClassVar[tuple[Spec, ...]] = (
         _listed("BTC", 2, 10, 3, 190.0, 0.03),
         _listed("ETH", 2, 1, 3, 140.0, 0.6),
         _listed("SOL", 4, 100, 2, 80.0, 8.0),
@@ -57,7 +57,7 @@ class UsdM(BinanceWire):
         _listed("DOGE", 6, 10, 0, 45.0, 6000.0),
         _listed("BNB", 3, 10, 2, 40.0, 2.0),
     )
-    default = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+    default: ClassVar[tuple[str, ...]] = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
     rules = VenueRules(
         cadences=(STEP, 100 * MILLI, 250 * MILLI, 500 * MILLI),
         shared_ids=True,
@@ -197,7 +197,8 @@ class UsdM(BinanceWire):
         return (
             f'{{"e":"24hrTicker","E":{now // unit},"s":"{line.native}","p":"{p.price(day.close - day.open)}","P":"{change:.3f}",'
             f'"w":"{p.mean(day.notional, day.volume)}","c":"{p.price(day.close)}","Q":"{p.size(last)}","o":"{p.price(day.open)}",'
-            f'"h":"{p.price(day.high)}","l":"{p.price(day.low)}","v":"{p.size(day.volume)}","q":"{p.amount(day.notional)}",'
+            f'"h":"{p.price(day.high)}","l":"{p.price(day.low)}","v":"{p.size(day.volume)}",'
+            f'"q":"{p.worth(day.volume, day.notional)}",'
             f'"O":{(now - 86_400 * SECOND) // unit},"C":{now // unit},"F":{day.first},"L":{day.last},"n":{day.trades}}}'
         )
 
@@ -244,8 +245,7 @@ class UsdM(BinanceWire):
             "symbols": [self._symbol(line) for line in self.by_name.values()],
         }
 
-    @staticmethod
-    def _symbol(line: BinanceLine) -> dict[str, Any]:
+    def _symbol(self, line: BinanceLine) -> dict[str, Any]:
         p, spec = line.printer, line.instrument.spec
         tick, lot = p.price(1), p.size(1)
         return {

@@ -53,6 +53,13 @@ class Printer:
         """Ticks x lots as quote asset, eight decimals."""
         return fixed(notional * self.spec.tick, self.spec.price_decimals + self.spec.size_decimals, 8)
 
+    def worth(self, volume: int, notional: int) -> str:
+        """What a volume was worth: in the quote asset, that of inverse contracts in the base asset; eight decimals."""
+        if not self.spec.inverse:
+            return self.amount(notional)
+        dollars = volume * self.spec.contract_size / 10**self.spec.size_decimals
+        return f"{dollars * volume / (notional * self.spec.tick_size) if notional else 0.0:.8f}"
+
     def mean(self, notional: int, volume: int) -> str:
         """Volume-weighted price, eight decimals, rounded down."""
         scale: int = 10 ** (8 - self.spec.price_decimals)

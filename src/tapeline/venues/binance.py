@@ -225,14 +225,16 @@ class Binance(Venue):
         error: Exception | None = None
         for raw in info.symbols:  # one by one: a symbol of a shape not known yet must not hide the others
             try:
-                listed.append(self._listed(_read_symbol(raw), label))
+                listed.append(self._read_listed(raw, label))
             except (msgspec.MsgspecError, ValueError) as e:
                 error = e
         if error is not None and not listed:
             raise MalformedFrame(f"exchangeInfo of {self.name}: no symbol can be read: {error}")
         return listed
 
-    def _listed(self, s: _Symbol, label: str) -> Instrument:
+    def _read_listed(self, raw: msgspec.Raw, label: str) -> Instrument:
+        """One symbol of the list. Raises msgspec's errors and ValueError."""
+        s = _read_symbol(raw)
         symbol, kind = self._name(s)
         tick = next((f.tickSize for f in s.filters if f.filterType == "PRICE_FILTER"), None)
         lot = next((f.stepSize for f in s.filters if f.filterType == "LOT_SIZE"), None)

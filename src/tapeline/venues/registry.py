@@ -9,6 +9,7 @@ from tapeline.venues.base import Venue
 VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
+    "binance-coinm": "binance_coinm:BinanceCoinm",
     "yahoo": "yahoo:Yahoo",
     "kraken": "kraken:Kraken",
     "bybit": "bybit:Bybit",
