@@ -23,6 +23,8 @@ PIPELINE = PipelineSettings(bar_grace_ms=100, stale_seconds=1.0, quiet_seconds=3
 
 def settings(sim: SimServer, data: Path, **changes: Any) -> Settings:
     """`changes`: fields of Settings; `streams` by venue goes into the venues' settings."""
+    if "venues" in changes:
+        return settings_at("", "", data, **changes)
     return settings_at(sim.ws_url("binance"), sim.http_url("binance"), data, **changes)
 
 

@@ -75,6 +75,25 @@ def test_sums_are_exact_for_every_number_of_fifteen_digits(trades: list[Row]) ->
     all_equal(out, trades)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    rows(digits=15, places=3) | rows(digits=6, places=0), st.sampled_from(["100", "10", "0.01", "3.3", "1e-05", "123456789.1"])
+)
+def test_the_notional_of_inverse_contracts_is_their_number_times_their_value(trades: list[Row], value: str) -> None:
+    """To the last digit, in every interval, and everything else as of any instrument: the mean price is weighted by contracts."""
+    trades.sort()
+    bars, out = Bars("x:y", PipelineSettings(), contract_value=float(value)), []
+    for t in trades:
+        bars.add(make(*t), out)
+    bars.finish(T0, out)
+    for interval, seconds in INTERVALS.items():
+        wanted = grouped(trades, interval)
+        for start, figure in wanted.items():
+            contracts = sum(Decimal(t[2]) for t in trades if start <= t[0] < start + seconds * SECOND)
+            wanted[start] = (*figure[:6], float(contracts * Decimal(value)), *figure[7:])
+        assert {start: told(bar) for start, bar in last_bars(out, interval).items()} == wanted, interval
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(decimals(15, 5), min_size=200, max_size=200))
 def test_volumes_of_many_large_trades_are_exact(sizes: list[str]) -> None:
