@@ -43,9 +43,9 @@ class Lane:
     """
 
     __slots__ = (
-        "aggregated", "bars", "book_time", "ending", "flags", "gaps", "heard", "ids", "instrument", "known", "last_price",
-        "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "repair", "settings", "silences", "sync", "trade_ids",
-        "unsure", "venue", "wanted", "wants",
+        "aggregated", "bars", "book_time", "contract_value", "ending", "flags", "gaps", "heard", "ids", "instrument", "known",
+        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "repair", "settings", "silences",
+        "sync", "trade_ids", "unsure", "venue", "wanted", "wants",
     )  # fmt: skip
 
     def __init__(
