@@ -201,3 +201,26 @@ def test_what_the_venue_takes_for_known_is_kept_past_the_most_levels() -> None:
     assert book.prices(10)[0] == [88.0 - i for i in range(10)]
     assert len(book.bids) == 13
     assert len(book.depth(1000)[0]) == 10
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_snapshot_of_more_levels_than_are_kept(order: int) -> None:
+    """Coinbase sends its whole book: the best levels stay, in whatever order they came, and the known range ends with the last."""
+    bids = [(1000.0 - i, 1.0 + i) for i in range(900)][::order]
+    asks = [(1001.0 + i, 2.0 + i) for i in range(900)][::order]
+    book, plain = Book(100), Book(10_000)
+    book.replace(bids, asks)
+    plain.replace(bids, asks)
+    many = Book(100)
+    many.replace([(p - k * 1000, s) for k in range(3) for p, s in bids], [(p + k * 1000, s) for k in range(3) for p, s in asks])
+    for one in (book, many):
+        assert one.depth(10_000) == plain.depth(100)
+        assert (one.bid_floor, one.ask_ceiling) == (901.0, 1100.0)
+        assert one.touch() == plain.touch()
+
+
+def test_dead_levels_of_a_huge_snapshot_are_no_levels() -> None:
+    book = Book(100)
+    book.replace([(5000.0 - i, float(i % 2)) for i in range(4000)], [(6000.0, 1.0)])
+    assert book.depth(3)[0] == [(4999.0, 1.0), (4997.0, 1.0), (4995.0, 1.0)]
+    assert len(book.depth(1000)[0]) == 100

@@ -20,14 +20,16 @@ session 0.8 µs an update of a 1,000-level book and 1.3 µs of a 100-level one, 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from itertools import islice
+from operator import itemgetter
 
 from tapeline.events import Level
 
 WINDOW = 500  # best levels of a side that are kept sorted, at least
 SLACK = 1000  # dead levels, or levels too many, before a side is swept
 NOWHERE = float("-inf")
+_price = itemgetter(0)
 
 
 class _Side:
@@ -41,8 +43,14 @@ class _Side:
         self.sign, self.most, self.window = sign, most, WINDOW
         self.keys: list[float] = []
         self.edge, self.tidy = NOWHERE, False
+        self.floor = NOWHERE
+        levels = levels if isinstance(levels, Sized) else list(levels)
+        if len(levels) > most + SLACK:  # a snapshot of 100,000 levels: sorting it first takes a third of the time
+            levels = sorted(levels, key=_price, reverse=sign > 0)[: most + SLACK]
+            self.floor = levels[-1][0] * sign
         self.sizes = {p: s for p, s in levels if s}
-        self.floor = min(p * sign for p in self.sizes) if 0 < limit <= len(self.sizes) else NOWHERE
+        if 0 < limit <= len(self.sizes):
+            self.floor = max(self.floor, min([p * sign for p in self.sizes]))
         self.sweep()
 
     def apply(self, levels: Sequence[Level]) -> None:

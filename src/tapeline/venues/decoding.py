@@ -6,6 +6,7 @@ counts what is unknown (bounded: a venue may invent kinds without end), and look
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -33,6 +34,8 @@ MOST_SAID = 300  # characters of a venue's error that are repeated
 MOST_KINDS, LONGEST_KIND, OTHER = 100, 40, "(other)"  # unknown kinds of messages that are counted apart
 _DIGITS = bytes.maketrans(b"0123456789.", b"0" * 11)
 _LONG = b"0" * 17
+LONGEST_EXPONENT = 8  # characters behind a number's digits that may still be its own, and the one that ends it
+_RUN = re.compile(rb"[0-9.]+")
 _NUMBER = re.compile(rb'[":,\[]\s*"?-?(\d*\.?\d{1,})(?:[eE][-+]?\d+)?"?\s*(?=[",\]}])')
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|[+-]00:?00)?", re.ASCII)
 
@@ -45,12 +48,20 @@ def long_run(raw: bytes) -> bool:
 def inexact(raw: bytes) -> bool:
     """Whether a decimal in `raw` has more than 15 significant digits, so that a float64 may not hold it.
 
-    The first test is quick and passes nearly everything. Where a message holds few numbers it is quicker still to look behind their
-    points and at their values; venues write no exponents, which that would not see.
+    The first test is quick and passes nearly everything; then only the long runs are looked at, as a snapshot may have megabytes.
+    Where a message holds few numbers it is quicker still to look behind their points and at their values; venues write no
+    exponents, which that would not see.
     """
-    if not long_run(raw):
-        return False
-    return any(b"." in n and len(n.replace(b".", b"").strip(b"0")) > 15 for n in _NUMBER.findall(raw))
+    flat = raw.translate(_DIGITS)
+    at = flat.find(_LONG)
+    while at >= 0:
+        run = _RUN.match(raw, at)
+        end = run.end() if run is not None else len(raw)
+        around = raw[max(0, at - 4) : end + LONGEST_EXPONENT]
+        if any(b"." in n and len(n.replace(b".", b"").strip(b"0")) > 15 for n in _NUMBER.findall(around)):
+            return True
+        at = flat.find(_LONG, end)
+    return False
 
 
 def nanoseconds(t: int) -> int:
@@ -60,6 +71,19 @@ def nanoseconds(t: int) -> int:
 
 def iso_nanoseconds(text: str) -> int:
     """`2026-08-26T15:16:16.730423Z` (UTC, up to 9 decimals) to ns, integers all the way. ValueError on anything else."""
+    digits = len(text) - 21
+    if 1 <= digits <= 9 and text[19] == "." and text[-1] == "Z" and (fraction := text[20:-1]).isdecimal() and text.isascii():
+        return _seconds(text[:19]) + int(fraction.ljust(9, "0"))
+    return _any_iso(text)
+
+
+@lru_cache(maxsize=256)
+def _seconds(text: str) -> int:
+    """Of a time without its fraction. Messages of one second share it: a fifth of the time of reading it each time."""
+    return _any_iso(text)
+
+
+def _any_iso(text: str) -> int:
     found = _ISO.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:40]!r} is no UTC time")
