@@ -87,6 +87,17 @@ class VenueSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     time_unit: Annotated[
         Literal["ms", "us"], Doc(description="us: ask Binance for microsecond times (`timeUnit=MICROSECOND`).")
     ] = "ms"
+    trade_side: Annotated[
+        Literal["maker", "taker"],
+        Doc(
+            description="Whose side Coinbase Advanced's `market_trades` bear; it is disputed. Events carry the aggressor's. "
+            "Written into the head of every session."
+        ),
+    ] = "maker"
+
+
+SHAPING = ("trade_side",)
+"""What of a venue's settings shapes events."""
 
 
 class ServerSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

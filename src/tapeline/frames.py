@@ -92,11 +92,14 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The head of a session: which program wrote it, and every setting that shapes the events made from it."""
+    """The head of a session: which program wrote it, and every setting that shapes the events made from it: the pipeline's, and of
+    `venues` those few that do.
+    """
 
     id: str
     version: str
     pipeline: dict[str, Any] = {}
+    venues: dict[str, dict[str, Any]] = {}
     note: str = ""
 
 

@@ -151,7 +151,10 @@ class LiveSession:
         await asyncio.to_thread(self._sim.__enter__)
         for venue in venues:
             self.collector.keys[venue] = SIMULATED_KEY
-            self.collector.venues[venue] = VenueSettings(ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue))
+            shaping = self.collector.venues.get(venue, VenueSettings()).trade_side  # stands in the session's head already
+            self.collector.venues[venue] = VenueSettings(
+                ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue), trade_side=shaping
+            )
         self.collector.reason = why
         say(f"{why}: {what}. Every instrument is labelled sim:…; no price here is real.")
 

@@ -22,7 +22,7 @@ import structlog
 
 from tapeline import __version__
 from tapeline.clock import SECOND, Clock, LiveClock
-from tapeline.config import Settings, VenueSettings
+from tapeline.config import SHAPING, Settings, VenueSettings
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import ConfigError, Refused, Unreachable, UsageError, VenueError
@@ -50,7 +50,12 @@ class Collector(Engine):
 
     def __init__(self, settings: Settings, *, data: Path | None, clock: Clock | None = None) -> None:
         clock = clock or LiveClock()
-        session = Session(id=new_session_id(clock), version=__version__, pipeline=msgspec.to_builtins(settings.pipeline))
+        session = Session(
+            id=new_session_id(clock),
+            version=__version__,
+            pipeline=msgspec.to_builtins(settings.pipeline),
+            venues={name: {key: getattr(v, key) for key in SHAPING} for name, v in settings.venues.items()},
+        )
         self.settings = settings
         self.venues: dict[str, VenueSettings] = dict(settings.venues)
         self.keys: dict[str, str] = {}  # of venues that need one; what is missing is looked for when it is needed

@@ -95,7 +95,9 @@ class Pipeline:
         """The pipeline that a session's first frame describes. TapelineError where it is no such frame."""
         if first.kind != FrameKind.SESSION:
             raise TapelineError("a session begins with its SESSION frame; this one does not")
-        return cls(msgspec.convert(unpack_session(first.data).pipeline, PipelineSettings))
+        session = unpack_session(first.data)
+        venues = {name: msgspec.convert(kept, VenueSettings) for name, kept in session.venues.items()}
+        return cls(msgspec.convert(session.pipeline, PipelineSettings), venues)
 
     def feed(self, frame: Frame, out: list[Event]) -> None:
         self._feed(iter((frame,)), out)

@@ -10,6 +10,8 @@ VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
     "binance-coinm": "binance_coinm:BinanceCoinm",
+    "coinbase": "coinbase:Coinbase",
+    "coinbase-advanced": "coinbase_advanced:CoinbaseAdvanced",
     "yahoo": "yahoo:Yahoo",
     "kraken": "kraken:Kraken",
     "bybit": "bybit:Bybit",
