@@ -17,6 +17,11 @@ class Clock(Protocol):
     def now(self) -> int: ...
 
 
+def cpu_time() -> int:
+    """CPU time that the calling thread has used, ns: for what work costs, never for what happens."""
+    return time.thread_time_ns()
+
+
 class LiveClock:
     """The machine's UTC clock, never running backwards: a step back (NTP, a resumed laptop) holds the last value.
 

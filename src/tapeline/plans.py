@@ -62,10 +62,16 @@ class Dialect(Protocol):
 
 
 def carrying(plan: ConnectionPlan, streams: Sequence[Stream], dialect: Dialect) -> ConnectionPlan:
-    """The plan with other streams: what its `hello` says before it subscribes stays, what follows is said of `streams`."""
+    """The plan with other streams: what its `hello` says before it subscribes stays, what follows is said of `streams`.
+
+    A ping that is the subscription said again (Yahoo) says the new one.
+    """
     before = plan.hello[: len(plan.hello) - len(dialect.subscribe(plan.streams, 1))] if plan.streams else plan.hello
     hello = (*before, *(dialect.subscribe(streams, len(before) + 1) if streams else ()))
-    return replace(plan, streams=tuple(streams), hello=hello, acks=dialect.acks(hello))
+    ping = plan.client_ping
+    if ping in plan.hello:
+        ping = dialect.subscribe(streams, 1)[0]
+    return replace(plan, streams=tuple(streams), hello=hello, acks=dialect.acks(hello), client_ping=ping)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,11 @@ import pytest
 
 from tapeline.clock import ReplayClock
 from tapeline.config import PipelineSettings
-from tapeline.engine.bus import Batch
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
-from tapeline.events import Bar, Event, Status, Trade
-from tests.engine.feeds import MS, SECOND, T0
+from tapeline.events import Bar, Event, Flag, Status, Trade
+from tapeline.frames import Frame, FrameKind
+from tests.engine.feeds import FUTURES, MS, SECOND, T0, opened, recv
 
 HOUR = 3600 * SECOND
 
@@ -21,15 +21,48 @@ def candle_of_before() -> Bar:
     return Bar("sim:BTC-USDT", T0 - HOUR, T0, 128, "1m", T0 - HOUR - 60 * SECOND, 1.0, 1.0, 1.0, 1.0, 1.0, None, None, None, 1, True, 0, "venue")  # fmt: skip
 
 
+def sampled() -> Trade:
+    return Trade("sim-yahoo:AAPL", T0 - 100 * HOUR, T0, 128 | int(Flag.SAMPLED), 1.0, 1.0, "unknown", "")
+
+
 @pytest.mark.parametrize(
-    "untimed", [candle_of_before(), Status("", T0 - HOUR, T0, 0, "gap", "sim", "book", "", None, None, None)]
+    "untimed", [candle_of_before(), Status("", T0 - HOUR, T0, 0, "gap", "sim", "book", "", None, None, None), sampled()]
 )
-def test_latency_is_that_of_messages_not_of_candles_asked_for_or_of_statuses(untimed: Event):
+def test_latency_is_that_of_messages_not_of_what_was_asked_for_or_sampled_or_of_statuses(untimed: Event):
     engine = Engine(Pipeline(PipelineSettings()), "s", ReplayClock(T0), "live")
-    engine.bus.publish(Batch("s", 0, 0, [untimed]))
+    frame = Frame(T0, FrameKind.RECV, 1, b"")
+    engine._time(untimed, frame)
     assert engine.latency_ms is None
-    engine.bus.publish(Batch("s", 1, 1, [trade(4 * MS)]))
-    engine.bus.publish(Batch("s", 2, 2, [untimed]))
+    engine._time(trade(4 * MS), frame)
+    engine._time(untimed, frame)
     assert engine.latency_ms == 4.0
-    engine.bus.publish(Batch("s", 3, 3, [trade(24 * MS)]))
+    engine._time(trade(24 * MS), frame)
     assert engine.latency_ms == pytest.approx(4.0 + 0.05 * 20.0)
+
+
+def test_each_connection_has_its_own_latency():
+    engine = Engine(Pipeline(PipelineSettings()), "s", ReplayClock(T0), "live")
+    engine.handle(0, [opened(T0, 1), opened(T0, 2, venue=FUTURES, streams=("btcusdt@aggTrade",))])
+    spot = {
+        "stream": "btcusdt@trade",
+        "data": {"e": "trade", "E": T0 // MS, "s": "BTCUSDT", "t": 1, "p": "1", "q": "1", "T": T0 // MS, "m": False, "M": True},
+    }
+    futures = {
+        "stream": "btcusdt@aggTrade",
+        "data": {
+            "e": "aggTrade",
+            "E": T0 // MS,
+            "s": "BTCUSDT",
+            "a": 1,
+            "p": "1",
+            "q": "1",
+            "f": 1,
+            "l": 1,
+            "T": T0 // MS,
+            "m": False,
+        },
+    }
+    engine.handle(2, [recv(T0 + 5 * MS, spot, 1)])
+    engine.handle(3, [recv(T0 + 90 * MS, futures, 2)])
+    assert {n: c.latency_ms for n, c in engine.pipeline.connections.items()} == {1: 5.0, 2: 90.0}
+    assert engine.latency_ms == pytest.approx(5.0 + 0.05 * 85.0)

@@ -94,6 +94,9 @@ class FakeSource:
                 {"id": 1, "venue": "sim", "protocol": "binance", "url": "ws://127.0.0.1:1", "state": self.connection, "since": T0 + 1999,
                  "streams": 9, "frames": 100, "last_frame": T0 + 2000, "attempts": 0, "latency_ms": 1.5}
             ],
+            "venues": [
+                {"protocol": "binance", "label": "sim", "connections": 1, "streams": 9, "frames": 100, "events": 90, "cpu_seconds": 0.25}
+            ],
             "instruments": [
                 {"id": BTC, "state": "live", "book": self.book_state, "last_event": T0 + 3000, "price_decimals": 2, "size_decimals": 5,
                  "last_status": status(1)},

@@ -183,6 +183,7 @@ async def test_metrics_have_the_values_of_the_status(http, server, source):
     assert values["tapeline_started_seconds", ()] == T0 / 1e9
     assert values["tapeline_connection_up", ("1", "sim")] == 1
     assert values["tapeline_connection_latency_seconds", ("1", "sim")] == 0.0015
+    assert values["tapeline_venue_cpu_seconds_total", ("sim", "binance")] == 0.25
     assert values["tapeline_instrument_live", ("sim:ETH-USDT",)] == 0
     assert values["tapeline_book_synced", (BTC,)] == 1
     assert values["tapeline_tape_lag_frames", ()] == 3

@@ -87,7 +87,7 @@ async def test_the_status_example_has_the_keys_of_the_status(tmp_path):
         await run.synced()
         real = hub.Hub(run.collector, None, ServerSettings(), run.collector.clock, hub.Limits()).status()
     assert set(shown) == set(real)
-    for group in ("connections", "instruments"):
+    for group in ("connections", "venues", "instruments"):
         assert set(shown[group][0]) == set(real[group][0])
     assert set(shown["tape"]) == set(real["tape"])
     assert set(shown["sinks"][0]) == set(SinkStats.__struct_fields__)

@@ -23,6 +23,7 @@ from tapeline.config import VenueSettings
 from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.events import Flag, Quote, Ticker, Trade
 from tapeline.instruments import Registry
+from tapeline.plans import carrying
 from tapeline.venues.base import Asked
 from tapeline.venues.yahoo import Yahoo
 from tapeline.venues.yahoo_names import EXCHANGES, day_of
@@ -302,6 +303,15 @@ def test_a_hundred_symbols_a_connection() -> None:
     assert sorted(s for a in asked for s in a) == sorted(f"S{i}" for i in range(250))
     assert plans[0].url == "ws://127.0.0.1:1/yahoo/?version=2"
     assert [[s.name for s in p.streams] for p in plans] == asked
+
+
+def test_what_is_said_again_every_15_seconds_is_what_is_asked_for_now() -> None:
+    """Symbols are added and removed on an open connection: the ping must not bring back one that was removed."""
+    venue = Yahoo()
+    (plan,) = venue.plan([venue.derive(s, "yahoo") for s in ("AAPL", "MSFT")], ["ticker"])
+    other = carrying(plan, [plan.streams[1]], venue)
+    assert other.client_ping == other.hello[0] == b'{"subscribe":["MSFT"]}'
+    assert carrying(other, [], venue).client_ping == b'{"subscribe":[]}'
 
 
 def test_streams_and_control_messages_read_back() -> None:

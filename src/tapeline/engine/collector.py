@@ -24,11 +24,13 @@ from tapeline import __version__
 from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import SHAPING, Settings, VenueSettings
 from tapeline.engine.engine import Engine
+from tapeline.engine.loads import Loads
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import ConfigError, Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, Session, pack_answer
 from tapeline.instruments import Instrument, split_id
 from tapeline.keys import key_of
+from tapeline.market.sessions import prepare
 from tapeline.masking import mask
 from tapeline.plans import Again, Channel, ConnectionPlan, Request
 from tapeline.tape.writer import TapeWriter, new_session_id
@@ -65,6 +67,7 @@ class Collector(Engine):
         self.supervisors: list[Supervisor] = []
         self.door = Funnel(self.deliver)  # one for all, so that frames keep their order where one connection is behind
         self._by_connection: dict[int, Supervisor] = {}
+        self.loads = Loads(lambda conn: self._by_connection[conn].plan.venue if conn in self._by_connection else "")
         self._budgets: dict[str, ConnectBudget] = {}
         self._next_connection = 0
         self._next_seq = 0
@@ -77,6 +80,11 @@ class Collector(Engine):
 
     def deliver(self, frames: list[Frame]) -> None:
         """Record, handle, act. Called on the loop by whatever receives."""
+        self.loads.measure(frames, lambda: self._deliver(frames))
+
+    def _deliver(self, frames: list[Frame]) -> int:
+        """The number of events that were made."""
+        before = self.events
         if self.tape is None:
             first, self._next_seq = self._next_seq, self._next_seq + len(frames)
         else:
@@ -87,6 +95,7 @@ class Collector(Engine):
             self._act()
         if self.mode == "live" and any(simulated for _, simulated in self.pipeline.feeds):
             self.mode = "simulated"  # from the first answer of a simulated market on, and for good
+        return self.events - before
 
     def _act(self) -> None:
         for request in self.pipeline.requests:
@@ -172,7 +181,10 @@ class Collector(Engine):
             raise refusals[0]
         plans: list[ConnectionPlan] = []
         for answer, (name, symbols) in zip(answers, by_venue.items(), strict=True):
-            plans += self._venue(name).plan([self._resolve(name, answer.simulated, s) for s in symbols], channels)
+            chosen = [self._resolve(name, answer.simulated, s) for s in symbols]
+            if sessions := {i.session for i in chosen if i.session}:
+                await asyncio.to_thread(prepare, sessions, self.clock.now())  # a calendar takes a second to read
+            plans += self._venue(name).plan(chosen, channels)
         return plans, refusals
 
     def _ask_for_the_past(self, plans: Sequence[ConnectionPlan]) -> None:
@@ -331,14 +343,29 @@ class Collector(Engine):
                 "attempts": s.attempts,
                 "reconnects": s.reconnects,
                 "last_error": s.last_error,
-                "latency_ms": self.latency_ms,
+                "latency_ms": connections[s.id].latency_ms if s.id in connections else None,
             }
             for s in (supervisor.state for supervisor in self.supervisors)
         ]
+        status["venues"] = [self._venue_status(name, status["connections"]) for name in sorted(self.loads.of) if name]
         if self.tape is not None:
             tape = self.tape.stats()
             status["tape"] = msgspec.to_builtins(tape)
         return status
+
+    def _venue_status(self, protocol: str, connections: list[dict[str, Any]]) -> dict[str, Any]:
+        load = self.loads.of[protocol]
+        own = [c for c in connections if c["protocol"] == protocol]
+        labels = [feed.label for feed in self.pipeline.feeds.values() if feed.venue.name == protocol]
+        return {
+            "protocol": protocol,
+            "label": labels[-1] if labels else protocol,
+            "connections": len(own),
+            "streams": sum(c["streams"] for c in own),
+            "frames": load.frames,
+            "events": round(load.events),
+            "cpu_seconds": load.cpu / SECOND,
+        }
 
 
 async def _ask_each(http: Http, requests: Sequence[Request]) -> None:

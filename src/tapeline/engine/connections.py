@@ -84,6 +84,7 @@ class Connection:
         self._unnamed = 0
         self.silences: dict[str, Silence] = {}
         self.given_up = False
+        self.latency_ms: float | None = None  # the venue's clock to ours, a running mean
 
     def by_instrument(self) -> dict[str, set[Channel]]:
         found: dict[str, set[Channel]] = {}
@@ -101,7 +102,7 @@ class Connection:
         if name in self.streams or (found := self.means(name)) is None:
             return None
         channel, instrument = self.streams[name] = found
-        self.silences[name] = Silence(name, channel, ts, settings)
+        self.silences[name] = silence_of(self, name, channel, ts, settings)
         if (ended := self._ended.get(instrument)) is not None:
             ended.discard(channel)
             if not ended:
@@ -215,4 +216,8 @@ class Connection:
 
 def expected(connection: Connection, ts: int, settings: PipelineSettings) -> dict[str, Silence]:
     """The silence watch of each stream of a connection."""
-    return {name: Silence(name, channel, ts, settings) for name, (channel, _) in connection.streams.items()}
+    return {name: silence_of(connection, name, channel, ts, settings) for name, (channel, _) in connection.streams.items()}
+
+
+def silence_of(connection: Connection, name: str, channel: Channel, ts: int, settings: PipelineSettings) -> Silence:
+    return Silence(name, channel, ts, settings, connection.feed.venue.heard_as(name))

@@ -14,9 +14,8 @@ from tapeline.frames import Frame
 from tapeline.instruments import Instrument
 from tapeline.market.sync import State
 
-# Plain integers: IntFlag's operators cost a microsecond each.
-BAD_TIME = int(Flag.BAD_TIME)
-NO_VENUE_TIME = int(Flag.NO_VENUE_TIME)
+UNTIMED = int(Flag.NO_VENUE_TIME | Flag.BAD_TIME | Flag.RECOVERED | Flag.SAMPLED)
+"""What was fetched or sampled tells nothing of the way: Yahoo's first sample may be days old."""
 UNSENT = (Status, Bar)  # their ts_event is not when the venue sent them: candles of hours ago come at the start
 
 
@@ -41,16 +40,22 @@ class Engine:
         self.pipeline.feed_many(first_seq, frames, out)
         self.frames += len(frames)
         self.events += len(out)
+        if out and frames:
+            self._time(out[-1], frames[-1])
         self.bus.publish(Batch(self.session, first_seq, first_seq + len(frames) - 1, out))
 
-    def _look(self, batch: Batch) -> None:
-        """Keep the last status of each instrument, and one sample of the latency a batch."""
-        if not batch.events:
+    def _time(self, e: Event, frame: Frame) -> None:
+        """One sample of the latency a batch, of its last event; it counts for the connection whose frame made it."""
+        if e.flags & UNTIMED or type(e) in UNSENT:
             return
-        e = batch.events[-1]
-        if not e.flags & (NO_VENUE_TIME | BAD_TIME) and type(e) not in UNSENT:
-            sample = (e.ts_recv - e.ts_event) / MILLI
-            self.latency_ms = sample if self.latency_ms is None else self.latency_ms + 0.05 * (sample - self.latency_ms)
+        sample = (e.ts_recv - e.ts_event) / MILLI
+        self.latency_ms = _mean(self.latency_ms, sample)
+        connection = self.pipeline.connections.get(frame.conn)
+        if connection is not None and frame.ts_recv == e.ts_recv:
+            connection.latency_ms = _mean(connection.latency_ms, sample)
+
+    def _look(self, batch: Batch) -> None:
+        """Keep the last status of each instrument."""
         for e in batch.events:
             if type(e) is Status:
                 self.last_status[e.instrument] = e
@@ -107,6 +112,7 @@ class Engine:
             **self.pipeline.stats(),
             "latency_ms": self.latency_ms,
             "connections": [],
+            "venues": [],
             "instruments": [self._instrument_status(lane) for lane in self.pipeline.lanes.values()],
             "tape": {"state": "off", "reason": "", "path": "", "bytes": 0, "frames": 0, "lag_frames": 0},
             "sinks": [],
@@ -137,7 +143,11 @@ class Engine:
     def _state(self, lane: Lane) -> str:
         if not lane.silences and self.mode != "replay":
             return "disconnected"
-        if any(s.stale for s in lane.silences.values() if s.channel in {"book", "quotes", "trades"}):
+        expected = [s for s in lane.silences.values() if s.channel != "liquidations"]
+        if expected and all(s.closed for s in expected):
+            return "closed"
+        judged = [s for s in expected if s.channel in {"book", "quotes", "trades"}] or expected
+        if any(s.stale for s in judged):
             return "stale"
         if not any(lane.heard.values()):
             return "waiting"
@@ -155,6 +165,11 @@ class Engine:
         size = max([size, *(_decimals(x) for x in (bid_size, ask_size) if x is not None)])
         self._decimals[lane.instrument] = price, size
         return price, size
+
+
+def _mean(mean: float | None, sample: float) -> float:
+    """A running mean; the newest sample counts a twentieth."""
+    return sample if mean is None else mean + 0.05 * (sample - mean)
 
 
 def _decimals(x: float) -> int:

@@ -7,6 +7,7 @@ import msgspec
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings
 from tapeline.events import Event, Flag, Status, StatusKind, Trade
+from tapeline.instruments import Registry
 from tapeline.market.bars import Bars, Hole
 from tapeline.market.quality import NEVER, IdTracker, Seen, Silence
 from tapeline.market.repair import MOST_REMEMBERED, Missing, Repair
@@ -38,14 +39,15 @@ ANEW_PATIENCE = 10 * SECOND  # between the end of a stream and its new beginning
 
 
 class Lane:
-    """`heard` holds the time of the last record by channel; `silences` the streams that are expected to speak; `wanted` those that
-    are asked for, whether a connection carries them now or not.
+    """`heard` holds the time of the last record by channel, of tickers also by the first figure they give (`ticker:mark`);
+    `silences` the streams that are expected to speak; `wanted` those that are asked for, whether a connection carries them now or
+    not.
     """
 
     __slots__ = (
         "aggregated", "bars", "book_time", "contract_value", "ending", "flags", "gaps", "heard", "ids", "instrument", "known",
-        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "repair", "settings", "silences",
-        "sync", "trade_ids", "unsure", "venue", "wanted", "wants",
+        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings", "silences",
+        "sync", "trade_ids", "unsure", "venue", "wanted", "wants", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +70,10 @@ class Lane:
         self.sync = BookSync(instrument, venue, settings, wants.book, wants.requests, flags, checksum)
         self.contract_value = contract_value
         self._forget_trades()
-        self.heard: dict[Channel, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
+        self.heard: dict[str, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
+        self.watched: dict[str, Silence] = {}  # the latest watch of each stream, on whatever connection
+        self.registry: Registry | None = None
         self.wanted: dict[str, Channel] = {}
         self.ending = NEVER  # when a book stream that ended, and was to begin anew, is over after all
         self.last_price = 0.0
@@ -87,6 +91,18 @@ class Lane:
         self.unsure: Hole | None = None  # the connection was lost: whether trades are missing shows when the next one comes
         self.lost_at = 0  # venue time of the last trade before that
         self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
+
+    @property
+    def session(self) -> str:
+        """When its instrument is traded, as far as is known by now; empty: always."""
+        known = self.registry.by_id.get(self.instrument) if self.registry is not None else None
+        return known.session if known is not None else ""
+
+    def watch(self, name: str, silence: Silence) -> None:
+        """Expect a stream to speak; what was learned of it before still holds."""
+        silence.resume(self.watched.get(name))
+        self.silences[name] = self.watched[name] = silence
+        self.wanted[name] = silence.channel
 
     def trade(self, t: Trade, ts_recv: int, out: list[Event], first: int = 0) -> None:
         """Count one trade and give it out with the bars it closes or corrects; a double is dropped. `first` as of `Filled`."""
@@ -263,7 +279,7 @@ class Lane:
 
     def begin(self, name: str, channel: Channel, silence: Silence, ts_recv: int, out: list[Event]) -> None:
         """A stream was asked for while the connection was up."""
-        self.silences[name], self.wanted[name] = silence, channel
+        self.watch(name, silence)
         if channel == "book" and self.ending < NEVER:
             self.ending = NEVER  # begun anew: that was told when it was decided
         else:

@@ -35,8 +35,9 @@ from tapeline.frames import (
     unpack_opened,
     unpack_session,
 )
+from tapeline.market.sessions import open_since
 from tapeline.market.sync import State
-from tapeline.venues.base import Ack, Again, BookMessage, Counted, Filled, Notice, Past, Request, Skipped
+from tapeline.venues.base import Ack, Again, BookMessage, Channel, Counted, Filled, Notice, Past, Request, Skipped
 
 log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
@@ -44,6 +45,16 @@ NEVER = 1 << 63  # past every time that 64 bits hold
 LEAP = 3600 * SECOND
 MOST_LANES = 10_000  # instruments at once: some three times what the largest venues trade
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
+
+_SLOW: dict[type, Channel] = {Ticker: "ticker", Bar: "bars", Liquidation: "liquidations"}
+_FIGURES = ("last", "mark", "index", "funding_rate", "open_interest")
+
+
+def _said(e: Ticker | Bar | Liquidation) -> str:
+    """What tells the records of several streams of one channel apart: a bar's interval, the first figure that a ticker gives."""
+    if isinstance(e, Ticker):
+        return next((figure for figure in _FIGURES if getattr(e, figure) is not None), "")
+    return e.interval if isinstance(e, Bar) else ""
 
 
 class Pipeline:
@@ -286,7 +297,7 @@ class Pipeline:
         connection.silences = expected(connection, ts, self.settings)
         for name, (channel, instrument) in connection.streams.items():
             lane = self._lane(instrument, connection.feed)
-            lane.silences[name], lane.wanted[name] = connection.silences[name], channel
+            lane.watch(name, connection.silences[name])
             if channel == "book":
                 lane.ending = NEVER
             elif channel == "trades":
@@ -384,9 +395,11 @@ class Pipeline:
 
     def _slow(self, e: Ticker | Bar | Liquidation, connection: Connection, ts: int, out: list[Event]) -> None:
         lane = self._lane(e.instrument, connection.feed)
-        kind = e.__struct_config__.tag
-        lane.heard["ticker" if kind == "ticker" else "bars" if kind == "bar" else "liquidations"] = ts
-        key = f"{kind}{getattr(e, 'interval', '')}{'mark' if getattr(e, 'mark', None) is not None else ''}"
+        channel = _SLOW[type(e)]
+        key = f"{channel}:{_said(e)}"
+        lane.heard[channel] = ts
+        if channel == "ticker":
+            lane.heard[key] = ts
         if ts < connection.overlap_until and self._double(lane, key, e.ts_event):
             return
         lane.latest[key] = e.ts_event
@@ -491,6 +504,7 @@ class Pipeline:
                 checksum=feed.venue.book_checksum,
                 contract_value=known.contract_size if known.inverse else None,
             )
+            lane.registry = feed.registry
             self.lanes[instrument] = self._numbered[number] = lane
             self._lanes_made += 1
             self._ended.discard(instrument)
@@ -536,9 +550,10 @@ class Pipeline:
                 lane.over("book", now, out)
                 self._drop_idle(lane)
             lane.sync.retry(now, out)
+            opened = open_since(lane.session, now)
             for silence in lane.silences.values():
-                silence.heard = lane.heard[silence.channel]
-                change = silence.check(now, self.settings)
+                silence.heard = lane.heard.get(silence.key, 0)
+                change = silence.check(now, self.settings, opened)
                 if change == "stale":
                     lane.status("stale", silence.channel, silence.reason(now), now, out)
                 elif change == "recovered":

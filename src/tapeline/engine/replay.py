@@ -144,11 +144,10 @@ class Player(Engine):
             "frames": 0,
             "last_frame": self.clock.now(),
             "attempts": 0,
-            "latency_ms": self.latency_ms,
         }
         connections = [
             {**live, "id": c.number, "venue": c.feed.label, "protocol": c.feed.venue.name, "url": c.opened.url}
-            | {"streams": len(c.streams), "since": c.since}
+            | {"streams": len(c.streams), "since": c.since, "latency_ms": c.latency_ms}
             for c in self.pipeline.connections.values()
         ]
         return super().status() | {"speed": self.speed or None, "connections": connections, "finished": self.finished}

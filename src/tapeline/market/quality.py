@@ -1,12 +1,23 @@
 """Is anything missing? Continuity of numbered trades, and silence of streams that should speak.
 
-Trade ids of one stream are consecutive integers. A jump is a hole and is reported at once; an id from inside a hole that comes after
-all fills it (two connections overlap, a venue reorders); any other id at or below the last is a duplicate. Many of those in a
-row mean that the venue restarted its numbers.
+Trade ids of one stream are consecutive integers. A jump is a hole and is reported at once; an id from inside a hole that comes
+after all fills it (two connections overlap, a venue reorders); any other id at or below the last is a duplicate. Many of those in
+a row mean that the venue restarted its numbers.
 
-Silence is judged once a second on the pipeline's clock, so the hot path only stores a time. What silence means depends on the
-channel: books and quotes of liquid pairs never rest, trades may, liquidations say nothing for hours. A stream's own longest pause
-widens its allowance, so a quiet pair is not called stale again and again.
+Silence is judged once a second on the pipeline's clock, so the hot path only stores a time. A stream is stale when it has been
+silent for three times its usual longest pause, and for longer than any stream of its kind may be: `stale_seconds` where something
+must always happen (books, quotes, tickers), `quiet_seconds` where nothing may (trades), never for liquidations.
+
+The usual longest pause is learned: it rises to each longer pause at once and decays by 1/1024 a second, to a half in twelve
+minutes. If messages come by chance, one in m seconds on the mean, and N of them fall into that memory, the longest pause is about
+m ln N, and a pause of three times that comes once in N² memories: often enough to be no constant alarm, seldom enough to mean
+something. So a pair that speaks every minute is left in peace, and one that speaks ten times a second is called stale after ten
+seconds. Trades that were listened to for ten minutes are known well enough to be held to half a minute at least, instead of to
+`quiet_seconds`.
+
+A pause that was called stale teaches at most what was allowed, or one outage would excuse the next. A market that is closed is
+not silent: nothing is learned, nothing is stale, and at the open the clock of silence starts anew. All of it depends on the times
+of frames and of the checks between them, which a replay repeats.
 """
 
 from enum import Enum
@@ -18,6 +29,9 @@ from tapeline.venues.base import Channel
 MOST_HOLES = 1000
 OLD_RUN_IS_RESET = 50
 FAR_BACK = 10_000
+FACTOR = 3  # of the usual longest pause
+DECAY = 10  # bits: the usual longest pause loses 1/1024 a second
+LISTENED = 600  # checks, one a second: from then on trades are known
 NEVER = 1 << 63  # past every time that 64 bits hold
 
 
@@ -90,40 +104,81 @@ class IdTracker:
 
 
 class Silence:
-    """One stream's silence. `heard` is stored by the hot path; `check` gives what changed: "stale", "recovered" or nothing."""
+    """One stream's silence. `heard` is stored by whoever hears it; `check` gives what changed: "stale", "recovered" or nothing.
 
-    __slots__ = ("_longest", "_previous", "acked", "channel", "heard", "limit", "name", "since", "stale")
+    `key`: what tells that it speaks, of `Lane.heard`; its channel unless several streams of an instrument share that.
+    `closed`: its market is closed, and it says nothing.
+    """
 
-    def __init__(self, name: str, channel: Channel, since: int, settings: PipelineSettings) -> None:
-        self.name, self.channel, self.since = name, channel, since
+    __slots__ = (
+        "_listened",
+        "_previous",
+        "acked",
+        "channel",
+        "closed",
+        "heard",
+        "key",
+        "limit",
+        "name",
+        "since",
+        "stale",
+        "usual",
+    )
+
+    def __init__(self, name: str, channel: Channel, since: int, settings: PipelineSettings, key: str = "") -> None:
+        self.name, self.channel, self.since, self.key = name, channel, since, key or channel
         self.heard = 0
         self.acked = False
-        self.stale = False
-        self._longest = 0
+        self.stale = self.closed = False
+        self.usual = 0  # its usual longest pause, ns
         self._previous = 0
+        self._listened = 0  # checks while its market was open
         may_rest = {"trades": settings.quiet_seconds, "liquidations": float(NEVER // SECOND)}
         self.limit = int(may_rest.get(channel, settings.stale_seconds) * SECOND)
 
-    def check(self, now: int, settings: PipelineSettings) -> str:
-        self._longest = max(self._longest, self.heard - self._previous if self._previous else 0)
-        self._previous = self.heard
+    def resume(self, before: "Silence | None") -> None:
+        """What was known of the stream on the connection before."""
+        if before is not None:
+            self.usual, self._listened = before.usual, before._listened  # noqa: SLF001 - of the same class
+
+    def check(self, now: int, settings: PipelineSettings, opened: int | None = 0) -> str:
+        """`opened`: since when its market is open; None where it is closed."""
+        allowed = self._allowed(settings)
+        if opened is None:
+            self.closed, self.stale, self._previous = now - self.heard >= allowed, False, self.heard
+            return ""
+        self.closed = False
+        self._listened += 1
+        self._learn(opened, allowed)
         if self.stale:
             if now - self.heard < SECOND + SECOND // 2 and self.heard > self.since:
                 self.stale = False
                 return "recovered"
             return ""
-        if now - max(self.heard, self.since) >= self._allowed(settings):
+        if now - max(self.heard, self.since, opened) >= self._allowed(settings):
             self.stale = True
             return "stale"
         return ""
 
+    def _learn(self, opened: int, allowed: int) -> None:
+        """The pause that ended since the last check; two that ended within a second count as one."""
+        self.usual -= self.usual >> DECAY
+        if self.heard > self._previous:
+            before = max(self._previous, self.since, opened)
+            if self._previous and self.heard > before:
+                self.usual = max(self.usual, min(self.heard - before, allowed))
+            self._previous = self.heard
+
     def _allowed(self, settings: PipelineSettings) -> int:
+        stale = int(settings.stale_seconds * SECOND)
         if self.heard <= self.since and self.channel != "liquidations":
-            return int(min(self.limit, 3 * settings.stale_seconds * SECOND))  # it never spoke: a wrong name or path
-        return max(self.limit, min(3 * self._longest, int(settings.quiet_seconds * SECOND)))
+            return min(self.limit, FACTOR * stale)  # it never spoke: a wrong name or path
+        known = self.channel == "trades" and self._listened >= LISTENED
+        return max(min(self.limit, FACTOR * stale) if known else self.limit, FACTOR * self.usual)
 
     def reason(self, now: int) -> str:
         if self.heard > self.since:
-            return f"{self.name}: silent for {(now - self.heard) / SECOND:.1f} s"
+            usual = f", where {self.usual / SECOND:.1f} s are usual" if self.usual > SECOND else ""
+            return f"{self.name}: silent for {(now - self.heard) / SECOND:.1f} s{usual}"
         state = "acknowledged" if self.acked else "not acknowledged"
         return f"{self.name}: {state}, and silent since it was asked for: wrong name or wrong path?"

@@ -61,6 +61,7 @@ def _info(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 CONN = ("id", "venue")
+VENUE = ("protocol", "label")
 METRICS = (
     Exposed("tapeline_info", "gauge", "1, labelled by what is running", ("version", "mode", "session"), _info),
     Exposed("tapeline_started_seconds", "gauge", "When the engine started, seconds since 1970", (), _started),
@@ -72,7 +73,10 @@ METRICS = (
     Exposed("tapeline_connection_up", "gauge", "1 while the connection is up", CONN, _is("connections", "state", "up", *CONN)),
     Exposed("tapeline_connection_frames", "counter", "Frames of the connection", CONN, _each("connections", "frames", *CONN)),
     Exposed("tapeline_connection_attempts", "gauge", "Attempts since it last held", CONN, _each("connections", "attempts", *CONN)),
-    Exposed("tapeline_connection_latency_seconds", "gauge", "Venue's clock to ours, over all connections", CONN, _latency),
+    Exposed("tapeline_connection_latency_seconds", "gauge", "Venue's clock to ours, a running mean", CONN, _latency),
+    Exposed("tapeline_venue_frames", "counter", "Frames of the venue", VENUE, _each("venues", "frames", *VENUE)),
+    Exposed("tapeline_venue_events", "counter", "Events made of them", VENUE, _each("venues", "events", *VENUE)),
+    Exposed("tapeline_venue_cpu_seconds", "counter", "CPU time of handling them", VENUE, _each("venues", "cpu_seconds", *VENUE)),
     Exposed("tapeline_instrument_live", "gauge", "1 while data flows", ("id",), _is("instruments", "state", "live", "id")),
     Exposed("tapeline_book_synced", "gauge", "1 while the book is proved", ("id",), _is("instruments", "book", "synced", "id")),
     Exposed("tapeline_tape_recording", "gauge", "1 while the tape records", (), lambda r: [((), r["tape"]["state"] == "recording")]),

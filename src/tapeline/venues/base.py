@@ -243,6 +243,12 @@ class Venue:
         """What a venue-native stream name carries: (channel, native symbol). None where it is not known."""
         raise NotImplementedError
 
+    def heard_as(self, name: str) -> str:
+        """What shows that a stream speaks, where that is not any record of its channel: another channel (`ticker`), or, where
+        several streams of an instrument are of one channel, that and the first figure its messages give: `ticker:mark`.
+        """
+        return ""
+
     def asked(self, data: bytes) -> Asked | None:
         """What a control message of ours asked for, to know what an acknowledgement or its absence is about."""
         raise NotImplementedError

@@ -49,6 +49,17 @@ class BinanceUsdm(Binance):
     def path(self, suffix: str) -> str:
         return "/public/stream" if suffix.startswith(_PUBLIC) else "/market/stream"
 
+    def heard_as(self, name: str) -> str:
+        """Two streams are tickers: what the mark price says must not hide that the 24-hour ticker is silent, nor the other way."""
+        suffix = name.partition("@")[2]
+        return (
+            "ticker:mark"
+            if suffix.startswith("markPrice")
+            else "ticker:last"
+            if "icker" in suffix and suffix != "bookTicker"
+            else ""
+        )
+
     def _name(self, s: _Symbol) -> tuple[str, Kind]:
         """By the symbol, not by `contractType`, which is empty or says other things before listing and while delivering."""
         delivery = s.symbol.partition("_")[2]
