@@ -49,6 +49,8 @@ class Renewal:
 
     def after(self, book: Book, m: BookMessage, ts_recv: int) -> Book | None:
         """`m` was applied. The renewed book, where one is ready."""
+        if m.seq < m.prev_seq:
+            self._kept = self._answer = None  # the venue's numbers began anew: ids of before cannot be compared
         if self._kept is None:
             bid, ask = book.best_bid, book.best_ask
             low, high = bid is not None and bid <= self._low, ask is not None and ask >= self._high

@@ -13,6 +13,8 @@ That one rule serves Binance spot (prev_seq = U − 1; "U <= lastUpdateId + 1 <=
 "pu == previous u", "U <= lastUpdateId <= u or pu == lastUpdateId"): binance-spot-api-docs web-socket-streams.md "How to
 manage a local order book correctly", and the USDⓈ-M document of the same name.
 
+Exact chains (OKX), whose ids may stand still or go back, are judged by equality: see chain.py.
+
 A snapshot older than the buffer is asked for again with backoff 0.5 s → 30 s, one request at a time, never one a frame.
 A crossed book begins anew in the same way.
 A book that stands is renewed before the market leaves what its snapshot told, see renewal.py.
@@ -27,6 +29,7 @@ from enum import Enum
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
+from tapeline.market import chain
 from tapeline.market.book import Book
 from tapeline.market.checksum import Digits
 from tapeline.market.metrics import book_metrics
@@ -84,7 +87,7 @@ class BookSync:
         self.renewal = Renewal(self._ask_again)
         self._ask, self._requests = ask, requests
         self._digits = Digits(checksum) if checksum is not None else None
-        self._passed: deque[int] = deque(maxlen=MOST_PASSED)  # ids that the book stood at, where they may go back
+        self._passed: deque[tuple[int, int]] = deque(maxlen=MOST_PASSED)  # (prev_seq, seq) of the last diffs of an exact chain
         self._again_at = 0  # when a stream that was begun anew and gave no snapshot is begun once more
         self._attempt = 0
         self._asked = False
@@ -106,7 +109,9 @@ class BookSync:
         if m.kind == "diff":
             self._has_diffs = True
             book_seq = self.book.seq
-            if self.state is State.SYNCED and book_seq is not None and m.prev_seq <= book_seq < m.seq and not m.exact:
+            if self.state is State.SYNCED and (
+                m.prev_seq == book_seq if m.exact else book_seq is not None and m.prev_seq <= book_seq < m.seq
+            ):
                 self._apply(m, ts_recv, out)  # the way of nearly every message, spared the table
             elif m.seq == UNNUMBERED:
                 self._unnumbered(m, ts_recv, out)
@@ -123,9 +128,14 @@ class BookSync:
 
     def has(self, m: BookMessage) -> bool:
         """Whether the book, or the buffer, has what this diff says."""
+        if m.kind != "diff":
+            return False
         if self.state is State.BUFFERING:
-            return m.kind == "diff" and bool(self.buffer) and m.seq <= self.buffer[-1][0].seq
-        return m.kind == "diff" and self.book.seq is not None and m.seq <= self.book.seq
+            return chain.waits(m, self.buffer)
+        at = -1 if self.book.seq is None else self.book.seq
+        if m.exact:
+            return (m.prev_seq, m.seq) in self._passed or m.prev_seq < m.seq <= self._snapshot_seq <= at
+        return m.seq <= at
 
     def begin(self, ts_recv: int, out: list[Event]) -> None:
         """The stream is there and says nothing, as in a quiet market: show a snapshot, unproven until a diff continues it."""
@@ -189,20 +199,24 @@ class BookSync:
 
     def _fit(self, m: BookMessage) -> Fit:
         at = self.book.seq if self.book.seq is not None else -1
+        if m.exact and m.prev_seq == at:
+            return Fit.NEXT
         if m.exact and self.state is State.SYNCED:
-            return Fit.NEXT if m.prev_seq == at else Fit.OLD if m.seq in self._passed else Fit.AHEAD
+            return Fit.OLD if (m.prev_seq, m.seq) in self._passed else Fit.AHEAD
         if m.seq <= at:
             return Fit.OLD
         return Fit.NEXT if m.prev_seq <= at else Fit.AHEAD
 
     def _keep(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
-        if self.buffer and m.seq <= self.buffer[-1][0].seq:
+        if chain.waits(m, self.buffer):
             self._ignore(m, ts_recv, out)
             return
         self._old_run = 0
-        if self.buffer and m.prev_seq > (last := self.buffer[-1][0].seq):
+        if not chain.follows(m, self.buffer):
             self.gaps += 1
-            self._status("gap", "updates missing while a snapshot is awaited", ts_recv, out, last + 1, m.prev_seq)
+            last = self.buffer[-1][0].seq
+            told = (last + 1, m.prev_seq) if m.prev_seq > last else (None, None)
+            self._status("gap", "updates missing while a snapshot is awaited", ts_recv, out, *told)
             self._flush_unproven(out)
         if len(self.buffer) >= self.settings.buffer_updates:
             self._emit(*self.buffer.popleft(), out, BOOK_UNPROVEN)
@@ -219,13 +233,17 @@ class BookSync:
             return
         if self.state is State.EMPTY and self._lost:
             return  # asked for on a connection that is gone
-        if self.buffer and m.seq < (first := self.buffer[0][0].prev_seq):
-            self.state = State.BUFFERING
-            reason = f"snapshot {m.seq} is older than the first buffered update {first + 1}"
-            self._status("resyncing", reason, ts_recv, out, m.seq + 1, first)
+        waiting = chain.continuing(m, self.buffer)
+        if waiting is None:
+            self.state, first = State.BUFFERING, self.buffer[0][0].prev_seq
+            if m.seq < first:
+                reason = f"snapshot {m.seq} is older than the first buffered update {first + 1}"
+                self._status("resyncing", reason, ts_recv, out, m.seq + 1, first)
+            else:
+                reason = f"snapshot {m.seq} is of no place in the buffer, in which the numbers began anew"
+                self._status("resyncing", reason, ts_recv, out)
             self._request(ts_recv)
             return
-        waiting = [(d, t) for d, t in self.buffer if d.seq > m.seq]
         self.buffer.clear()
         self._begin(m, ts_recv, out, proven=bool(waiting))
         for d, t in waiting:
@@ -299,7 +317,7 @@ class BookSync:
             book.seq = m.seq
         self._old_run = 0
         if m.exact:
-            self._passed.append(m.seq)
+            self._passed.append((m.prev_seq, m.seq))
         if self._digits is not None and (wrong := self._disproved(m)) is not None:
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "gap", wrong, ts_recv, out)

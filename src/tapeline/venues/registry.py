@@ -15,6 +15,7 @@ VENUES: dict[str, str] = {
     "yahoo": "yahoo:Yahoo",
     "kraken": "kraken:Kraken",
     "bybit": "bybit:Bybit",
+    "okx": "okx:Okx",
 }
 
 
