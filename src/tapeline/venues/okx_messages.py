@@ -192,7 +192,7 @@ class Answer(msgspec.Struct, gc=False):
 class Row(msgspec.Struct, gc=False):
     """The first element of an answer's `data`, where nobody says what was asked."""
 
-    bids: msgspec.Raw | None = None
+    bids: msgspec.Raw = msgspec.Raw(b"")
     instType: str = ""
     tradeId: str | int = ""
 

@@ -189,7 +189,7 @@ class OkxDecoder(FiguresDecoder):
         rows = w.read_rows(data)
         if rows and rows[0].instType and not rows[0].tradeId:
             self.registry.fill(self._read_listed(b'{"code":"0","data":%b}' % data, self.registry.label))
-        elif rows and rows[0].bids is not None:
+        elif rows and bytes(rows[0].bids):
             book = w.read_books(b'{"data":%b}' % data).data[0]
             if book.seqId is not None:
                 ts, flags = self.timed(book.ts * MILLI, ts_recv, self.flags_of(data))
