@@ -265,7 +265,7 @@ def test_past_candles_are_the_closed_ones_oldest_first() -> None:
     ]
     assert bars[1] == Bar(
         "bybit:BTC-USD-PERP", 1670608800000 * MS, now, Flag.RECOVERED, "1h", 1670605200000 * MS, 17071.5, 17071.5, 17061.0, 17071.0,
-        4177.0, None, None, 4177 / 0.24469757, None, True, 0, "venue",
+        4177.0, None, 4177.0, None, None, True, 0, "venue",
     )  # fmt: skip
     (linear, _) = decoded("linear/BTCUSDT", "bars 1h", {"retCode": 0, "result": CANDLES}, now)
     assert (linear.notional, linear.vwap) == (0.37288112, 0.37288112 / 6356)

@@ -60,9 +60,9 @@ def oddities(block: bool, rpi: bool) -> int:
 
 
 def worth(volume: float, turnover: float, *, inverse: bool) -> tuple[float | None, float | None]:
-    """(notional, vwap) of a candle. Of inverse contracts the sum of price × size is not told, but the average price is."""
+    """(notional, vwap) of a candle. Inverse contracts are worth 1 USD each; their mean price by contracts is not told."""
     if inverse:
-        return None, volume / turnover if turnover else None
+        return volume, None
     return turnover, turnover / volume if volume else None
 
 
