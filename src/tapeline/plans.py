@@ -94,9 +94,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 class Again(msgspec.Struct, frozen=True, kw_only=True):
     """A wish to have an instrument's book stream begun anew on the connection that carries it, for the snapshot that it begins with.
-    `not_before` as of a `Request`.
+    `not_before` as of a `Request`. `connection`: which one, where several carry it; 0: whichever does.
     """
 
     instrument: str
+    connection: int = 0
     attempt: int = 0
     not_before: int = 0

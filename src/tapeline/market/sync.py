@@ -353,14 +353,28 @@ class BookSync:
         old, new = self.book.touch(), renewed.touch()
         self.book = renewed
         self.renewal.begin(renewed)
-        bids, asks = renewed.depth(renewed.max_levels)
-        whole = BookMessage("", renewed.ts_event, 0, "snapshot", bids, asks, renewed.seq, -1)
         if old == new:
             self._status("synced", "renewed by a snapshot nearer to the market", ts_recv, out, renewed.seq, renewed.seq)
         else:
             self.resyncs += 1
             self._status("resyncing", f"a new snapshot tells another touch, {new} instead of {old}: it is taken", ts_recv, out)
-        self._emit(whole, ts_recv, out, SNAPSHOT, touch=True)
+        self._whole(ts_recv, out)
+
+    def show(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        """Give out the book as it stands, in place of another one that was shown until now."""
+        seq = self.book.seq
+        self._status("synced", reason, ts_recv, out, seq, seq)
+        self._whole(ts_recv, out)
+
+    def carry(self, former: "BookSync") -> None:
+        """Go on with what was counted of this instrument before this book was shown."""
+        self.gaps, self.resyncs, self.duplicates = former.gaps, former.resyncs, former.duplicates
+
+    def _whole(self, ts_recv: int, out: list[Event]) -> None:
+        book = self.book
+        bids, asks = book.depth(book.max_levels)
+        seq = UNNUMBERED if book.seq is None else book.seq
+        self._emit(BookMessage("", book.ts_event, 0, "snapshot", bids, asks, seq, -1), ts_recv, out, SNAPSHOT, touch=True)
 
     def _crossing(self) -> str:
         bid, _, ask, _ = self.book.touch()
