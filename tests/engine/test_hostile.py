@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tapeline.clock import ReplayClock
-from tapeline.engine import pipeline as room
+from tapeline.engine import lanes as room
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, Trade

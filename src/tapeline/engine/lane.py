@@ -1,19 +1,20 @@
 """Everything the pipeline keeps for one instrument: its book with proof, its bars, its trade ids, what was last heard."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings
+from tapeline.engine.connections import Feed
+from tapeline.engine.spares import Spares
 from tapeline.events import Event, Flag, Status, StatusKind, Trade
-from tapeline.instruments import Registry
 from tapeline.market.bars import Bars, Hole
 from tapeline.market.quality import NEVER, IdTracker, Seen, Silence
 from tapeline.market.repair import MOST_REMEMBERED, Missing, Repair
 from tapeline.market.repair import Ask as AskTrades
-from tapeline.market.sync import Ask, BookSync
-from tapeline.venues.base import Again, BookChecksum, Channel, Past, Request, TradeIds
+from tapeline.market.sync import BookSync
+from tapeline.venues.base import Again, BookMessage, Channel, Past, Request
 
 # Plain integers: IntFlag's operators cost a microsecond each.
 AGGREGATED = int(Flag.AGGREGATED)
@@ -26,12 +27,16 @@ RECOVERED = int(Flag.RECOVERED)
 SETTLE = SECOND  # how long the streams of a new connection are given before missing trades are asked for
 
 
+AskBook = Callable[[int, int, int], Request | Again | None]
+"""(attempt, not_before ns, connection): as `sync.Ask`, for one connection of several; 0 for any."""
+
+
 class Wants:
     """How an instrument's lane asks: `book` and `trades` make the request, the pipeline gathers it in `requests`."""
 
     __slots__ = ("book", "requests", "trades")
 
-    def __init__(self, book: Ask, trades: AskTrades, requests: list[Request | Again]) -> None:
+    def __init__(self, book: AskBook, trades: AskTrades, requests: list[Request | Again]) -> None:
         self.book, self.trades, self.requests = book, trades, requests
 
 
@@ -45,45 +50,43 @@ class Lane:
     """
 
     __slots__ = (
-        "aggregated", "bars", "book_time", "contract_value", "ending", "flags", "gaps", "heard", "ids", "instrument", "known",
-        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings", "silences",
-        "sync", "trade_ids", "unsure", "venue", "wanted", "wants", "watched",
+        "_checksum", "_contract_value", "aggregated", "bars", "ending", "flags", "gaps", "heard", "ids", "instrument", "known", "last_price", "latest",
+        "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings", "silences", "spares", "sync", "trade_ids",
+        "unsure", "venue", "wanted", "wants", "watched",
     )  # fmt: skip
 
     def __init__(
         self,
         instrument: str,
-        venue: str,
+        feed: Feed,
         settings: PipelineSettings,
         wants: Wants,
-        flags: int,
-        *,
         number: int,
-        trade_ids: TradeIds,
-        checksum: BookChecksum | None = None,
-        contract_value: float | None = None,
     ) -> None:
-        self.number = number  # of the lane within its pipeline
-        self.instrument, self.venue, self.flags, self.trade_ids = instrument, venue, flags, trade_ids
+        """`number`: of the lane within its pipeline."""
+        self.instrument, self.number, self.venue, self.flags = instrument, number, feed.label, feed.flags
         self.settings, self.wants = settings, wants
-        self.numbered = trade_ids == "consecutive"
-        self.sync = BookSync(instrument, venue, settings, wants.book, wants.requests, flags, checksum)
-        self.contract_value = contract_value
+        self.trade_ids, self._checksum = feed.venue.trade_ids, feed.venue.book_checksum
+        self.numbered = self.trade_ids == "consecutive"
+        self.sync = self._book(0)
+        self.spares: Spares | None = None  # where several connections carry the book
+        known = feed.registry.by_id[instrument]
+        self._contract_value = known.contract_size if known.inverse else None
         self._forget_trades()
         self.heard: dict[str, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
         self.watched: dict[str, Silence] = {}  # the latest watch of each stream, on whatever connection
-        self.registry: Registry | None = None
+        self.registry = feed.registry
         self.wanted: dict[str, Channel] = {}
         self.ending = NEVER  # when a book stream that ended, and was to begin anew, is over after all
         self.last_price = 0.0
         self.quote_seq = -1
-        self.latest: dict[str, int] = {}  # ts_event of the last record of the slow kinds, to drop doubles at a take-over
+        self.latest: dict[str, tuple[int, int]] = {}  # of what bears only a time: the latest by kind, and who said it first
         self.gaps = 0
 
     def _forget_trades(self) -> None:
         """Everything made from trades begins."""
-        self.bars = Bars(self.instrument, self.settings, self.flags, contract_value=self.contract_value)
+        self.bars = Bars(self.instrument, self.settings, self.flags, contract_value=self._contract_value)
         self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
         self.known: dict[str, int] = {}  # the last trades' ids and times, where ids are only unique
@@ -92,10 +95,18 @@ class Lane:
         self.lost_at = 0  # venue time of the last trade before that
         self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
 
+    def _book(self, connection: int) -> BookSync:
+        """An empty book; `connection`: the only one that it may ask to begin anew, 0 for any."""
+
+        def ask(attempt: int, not_before: int) -> Request | Again | None:
+            return self.wants.book(attempt, not_before, connection)
+
+        return BookSync(self.instrument, self.venue, self.settings, ask, self.wants.requests, self.flags, self._checksum)
+
     @property
     def session(self) -> str:
         """When its instrument is traded, as far as is known by now; empty: always."""
-        known = self.registry.by_id.get(self.instrument) if self.registry is not None else None
+        known = self.registry.by_id.get(self.instrument)
         return known.session if known is not None else ""
 
     def watch(self, name: str, silence: Silence) -> None:
@@ -103,6 +114,46 @@ class Lane:
         silence.resume(self.watched.get(name))
         self.silences[name] = self.watched[name] = silence
         self.wanted[name] = silence.channel
+
+    def first_to_say(self, key: str, ts_event: int, connection: int) -> bool:
+        """Whether this is later than what was said of this kind, or of the same time by the same connection; it is noted then."""
+        ts, who = self.latest.get(key, (-1, connection))
+        if ts_event < ts or (ts_event == ts and who != connection):
+            return False
+        if ts_event > ts:
+            self.latest[key] = ts_event, connection
+        return True
+
+    # The book, and those of redundant connections
+
+    def twin(self, leader: int, connection: int, ts_recv: int) -> None:
+        """A second connection carries the book now: from here on each keeps its own."""
+        if self.spares is None:
+            self.spares = Spares(self, leader, self._book)
+        self.spares.add(connection, ts_recv)
+
+    def fetched(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
+        self.sync.on_message(m, ts_recv, out)
+        if self.spares is not None:
+            self.spares.fetched(m, ts_recv)
+
+    def refused(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        self.sync.on_refused(reason, ts_recv, out)
+        if self.spares is not None:
+            self.spares.refused(reason, ts_recv)
+
+    def damage(self, connection: int, reason: str, ts_recv: int, out: list[Event]) -> None:
+        if self.spares is not None:
+            self.spares.damage(connection, reason, ts_recv, out)
+        else:
+            self.sync.damage(reason, ts_recv, out)
+
+    def tend(self, ts_recv: int, out: list[Event]) -> None:
+        self.sync.retry(ts_recv, out)
+        if self.spares is not None:
+            self.spares.tend(ts_recv, out)
+
+    # Trades
 
     def trade(self, t: Trade, ts_recv: int, out: list[Event], first: int = 0) -> None:
         """Count one trade and give it out with the bars it closes or corrects; a double is dropped. `first` as of `Filled`."""

@@ -1,0 +1,109 @@
+"""The venues' feeds and the instruments of one pipeline, and when each of them wants to be looked at."""
+
+from heapq import heappop, heappush
+
+from tapeline.clock import SECOND
+from tapeline.config import PipelineSettings, VenueSettings
+from tapeline.engine.connections import Feed
+from tapeline.engine.lane import Lane, Wants
+from tapeline.errors import MalformedFrame
+from tapeline.venues.base import Again, Request
+
+NEVER = 1 << 63  # past every time that 64 bits hold
+MOST_LANES = 10_000  # instruments at once: some three times what the largest venues trade
+
+
+class Timers:
+    """`due`: when the next one fires, our clock. `bars` is a heap of (when a lane's next bar closes, the lane's number)."""
+
+    __slots__ = ("bars", "check", "due")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.bars: list[tuple[int, int]] = []
+        self.check = self.due = NEVER
+
+    def check_from(self, ts: int) -> None:
+        """From now on, a look each second whether all speak."""
+        if self.check == NEVER:
+            self.check = ts + SECOND
+            self.due = min(self.due, self.check)
+
+    def queue(self, lane: Lane) -> None:
+        """Come back to a lane when its next bar closes. An earlier entry for it stays behind, and is passed over."""
+        lane.queued = due = lane.bars.due
+        heappush(self.bars, (due, lane.number))
+        self.due = min(self.due, due)
+
+    def next_bar(self) -> tuple[int, int] | None:
+        """The next entry of a bar that is due no later than the next check; it is taken."""
+        return heappop(self.bars) if self.bars and self.bars[0][0] <= self.check else None
+
+    def set_due(self) -> None:
+        self.due = min(self.check, self.bars[0][0] if self.bars else NEVER)
+
+
+class Lanes:
+    """`ended`: instruments that were unsubscribed, so that an answer that is still under way is of no use."""
+
+    def __init__(self, settings: PipelineSettings, venues: dict[str, VenueSettings]) -> None:
+        self.settings = settings
+        self.requests: list[Request | Again] = []
+        self.by_name: dict[str, Lane] = {}
+        self.by_number: dict[int, Lane] = {}
+        self.feeds: dict[tuple[str, bool], Feed] = {}
+        self.ended: set[str] = set()
+        self.timers = Timers()
+        self._venues = venues  # shared: addresses may still change before a feed is made
+        self._made = 0
+
+    def clear(self) -> None:
+        self.by_name.clear()
+        self.by_number.clear()
+        self.feeds.clear()
+        self.ended.clear()
+        self.timers.clear()
+
+    def feed_of(self, protocol: str, simulated: bool) -> Feed:
+        feed = self.feeds.get((protocol, simulated))
+        if feed is None:
+            feed = self.feeds[protocol, simulated] = Feed(protocol, simulated, self._venues.get(protocol))
+        return feed
+
+    def of_native(self, native: str, feed: Feed) -> Lane:
+        known = feed.registry.by_native.get(native)
+        name = known.id if known is not None else feed.decoder.instrument(native)
+        return self.by_name.get(name) or self.of(name, feed)
+
+    def of(self, instrument: str, feed: Feed) -> Lane:
+        """The lane of an instrument, made where it is new. Raises MalformedFrame where there are too many."""
+        lane = self.by_name.get(instrument)
+        if lane is None:
+            if len(self.by_name) >= MOST_LANES:
+                raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
+            number = self._made
+            lane = Lane(instrument, feed, self.settings, self._wants(instrument, feed), number)
+            self.by_name[instrument] = self.by_number[number] = lane
+            self._made += 1
+            self.ended.discard(instrument)
+        return lane
+
+    def _wants(self, instrument: str, feed: Feed) -> Wants:
+        native = feed.registry.by_id[instrument].native
+
+        def book(attempt: int, not_before: int, connection: int = 0) -> Request | Again:
+            request = feed.decoder.snapshot_request(native, attempt, not_before)
+            return request or Again(instrument=instrument, connection=connection, attempt=attempt, not_before=not_before)
+
+        def trades(first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
+            return feed.venue.trades_request(native, first, last, attempt, not_before)
+
+        return Wants(book, trades, self.requests)
+
+    def drop_idle(self, lane: Lane) -> None:
+        """Forget an instrument of which nothing is asked for any more."""
+        if not lane.wanted and lane.ending == NEVER:
+            del self.by_name[lane.instrument], self.by_number[lane.number]
+            self.ended.add(lane.instrument)
