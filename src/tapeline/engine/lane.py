@@ -50,9 +50,9 @@ class Lane:
     """
 
     __slots__ = (
-        "_checksum", "_contract_value", "aggregated", "bars", "ending", "flags", "gaps", "heard", "ids", "instrument", "known", "last_price", "latest",
-        "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings", "silences", "spares", "sync", "trade_ids",
-        "unsure", "venue", "wanted", "wants", "watched",
+        "_checksum", "_contract_value", "aggregated", "bars", "ending", "flags", "gaps", "heard", "ids", "instrument", "known",
+        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings",
+        "silences", "spares", "sync", "trade_ids", "unsure", "venue", "wanted", "wants", "watched",
     )  # fmt: skip
 
     def __init__(

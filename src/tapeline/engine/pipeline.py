@@ -33,6 +33,7 @@ from tapeline.frames import (
     unpack_opened,
     unpack_session,
 )
+from tapeline.market.sessions import open_since
 from tapeline.venues.base import Channel, Notice
 
 log = structlog.get_logger("tapeline.pipeline")
@@ -212,7 +213,7 @@ class Pipeline:
         connection.silences = expected(connection, ts, self.settings)
         for name, (channel, instrument) in connection.streams.items():
             lane = self._lanes.of(instrument, connection.feed)
-            lane.silences[name], lane.wanted[name] = connection.silences[name], channel
+            lane.watch(name, connection.silences[name])
             if channel == "book":
                 lane.ending = NEVER
             elif channel == "trades":
@@ -356,9 +357,10 @@ class Pipeline:
                 lane.over("book", now, out)
                 self._lanes.drop_idle(lane)
             lane.tend(now, out)
+            opened = open_since(lane.session, now)
             for silence in lane.silences.values():
-                silence.heard = lane.heard[silence.channel]
-                change = silence.check(now, self.settings)
+                silence.heard = lane.heard.get(silence.key, 0)
+                change = silence.check(now, self.settings, opened)
                 if change == "stale":
                     lane.status("stale", silence.channel, silence.reason(now), now, out)
                 elif change == "recovered":

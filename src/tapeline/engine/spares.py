@@ -74,7 +74,7 @@ class Spares:
             return
         self._orphaned = True
         self._broke(self._owner.sync.book.seq, ts_recv, out)
-        if self._orphaned and not self.books:
+        if self._orphaned and not any(spare.state is State.SYNCED for spare in self.books.values()):
             self._owner.sync.on_lost(reason, ts_recv, out)
 
     def renamed(self, old: int, new: int) -> None:
@@ -103,7 +103,7 @@ class Spares:
     def fetched(self, m: BookMessage, ts_recv: int) -> None:
         """A snapshot over HTTP is for every book that waits for one."""
         for spare in self.books.values():
-            if spare.state is State.BUFFERING:
+            if spare.state in {State.EMPTY, State.BUFFERING}:
                 spare.on_message(m, ts_recv, [])
 
     def refused(self, reason: str, ts_recv: int) -> None:
