@@ -252,11 +252,11 @@ def test_streams_of_a_plan() -> None:
     assert all(kraken.stream(s.name) == (s.channel, s.name.partition(":")[2]) for s in plan.streams)
     told = [json.loads(message) for message in plan.hello]
     assert [t["params"] for t in told] == [
-        {"channel": "instrument", "snapshot": False},
         {"channel": "trade", "symbol": ["BTC/USD", "ETH/USD"], "snapshot": True},
         {"channel": "book", "symbol": ["BTC/USD", "ETH/USD"], "depth": 100, "snapshot": True},
         {"channel": "ticker", "symbol": ["BTC/USD", "ETH/USD"], "event_trigger": "bbo", "snapshot": True},
         {"channel": "ohlc", "symbol": ["BTC/USD", "ETH/USD"], "interval": 1, "snapshot": True},
+        {"channel": "instrument", "snapshot": False},
     ]
     assert len({t["req_id"] for t in told}) == len(told)
     assert plan.acks == 9

@@ -119,7 +119,7 @@ class Kraken(Venue):
 
     def _connection(self, streams: list[Stream], *, first: bool) -> ConnectionPlan:
         told = (_message("subscribe", "instrument", (), 0),) if first else ()
-        hello = told + self.subscribe(streams, 1)
+        hello = self.subscribe(streams, 1) + told
         return ConnectionPlan(
             venue=self.name,
             url=(self.settings.ws_url or self.ws_url).rstrip("/") + "/v2",

@@ -2,7 +2,8 @@
 
 Sources: docs.kraken.com, "Spot WebSocket v2" (book, trade, ticker, ohlc, instrument, status), "Spot WebSocket v1" and "Spot REST"
 (AssetPairs, Trades, OHLC), 2026. Only the fields that are used stand here. v2 prints prices and sizes as JSON numbers, v1 and REST
-as texts. The constraints refuse infinities, negative sizes, numbers that no market has and ids past 2⁶³ while decoding.
+as texts; either is read everywhere. The constraints refuse infinities, negative sizes, numbers that no market has and ids past 2⁶³
+while decoding.
 """
 
 from collections.abc import Callable
@@ -224,11 +225,11 @@ def reader(kind: Any, *, strict: bool = True) -> Callable[[bytes | msgspec.Raw],
 
 
 read_head = reader(Head)
-read_books = reader(Books)
+read_books = reader(Books, strict=False)
 read_book_texts = reader(BooksTexts)
-read_trades = reader(Trades)
-read_tickers = reader(Tickers)
-read_candles = reader(Candles)
+read_trades = reader(Trades, strict=False)
+read_tickers = reader(Tickers, strict=False)
+read_candles = reader(Candles, strict=False)
 read_instruments = reader(Instruments)
 read_pair = reader(Pair)
 read_statuses = reader(Statuses)

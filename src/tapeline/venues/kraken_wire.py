@@ -282,7 +282,7 @@ class KrakenDecoder(BaseDecoder):
 
 
 def _printed(level: w.RawLevel) -> tuple[str, str]:
-    return _bare(bytes(level.price).decode()), _bare(bytes(level.qty).decode())
+    return _bare(bytes(level.price).decode().strip('"')), _bare(bytes(level.qty).decode().strip('"'))
 
 
 def _bare(text: str) -> str:
