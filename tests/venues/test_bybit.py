@@ -15,7 +15,7 @@ from tapeline.plans import Again, Request
 from tapeline.venues.base import Past
 from tapeline.venues.bybit import Bybit
 from tapeline.venues.bybit_names import category_of
-from tests.engine.feeds import MS, T0, answer, book_quotes, play, recv, sent, statuses
+from tests.engine.feeds import MS, T0, answer, book_quotes, closed, play, recv, sent, statuses, tick
 
 LINEAR, SPOT, INVERSE = (f"wss://stream.bybit.com/v5/public/{c}" for c in ("linear", "spot", "inverse"))
 NAMES = {
@@ -460,3 +460,46 @@ def test_unknown_topics_are_counted() -> None:
     assert feed.decoder.unknown == {
         "orderbook.rpi": 1, "orderbook.full": 1, "adlAlert": 1, "kline": 1, "nothing": 1, "priceLimit": 1, "auth": 1, "(other)": 1,
     }  # fmt: skip
+
+
+def test_what_a_lost_connection_kept_back_is_fetched_block_trades_once_and_in_no_bar() -> None:
+    """`a` and the block `b` came; `c` and the block `d` were missed; `e` is the first of the new connection."""
+
+    def row(name: str, ms: int, *, block: bool = False) -> dict[str, Any]:
+        return {"T": T0 // MS + ms, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "100", "i": name, "BT": block}
+
+    def live(name: str, ms: int, conn: int, *, block: bool = False) -> Frame:
+        message = {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": T0 // MS, "data": [row(name, ms, block=block)]}
+        return recv(T0 + ms * MS, message, conn)
+
+    def old(name: str, ms: int, *, block: bool = False) -> dict[str, Any]:
+        return {
+            "execId": name, "symbol": "BTCUSDT", "price": "100", "size": "1", "side": "Buy", "time": str(T0 // MS + ms), "isBlockTrade": block,
+        }  # fmt: skip
+
+    streams = ("linear/publicTrade.BTCUSDT",)
+    pipeline = Pipeline()
+    events = play(
+        [
+            opened(LINEAR, 1, streams),
+            live("a", 1, 1),
+            live("b", 2, 1, block=True),
+            closed(T0 + 3 * MS),
+            opened(LINEAR, 2, streams),
+        ],
+        pipeline,
+    )
+    events += play([live("e", 6, 2), tick(T0 + 1_500 * MS)], pipeline)
+    (request,) = [r for r in pipeline.requests if isinstance(r, Request)]
+    assert (request.purpose, request.native) == ("trades", "linear/BTCUSDT")
+    body = {"retCode": 0, "result": {"category": "linear", "list": [
+        old("e", 6), old("d", 5, block=True), old("c", 4), old("b", 2, block=True), old("a", 1),
+    ]}}  # fmt: skip
+    events += play(
+        [answer(T0 + 1_600 * MS, body, purpose="trades", native="linear/BTCUSDT", venue="bybit"), tick(T0 + 9_000 * MS)],
+        pipeline,
+    )
+    fetched = [(e.id, bool(e.flags & Flag.OFF_BOOK)) for e in events if isinstance(e, Trade) and e.flags & Flag.RECOVERED]
+    assert fetched == [("c", False), ("d", True)]
+    (*_, second) = [e for e in events if isinstance(e, Bar) and e.interval == "1s" and e.ts_open == T0]
+    assert (second.trades, second.volume) == (3, 3.0)

@@ -159,7 +159,8 @@ class Lane:
         """Count one trade and give it out with the bars it closes or corrects; a double is dropped. `first` as of `Filled`."""
         self.heard["trades"] = ts_recv
         if t.flags & OFF_BOOK:
-            out.append(t)
+            if self.trade_ids != "unique" or self._remember(t):
+                out.append(t)
             return
         aggregated = t.flags & AGGREGATED
         if self.numbered and t.id:
@@ -213,10 +214,14 @@ class Lane:
             news = self.repair.numbered(p.trades, tracker, ts_recv)
         else:
             news = self._repeated(p, tracker, ts_recv, out)
-        for t in news:
+        for missed in news:
+            t = msgspec.structs.replace(missed, flags=missed.flags | RECOVERED)
             if self.trade_ids == "unique":
                 self._remember(t)
-            self._count(msgspec.structs.replace(t, flags=t.flags | RECOVERED), ts_recv, out)
+            if t.flags & OFF_BOOK:
+                out.append(t)
+            else:
+                self._count(t, ts_recv, out)
         self.report(ts_recv, out)
 
     def _streams_trades(self) -> bool:
