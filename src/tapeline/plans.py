@@ -19,6 +19,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_connection: int
     connects_per_5_minutes: int
     http_weight_per_minute: int
+    http_per_second: int | None = None  # requests of any weight, where the venue counts seconds
     max_age_seconds: float | None = None  # the venue closes every connection at this age
     ping_seconds: float | None = None  # the server's own ping interval
     client_ping_seconds: float | None = None  # how often we must ping at the application level

@@ -166,3 +166,24 @@ async def test_socks_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     await http.close()
     assert "HTTPS_PROXY" in answer.error
     assert "hush" not in answer.error
+
+
+async def test_a_venue_that_counts_seconds_is_asked_at_its_pace() -> None:
+    """Lower bounds only: of any four requests the last comes a second after the first."""
+    came: list[float] = []
+
+    async def handler(_: web.Request) -> web.Response:
+        came.append(asyncio.get_running_loop().time())
+        return web.Response()
+
+    limits = Limits(
+        messages_per_second=5,
+        streams_per_connection=1,
+        connects_per_5_minutes=1,
+        http_weight_per_minute=6000,
+        http_per_second=3,
+    )
+    async with serving(handler, limits=limits) as (url, http, _):
+        await asyncio.gather(*(http.ask(request(f"{url}/{n}", weight=1)) for n in range(5)))
+    assert len(came) == 5
+    assert all(later - sooner >= 1.0 for sooner, later in zip(came, came[3:], strict=False))

@@ -103,6 +103,7 @@ class CoinbaseAdvanced(CoinbaseVenue):
         streams_per_connection=200,
         connects_per_5_minutes=2400,
         http_weight_per_minute=600,
+        http_per_second=10,
     )
 
     def first(self) -> tuple[bytes, ...]:

@@ -1,7 +1,7 @@
 """Questions to a venue's HTTP side, answers as frames.
 
-Every request waits for its own `not_before`, then for the venue's weight budget, which all of them share; 429 and 418 block the
-whole venue for as long as `Retry-After` says. Each request that is sent gives one HTTP frame, also where no answer came
+Every request waits for its own `not_before`, then for the venue's weight budget and its pace, which all of them share; 429 and 418
+block the whole venue for as long as `Retry-After` says. Each request that is sent gives one HTTP frame, also where no answer came
 (status 0 and the error), so that a replay knows what the live session knew. Nothing is tried twice here: whoever asked decides
 on that, where it is reproducible.
 
@@ -27,13 +27,14 @@ from tapeline.masking import conceal, conceal_bytes, holds, mask
 from tapeline.plans import Limits, Request
 from tapeline.wire.address import proxy_for
 from tapeline.wire.backoff import floor_of, parse_retry_after
-from tapeline.wire.budget import WeightBudget
+from tapeline.wire.budget import WeightBudget, Window
 from tapeline.wire.connection import SIMULATED
 from tapeline.wire.funnel import Deliver, Funnel
 from tapeline.wire.handshake import USER_AGENT, tls_context
 
 CAPACITY = 256
 AT_ONCE = 4
+PACE_SECONDS = 1.1  # a second and a little, because the venue counts on arrival
 LONGEST_WAIT = 1.0
 """Seconds slept at most before the budget is looked at again: an answer may have changed it."""
 USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
@@ -46,6 +47,7 @@ class Http:
     def __init__(self, venue: str, limits: Limits, *, settings: WireSettings, clock: Clock, deliver: Deliver) -> None:
         self.venue = venue
         self.budget = WeightBudget(limits.http_weight_per_minute)
+        self._pace = Window(limits.http_per_second, PACE_SECONDS) if limits.http_per_second else None
         self.sent = self.failed = self.replaced = self.overflowed = 0
         self._settings, self._clock = settings, clock
         self._most = settings.max_frame_mb << 20
@@ -63,6 +65,8 @@ class Http:
         """The answer and its body; never raises for the network's reasons: `status` is 0 then, `error` says why."""
         await self._wait(request)
         async with self._slots:
+            if self._pace is not None:
+                await asyncio.sleep(self._pace.reserve(asyncio.get_running_loop().time()))
             await self._wait(request)
             self.budget.take(request.weight)
             key = (request.purpose, request.native)
