@@ -150,7 +150,7 @@ class LiveSession:
         self._sim = SimServer.in_thread(venues=venues, seed=self.seed, rate=self.rate)
         await asyncio.to_thread(self._sim.__enter__)
         for venue in venues:
-            self.collector.keys[venue] = SIMULATED_KEY
+            self.collector.control.keys[venue] = SIMULATED_KEY
             shaping = self.collector.venues.get(venue, VenueSettings()).trade_side  # stands in the session's head already
             self.collector.venues[venue] = VenueSettings(
                 ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue), trade_side=shaping

@@ -84,13 +84,15 @@ class Supervisor:
         rng: random.Random | None = None,
         label: str = "",
         grace: float = GRACE_SECONDS,
+        alone: bool = False,
     ) -> None:
+        """`alone`: the venue allows one connection, so a successor is opened when the old one has gone."""
         self.plan, self.label = plan, label or plan.venue
         self.last_fault: VenueError | None = None
         self.first_open = asyncio.Event()
         self._hopeless = asyncio.Event()
         self._settings, self._clock, self._budget, self._grace = settings, clock, budget, grace
-        self._next_conn, self._dialect = next_conn, dialect
+        self._next_conn, self._dialect, self._alone = next_conn, dialect, alone
         self._rng = rng or random.Random()
         self._backoff = Backoff(settings.backoff_first, settings.backoff_most, settings.stable_seconds, self._rng)
         self._funnel = Funnel.around(deliver)
