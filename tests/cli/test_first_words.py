@@ -22,7 +22,7 @@ LATER = "20261121T110500Z-0000"
         ("record sol/usdt", "as in binance:SOL-USDT;"),
         ("run sim:BTC-USDT", "add --simulate, as in binance:BTC-USDT"),
         ("record sim:BTC-USDT-PERP", "as in binance-usdm:BTC-USDT-PERP"),
-        ("run kraken:BTC-USD", "there is no venue 'kraken'; there are binance, binance-usdm"),
+        ("run mtgox:BTC-USD", "there is no venue 'mtgox'; there are binance, binance-usdm"),
     ],
 )
 def test_a_name_that_cannot_be_meant_is_answered_before_anything_starts(tmp_path, monkeypatch, capsys, line, words):
