@@ -119,6 +119,23 @@ async def test_a_topic_that_the_venue_refuses(tmp_path: Path) -> None:
             assert "handler not found" in refused.reason
 
 
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_full_book_is_joined_to_its_http_snapshot(tmp_path: Path, reset: bool) -> None:
+    async with (
+        SimServer(seed=25, venues=["bybit"], rate=3.0) as sim,
+        running(sim, tmp_path, SPOT, channels=("book",), streams={"book": "orderbook.full"}) as run,
+    ):
+        await run.synced(SPOT)
+        if reset:
+            sim.fault(f.Reset(venue="bybit"))
+            await run.until(lambda: [s for s in run.statuses("gap") if s.channel == "book"])
+        await run.synced(SPOT)
+        sim.pause()
+        await rig.until(lambda: same(run, SPOT, 1_000_000), 5)
+        assert len(run.collector.book(SPOT, 100_000).bids) > 200  # type: ignore[union-attr]
+    assert run.replayed() == run.published()
+
+
 async def test_another_depth(tmp_path: Path) -> None:
     async with (
         SimServer(seed=24, venues=["bybit"], rate=3.0) as sim,

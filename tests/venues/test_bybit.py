@@ -114,6 +114,7 @@ def test_topics_that_do_not_fit(channel: Any, topic: str) -> None:
 
 
 def test_names_of_streams_that_are_none() -> None:
+    assert Bybit().stream("spot/orderbook.full.BTCUSDT") == ("book", "spot/BTCUSDT")
     for name in (
         "",
         "spot/",
@@ -357,6 +358,34 @@ def test_a_second_depth_of_the_same_book_is_left_aside() -> None:
     assert feed.decoder.unknown == {"orderbook.200 beside orderbook.50": 1}
 
 
+def test_a_full_book_begins_over_http_and_again_where_its_numbers_begin_anew() -> None:
+    settings = VenueSettings(streams={"book": "orderbook.full"})
+    pipeline = Pipeline(venues={"bybit": settings})
+
+    def full(u: int, bids: Any = ()) -> Frame:
+        return recv(T0, book(u, bids, topic="orderbook.full.BTCUSDT"))
+
+    def fetched(u: int) -> Frame:
+        result = {"s": "BTCUSDT", "b": WHOLE[0], "a": WHOLE[1], "u": u, "seq": u * 3, "ts": T0 // MS, "cts": T0 // MS}
+        return answer(
+            T0, {"retCode": 0, "result": result}, native="spot/BTCUSDT", venue="bybit", url="full_orderbook?symbol=BTCUSDT"
+        )
+
+    def synced(last: int) -> list[tuple[Any, ...]]:
+        made = play([fetched(last - 2), full(last, [["100.5", "9"]])], pipeline)
+        return [touch(q) for q in book_quotes(made)]
+
+    play([opened(SPOT), full(5000), full(5001, [["100.2", "4"]])], pipeline)
+    (request,) = [r for r in pipeline.requests if isinstance(r, Request)]
+    assert request.url == "https://api.bybit.com/v5/market/full_orderbook?category=spot&symbol=BTCUSDT"
+    assert synced(5002) == [(100.0, 1.0, 101.0, 3.0), (100.2, 4.0, 101.0, 3.0), (100.5, 9.0, 101.0, 3.0)]
+    events = play([full(1), full(2, [["100.2", "4"]])], pipeline)
+    assert [s.kind for s in statuses(events)] == ["gap", "resyncing"]
+    assert [r.purpose for r in pipeline.requests if isinstance(r, Request)] == ["book", "book"]
+    assert synced(3) == [(100.0, 1.0, 101.0, 3.0), (100.2, 4.0, 101.0, 3.0), (100.5, 9.0, 101.0, 3.0)]
+    assert statuses(play([full(5)], pipeline), "gap")[0].from_seq == 4
+
+
 def test_level_one_is_a_quote_also_when_repeated_or_told_as_a_change() -> None:
     def one(u: int, bids: Any, asks: Any, kind: str = "snapshot") -> dict[str, Any]:
         return book(u, bids, asks, kind, "orderbook.1.BTCUSDT")
@@ -449,7 +478,6 @@ def test_unknown_topics_are_counted() -> None:
     pipeline = Pipeline()
     topics = (
         "orderbook.rpi.BTCUSDT",
-        "orderbook.full.BTCUSDT",
         "adlAlert.USDT",
         "kline.7.BTCUSDT",
         "nothing",
@@ -458,7 +486,7 @@ def test_unknown_topics_are_counted() -> None:
     assert run(*({"topic": t, "data": {}} for t in topics), {"op": "auth", "success": True}, {}, pipeline=pipeline)[1:] == []
     (feed,) = pipeline.feeds.values()
     assert feed.decoder.unknown == {
-        "orderbook.rpi": 1, "orderbook.full": 1, "adlAlert": 1, "kline": 1, "nothing": 1, "priceLimit": 1, "auth": 1, "(other)": 1,
+        "orderbook.rpi": 1, "adlAlert": 1, "kline": 1, "nothing": 1, "priceLimit": 1, "auth": 1, "(other)": 1,
     }  # fmt: skip
 
 

@@ -42,7 +42,16 @@ EXPECTED: dict[str, tuple[str, list[Record] | str]] = {
     "connect_understanding_websocket_filters_1": ("linear", "subscribe"),
     "connect_understanding_websocket_filters_2": ("linear", "subscribe"),
     "connect_understanding_websocket_filters_unsubscription_1": ("linear", "unsubscribe"),
-    "full_ob_response_example_1": ("spot", "orderbook.full"),
+    "full_ob_response_example_1": (
+        "spot",
+        [
+            BookMessage(
+                "spot/MNTUSDT", 1784103477730 * MS, 0, "diff",
+                [(0.4758, 2342.47), (0.4757, 1735.35), (0.4755, 952.38), (0.4753, 522.68), (0.4752, 387.21)], [],
+                278547, 278546, exact=True,
+            )
+        ],
+    ),
     "kline_response_example_1": (
         "linear",
         [

@@ -4,10 +4,10 @@ Source: bybit-exchange/docs (2026-07-24). A native name here is `category/symbol
 (`orderbook.200:linear/BTCUSDT`, `publicTrade:spot/BTCUSDT`). One unknown topic costs its whole message, as it may at the venue, and
 so does one that is subscribed already. Keys come in the order in which the category has them, spot's sizes without trailing zeros.
 Books keep their depth: what falls out of it is deleted, `u` is +1 a message of the stream, and a restart (`reset`) is a snapshot
-with `u` 1. `orderbook.1` has snapshots only, repeated after 3 s. Tickers of contracts tell what changed, those of spot everything.
-Trade ids are UUIDs, spot's are numbers.
+with `u` 1. `orderbook.full` has deltas only, of every category. `orderbook.1` has snapshots only, repeated after 3 s. Tickers of
+contracts tell what changed, those of spot everything. Trade ids are UUIDs, spot's are numbers.
 
-Not imitated: options, spreads, `orderbook.rpi`, `orderbook.full`, pre-market phases, block trades; texts of errors other than the
+Not imitated: options, spreads, `orderbook.rpi`, pre-market phases, block trades; texts of errors other than the
 two known ones are made up; depths of 10 and 20 ms come every step of the market, 25 ms.
 """
 
@@ -30,7 +30,8 @@ from tapeline.sim.specs import Spec, listed
 from tapeline.sim.wire import Answers, Hangup, Line, Place, Reply
 
 CATEGORIES = ("spot", "linear", "inverse")
-CADENCES = {"1": 1, "50": 1, "200": 100 * MILLI, "1000": 200 * MILLI}
+CADENCES = {"1": 1, "50": 1, "200": 100 * MILLI, "1000": 200 * MILLI, "full": 200 * MILLI}
+ALL_LEVELS = 1_000_000
 REPEAT = 3 * SECOND  # of a level 1 that does not change
 MOST_CHARACTERS, MOST_SPOT_TOPICS, MOST_TRADES = 21_000, 10, 1024
 PLAIN = frozenset(("publicTrade", "tickers", "allLiquidation"))
@@ -76,8 +77,8 @@ class Bybit(JsonWire):
     idle_close = Hangup(1006)
     weight_budget = 600
     weight_seconds = 5
-    book_endpoints = ("orderbook",)
-    book_streams = "orderbook.*0:*"
+    book_endpoints = ("full_orderbook", "orderbook")
+    book_streams = "orderbook.*[0l]:*"
     rejects_one = False
 
     def __init__(self, market: Market, hub: Hub) -> None:
@@ -169,7 +170,7 @@ class Bybit(JsonWire):
     def snapshot(self, stream: str) -> Sequence[bytes]:
         channel, _, native = stream.partition(":")
         line = self.lines[native]
-        if channel.startswith("orderbook."):
+        if channel.startswith("orderbook.") and channel != "orderbook.full":
             view = self.view(stream, depth_of(channel))
             return [self._book(stream, line, "snapshot", view.bids, view.asks, view.number, view.last_id).encode()]
         if channel != "tickers":
@@ -194,7 +195,7 @@ class Bybit(JsonWire):
         view = self.view(stream, depth_of(channel))
         if (change := view.step()) is None:
             return
-        if change.restarted:
+        if change.restarted and not stream.startswith("orderbook.full:"):
             yield self._book(stream, line, "snapshot", view.bids, view.asks, change.number, change.last_id)
         else:
             yield self._book(stream, line, "delta", change.bids, change.asks, change.number, change.last_id)
@@ -271,7 +272,14 @@ class Bybit(JsonWire):
     def endpoint(self, path: str) -> str | None:
         return path.removeprefix("/v5/market/") if path.startswith("/v5/market/") else None
 
-    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Book]) -> Reply:
+    def freeze(self, native: str) -> bybit_rest.Frozen:
+        market, stream = self.market.book(self.venue, native), f"orderbook.full:{native}"
+        if stream not in (self.hub.topics.get(self.venue) or {}):
+            return bybit_rest.Frozen(market, market)
+        view = self.view(stream, ALL_LEVELS)
+        return bybit_rest.Frozen(market, Book(view.number, view.bids, view.asks))
+
+    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], bybit_rest.Frozen]) -> Reply:
         return bybit_rest.answer(self.lines, name, params, now, book, trade_id)
 
 
@@ -289,7 +297,8 @@ def topic_of(stream: str) -> str:
 
 
 def depth_of(channel: str) -> int:
-    return int(channel.partition(".")[2])
+    depth = channel.partition(".")[2]
+    return ALL_LEVELS if depth == "full" else int(depth)
 
 
 def envelope(stream: str, kind: str, millis: int, data: str) -> str:

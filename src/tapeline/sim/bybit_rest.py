@@ -6,7 +6,7 @@ begin with the newest. The open interest of the simulated market is half of what
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,11 +33,18 @@ class Wrong(Exception):
         super().__init__(text)
 
 
+class Frozen(NamedTuple):
+    """A book as the market has it, and as the stream of full books has told it so far, at that stream's `u`."""
+
+    market: Book
+    full: Book
+
+
 TradeId = Callable[[Line, Trade], str]
 
 
 def answer(
-    lines: Mapping[str, Line], name: str, params: Mapping[str, str], now: int, book: Callable[[str], Book], trade_id: TradeId
+    lines: Mapping[str, Line], name: str, params: Mapping[str, str], now: int, book: Callable[[str], Frozen], trade_id: TradeId
 ) -> Reply:
     code, text, result = 0, "OK", {}
     try:
@@ -49,7 +56,7 @@ def answer(
 
 
 def _result(
-    lines: Mapping[str, Line], name: str, params: Mapping[str, str], now: int, book: Callable[[str], Book], trade_id: TradeId
+    lines: Mapping[str, Line], name: str, params: Mapping[str, str], now: int, book: Callable[[str], Frozen], trade_id: TradeId
 ) -> dict[str, Any]:
     if name == "time":
         return {"timeSecond": str(now // SECOND), "timeNano": str(now)}
@@ -67,7 +74,9 @@ def _result(
         case "kline":
             return candles(line, category, params, now)
         case "orderbook":
-            return depth(line, book(line.native), _limit(params, 1000, 1 if category == "spot" else 25), now)
+            return depth(line, book(line.native).market, _limit(params, 1000, 1 if category == "spot" else 25), now)
+        case "full_orderbook":
+            return depth(line, book(line.native).full, 10_000, now)
     raise Wrong(10001, f"there is no {name} here")
 
 

@@ -11,8 +11,9 @@ Limits: 500 connections in 5 minutes, topics of 21,000 characters together on a 
 a connection that says nothing for 10 minutes is cut. Nothing is announced before the venue closes one.
 
 Depths of books: 50 levels every 20 ms, 200 every 100 ms, 1000 every 200 ms; `orderbook.1` every 10 ms is the quotes. 200 is asked
-for: as fresh as other venues' books, where 1000 is half as fresh. The instruments of a category come in one answer of up to 1,000;
-one with more would need the cursor, which is not followed.
+for: as fresh as other venues' books, where 1000 is half as fresh. `orderbook.full` is all of it every 200 ms; since 2026-07 spot has
+it, contracts not yet. It begins over HTTP, where the others begin on the socket. The instruments of a category come in one answer of
+up to 1,000; one with more would need the cursor, which is not followed.
 
 Trade ids are unique texts without order: a hole does not show, a double does. After a reconnection the venue's most recent trades
 (1,000, spot 60) tell what was missed, as far as they reach back.
@@ -30,7 +31,7 @@ from tapeline.instruments import Instrument, Registry
 from tapeline.venues import bybit_messages as w
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.bybit_names import CATEGORIES, Category, delivery_of, derive, native_of, split_native
-from tapeline.venues.bybit_reader import BOOK_DEPTHS, INTERVALS
+from tapeline.venues.bybit_reader import BOOK_DEPTHS, FULL, INTERVALS
 from tapeline.venues.bybit_wire import MINUTES, BybitDecoder, event_time, result_of
 
 TOPICS_PER_MESSAGE = 10
@@ -55,7 +56,7 @@ def _channel(topic: str) -> Channel | None:
     """What a topic without its symbol carries."""
     kind, _, parameter = topic.partition(".")
     if kind == "orderbook":
-        return "quotes" if parameter == "1" else "book" if parameter in map(str, BOOK_DEPTHS) else None
+        return "quotes" if parameter == "1" else "book" if parameter == FULL or parameter in BOOK_DEPTHS else None
     if (parameter in INTERVALS) != (kind == "kline") or (parameter and kind != "kline"):
         return None
     return _CHANNELS.get(kind)
@@ -161,7 +162,12 @@ class Bybit(Venue):
         return not data.startswith(b'{"topic"') and _IS_ACK.search(data) is not None
 
     def decoder(self, registry: Registry, *, simulated: bool) -> Decoder:
-        return BybitDecoder(registry, simulated=simulated)
+        full = self.settings.streams.get("book") == f"orderbook.{FULL}"
+        return BybitDecoder(registry, self._full_book if full else None, simulated=simulated)
+
+    def _full_book(self, native: str, attempt: int, not_before: int) -> Request:
+        category, symbol = split_native(native)
+        return self._request("book", f"full_orderbook?category={category}&symbol={quote(symbol)}", native, attempt, not_before)
 
     def _request(self, purpose: str, path: str, native: str = "", attempt: int = 0, not_before: int = 0) -> Request:
         return Request(

@@ -36,6 +36,13 @@ class Book(msgspec.Struct, gc=False):
     cts: Time | None = None
 
 
+class FullBook(BookData, gc=False):
+    """An answer of `/full_orderbook`."""
+
+    ts: Time
+    cts: Time | None = None
+
+
 class Trade(msgspec.Struct, gc=False):
     T: Time
     S: str
@@ -215,6 +222,7 @@ read_head = reader(Head)
 read_control = reader(Control)
 read_topics = reader(Topics)
 read_book = reader(Book)
+read_full_book = reader(FullBook)
 read_trades = reader(Trades)
 read_ticker = reader(Ticker)
 read_candles = reader(Candles)

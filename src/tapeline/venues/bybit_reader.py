@@ -9,6 +9,7 @@ message with `u` 1 is a snapshot whatever its type says: the venue's service beg
 on each side: what falls out of it is removed by name, what comes into it is told, so the book ends with its last level (`cut`).
 The time is `cts`, the matching engine's, which agrees with the trades'; `ts` is when it was sent. Retail price improvement
 orders are in no book. Of several depths of one instrument only the first counts: their `u` have nothing to do with each other.
+`orderbook.full` has deltas only and begins with an HTTP snapshot by the same `u`; its `u` 1 asks for another, as it may be empty.
 
 Traps: `orderbook.1` is a quote; it is repeated after 3 s without a change, with the same `u`, and was told in deltas once. In
 liquidations `S` is the side of the position: "Buy" means that a long was closed, by selling. A trade message says "snapshot" and
@@ -35,7 +36,8 @@ INTERVALS: dict[str, str] = {
     "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h", "240": "4h", "360": "6h", "720": "12h",
     "D": "1d", "W": "1w", "M": "1M",
 }  # fmt: skip
-BOOK_DEPTHS = frozenset((50, 200, 500, 1000))  # 500 stands in old recordings
+BOOK_DEPTHS = {"50": 50, "200": 200, "500": 500, "1000": 1000}  # 500 stands in old recordings
+FULL = "full"
 LONGEST_HEAD, MOST_ROUTES = 100, 10_000  # of what is remembered by topic, whoever makes topics up
 
 TOPIC = b'{"topic":"'
@@ -118,9 +120,9 @@ class Reader:
     def _book(self, depth: str, symbol: str) -> Route:
         if depth == "1":
             return self._quote(symbol)
-        levels = int(depth) if depth.isdecimal() and len(depth) < 6 else 0
-        if levels not in BOOK_DEPTHS:
+        if depth != FULL and depth not in BOOK_DEPTHS:
             return self._unknown(f"orderbook.{depth}")
+        full, levels = depth == FULL, BOOK_DEPTHS.get(depth, 0)
         if self._depths.setdefault(symbol, depth) != depth:
             return self._unknown(f"orderbook.{depth} beside orderbook.{self._depths[symbol]}")
         decoder, native, plain, read = self.decoder, self._native(symbol), self.decoder.flags, w.read_book
@@ -131,9 +133,9 @@ class Reader:
             flags = decoder.flags_of(raw) if long_run(raw) else plain
             ts, flags = decoder.timed((m.cts or m.ts) * MILLI, ts_recv, flags)
             d = m.data
-            if m.type == "snapshot" or d.u == 1:
+            if not full and (m.type == "snapshot" or d.u == 1):
                 return (BookMessage(native, ts, flags, "snapshot", d.b, d.a, d.u, -1, levels, False, levels),)
-            return (BookMessage(native, ts, flags, "diff", d.b, d.a, d.u, d.u - 1, levels, False, levels),)
+            return (BookMessage(native, ts, flags, "diff", d.b, d.a, d.u, d.u - 1, levels, full, levels),)
 
         return route
 

@@ -6,7 +6,7 @@ said is not for another to continue. HTTP answers name their category themselves
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -16,12 +16,14 @@ from tapeline.events import Bar, Trade
 from tapeline.frames import HttpAnswer
 from tapeline.instruments import Registry
 from tapeline.venues import bybit_messages as w
-from tapeline.venues.base import Decode, Past, Record
+from tapeline.venues.base import BookMessage, Decode, Past, Record, Request
 from tapeline.venues.bybit_names import CATEGORIES, Category, category_of, category_of_message, derive
 from tapeline.venues.bybit_reader import MOST_ROUTES, SIDES, TOPIC, Reader, oddities, worth
 from tapeline.venues.decoding import MOST_SAID, RECOVERED, BaseDecoder
 
 MINUTES = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}  # of the past candles that are asked for
+MOST_FULL = 10_000  # levels a side of a full book
+Snapshot = Callable[[str, int, int], Request | None]
 _EVENT_TIME = re.compile(rb'"ts"\s*:\s*(\d{13})\b')
 
 
@@ -36,8 +38,9 @@ class BybitDecoder(BaseDecoder):
     `quoted`: ids of the instruments whose level 1 comes by a topic of its own, on whatever connection.
     """
 
-    def __init__(self, registry: Registry, *, simulated: bool) -> None:
-        super().__init__(registry, derive, simulated=simulated)
+    def __init__(self, registry: Registry, snapshot: Snapshot | None = None, *, simulated: bool) -> None:
+        """`snapshot` as of `BaseDecoder`: only full books need it."""
+        super().__init__(registry, derive, snapshot, simulated=simulated)
         self.quoted: set[str] = set()
         self._unbound = Guessing(self)
 
@@ -57,12 +60,18 @@ class BybitDecoder(BaseDecoder):
         return self._unbound.read(data, ts_recv)
 
     def answer(self, answer: HttpAnswer, body: bytes, ts_recv: int) -> Sequence[Record]:
-        """Recent trades, or past candles. Other purposes are not for the market."""
+        """A full book, recent trades, or past candles. Other purposes are not for the market."""
+        if answer.purpose == "book":
+            return [self._fetched(w.read_full_book(result_of(body)), answer.native, ts_recv, self.flags_of(body))]
         if answer.purpose == "trades":
             return [self._recent(w.read_past_trades(result_of(body)), answer.native, ts_recv, self.flags_of(body) | RECOVERED)]
         if answer.purpose.startswith("bars "):
             return self._past(w.read_past_candles(result_of(body)), answer, ts_recv, self.flags_of(body) | RECOVERED)
         return []
+
+    def _fetched(self, m: w.FullBook, native: str, ts_recv: int, flags: int) -> BookMessage:
+        ts, flags = self.timed((m.cts or m.ts) * MILLI, ts_recv, flags)
+        return BookMessage(native, ts, flags, "fetched", m.b, m.a, m.u, -1, MOST_FULL)
 
     def _recent(self, m: w.PastTrades, native: str, ts_recv: int, flags: int) -> Past:
         """The venue gives the newest first; those of one millisecond stay in its order."""
