@@ -167,3 +167,19 @@ async def test_a_usdc_product_comes_by_the_name_of_its_book(tmp_path: Path) -> N
         assert {e.instrument for e in run.events} <= {"", name}
         (connection,) = run.collector.pipeline.connections.values()
         await run.until(lambda: all(s.acked for s in connection.silences.values()))
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_book_without_numbers_survives_a_change_of_connection(tmp_path: Path, venue: str) -> None:
+    """A successor says the book anew from its snapshot on: nothing that it says is a double, since nothing says so."""
+    async with market(venue, 14) as sim, feed(venue, tmp_path, sim, channels=("book",)) as run:
+        await run.until(lambda: all(run.state(name) == "synced" for name in names(venue)))
+        run.collector.supervisors[0].replace("a test of it")
+        await run.until(lambda: len(run.statuses("connected")) == 2)
+        await run.until(lambda: run.statuses("disconnected"))
+        seen = len(run.events)
+        await run.until(lambda: len([e for e in run.events[seen:] if isinstance(e, BookUpdate)]) > 10)
+        await equal(run, venue)
+        assert not run.statuses("gap")
+        assert not run.statuses("crossed")
+    assert run.replayed() == run.published()

@@ -340,6 +340,16 @@ def test_a_book_without_numbers_begins_with_its_snapshot() -> None:
     assert not bench.again
 
 
+def test_an_update_without_a_number_is_never_taken_for_a_double() -> None:
+    """Else a successor's updates would be dropped for as long as it may repeat its predecessor's: a book that is silently wrong."""
+    bench = Unnumbered()
+    diff = bench.text("diff", [(100.0, 5.0)], [])
+    assert not bench.sync.has(diff)
+    bench.tell(bench.text("snapshot", BIDS, ASKS))
+    bench.tell(diff)
+    assert not bench.sync.has(diff)
+
+
 def test_texts_count_where_a_message_bears_no_checksum() -> None:
     """Kraken v1 proves no snapshot: its texts are part of what the first update proves."""
     bench = Unnumbered()

@@ -16,7 +16,7 @@ from tapeline.venues.base import Ack, BookMessage, Past, Stream
 from tapeline.venues.coinbase import Coinbase
 from tapeline.venues.coinbase_advanced import CoinbaseAdvanced
 from tapeline.venues.registry import venue_class
-from tests.engine.feeds import SECOND, T0, opened, play, recv, sent, statuses
+from tests.engine.feeds import SECOND, T0, closed, opened, play, recv, sent, statuses
 
 VENUES = ("coinbase", "coinbase-advanced")
 NOW = "2026-11-21T10:05:00.123456Z"
@@ -375,3 +375,38 @@ def test_lists_of_subscriptions_name_both_of_an_alias() -> None:
     raw = message("subscriptions", {"subscriptions": {"heartbeats": ["heartbeats"], "level2": ["BTC-USD"], "ticker": None}})
     _, ack = decoder.decode(encoded(raw), T0)
     assert ack == Ack(None, names=("heartbeats:heartbeats", "level2:BTC-USD", "level2:BTC-USDC"))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_acknowledgements_that_are_heard_ahead_of_held_messages_keep_their_place_in_the_count(lost: bool) -> None:
+    """A successor's messages are held until its predecessor is gone, but for the acknowledgements among them."""
+    update = {**book_of("BTC-USD"), "type": "update"}
+    granted = [{"subscriptions": {"level2": ["BTC-USD"]}}, {"subscriptions": {"level2": ["BTC-USD"], "ticker": ["BTC-USD"]}}]
+    successor = [
+        message("l2_data", book_of("BTC-USD"), 0),
+        message("subscriptions", granted[0], 1),
+        message("subscriptions", granted[1], 2),
+        message("l2_data", update, 3 + lost),
+        message("l2_data", update, 4 + lost),
+    ]
+    streams = ["level2:BTC-USD", "ticker:BTC-USD"]
+    pipeline = Pipeline()
+    before = play(
+        [
+            opened(venue="coinbase-advanced", streams=streams),
+            recv(T0, message("l2_data", book_of("BTC-USD"), 0)),
+            recv(T0, message("l2_data", update, 1)),
+            opened(conn=2, venue="coinbase-advanced", streams=streams, replaces=1),
+            *(sent(T0, {"type": "subscribe", "product_ids": ["BTC-USD"], "channel": c}, conn=2) for c in ("level2", "ticker")),
+            *(recv(T0, m, conn=2) for m in successor),
+        ],
+        pipeline,
+    )
+    after = play(
+        [closed(T0 + SECOND, code=1000, planned=True), recv(T0 + SECOND, message("l2_data", update, 5 + lost), 2)], pipeline
+    )
+    assert not statuses(before, "gap")
+    assert [(s.channel, s.from_seq, s.to_seq) for s in statuses(after, "gap")] == (
+        [("", 3, 3), ("book", None, None)] if lost else []
+    )
+    assert len([e for e in after if isinstance(e, BookUpdate)]) == 4

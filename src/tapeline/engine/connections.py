@@ -71,7 +71,8 @@ class Connection:
         self.number, self.feed, self.opened, self.since = number, feed, opened, ts
         self._decode = feed.decoder.of_connection(opened.url)
         self.decode = self._decode
-        self.counted: int | None = None  # the number of its last message, where the venue counts them
+        self.counted: int | None = None  # the number of its next message, where the venue counts them
+        self.counted_ahead: set[int] = set()  # of acknowledgements that were heard while the others were held
         self.streams: dict[str, tuple[Channel, str]] = {}  # native name → channel, instrument id
         self._ended: dict[str, set[Channel]] = {}  # by instrument: what is not to be heard any more
         for name in opened.streams:

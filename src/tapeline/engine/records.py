@@ -120,7 +120,13 @@ class Records:
 
     def _counted(self, c: Counted, connection: Connection, ts: int, out: list[Event]) -> None:
         """One message of a connection whose venue counts them. One left out may have been of any of its streams."""
+        if connection.held is not None:
+            connection.counted_ahead.add(c.seq)
+            return
         due, connection.counted = connection.counted, c.seq + 1
+        while connection.counted in connection.counted_ahead:
+            connection.counted_ahead.remove(connection.counted)
+            connection.counted += 1
         if due is None or c.seq == due:
             return
         lost = c.seq - due

@@ -127,8 +127,10 @@ class BookSync:
             self._partial(m, ts_recv, out)
 
     def has(self, m: BookMessage) -> bool:
-        """Whether the book, or the buffer, has what this diff says."""
-        if m.kind != "diff":
+        """Whether the book, or the buffer, has what this diff says. Of one without a number nobody can know: it is applied again,
+        which does no harm after the snapshot of its own stream.
+        """
+        if m.kind != "diff" or m.seq == UNNUMBERED:
             return False
         if self.state is State.BUFFERING:
             return chain.waits(m, self.buffer)
