@@ -46,10 +46,10 @@ class PipelineSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 5_000
     stale_seconds: Annotated[
         float,
-        Doc(gt=0, description="A stream that must speak (books, quotes of liquid pairs) is stale after this silence."),
+        Doc(gt=0, description="The silence after which a book, quote or ticker is stale at the earliest; see docs/faq.md."),
     ] = 10.0
     quiet_seconds: Annotated[
-        float, Doc(gt=0, description="A stream that may be quiet (trades, liquidations) is stale after this silence.")
+        float, Doc(gt=0, description="The same for trades, until they were listened to for ten minutes.")
     ] = 300.0
 
 

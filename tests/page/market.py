@@ -152,6 +152,8 @@ class FakeSource:
             "mode": self.mode, "reason": self.reason, "version": "0.1.0", "session": self.session, "started": self.started, "now": now,
             "speed": 10 if self.mode == "replay" else None, "frames": self.seq, "events": self.events, "frames_per_second": 812.0,
             "gaps": self.gaps, "rejected": 0, "resyncs": self.resyncs, "connections": [connection],
+            "venues": [{"protocol": "binance", "label": "sim", "connections": 1, "streams": 9, "frames": self.seq, "events": self.events,
+                        "cpu_seconds": (now - self.started) * 0.042 / 1e9}],
             "instruments": [self.instrument_status(f) for f in self.all.values()],
             "tape": {"state": self.tape, "reason": "no space left on the device" if self.tape == "failing" else "", "path": "data/tape",
                      "bytes": 3_400_000, "frames": self.seq, "lag_frames": 0},

@@ -108,6 +108,21 @@ async def test_a_feed_that_stops_is_stale_and_recovers(screen):
     await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(old))
 
 
+async def test_a_closed_market_is_no_trouble_and_what_venues_cost_is_shown(screen):
+    page, source = screen.page, screen.source
+    source.mode, source.reason = "live", ""
+    source.all[BTC].state = "closed"
+    await expect(page.get_by_test_id("instrument-state")).to_contain_text("closed, last")
+    await expect(page.get_by_test_id("state")).to_have_text("LIVE")
+    await expect(page.get_by_test_id("mid")).to_have_css("opacity", "1")
+    for f in source.all.values():
+        f.state = "closed"
+    await expect(page.get_by_test_id("state")).to_have_text("CLOSED")
+    await expect(page.get_by_test_id("reason")).to_contain_text("the last of their session")
+    await page.get_by_role("tab", name="Pipeline").click()
+    await expect(page.get_by_test_id("pipeline")).to_contain_text("cost of binance4.2% CPU")
+
+
 async def test_a_book_that_is_not_proved_is_greyed_and_says_why(screen):
     page, source = screen.page, screen.source
     await expect(page.get_by_test_id("book-reason")).to_be_hidden()

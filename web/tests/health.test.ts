@@ -53,6 +53,18 @@ test("a recording that has ended says so", () => {
   assert.match(open({ mode: "replay", finished: true, connections: [] }).detail, /the recording has ended/);
 });
 
+test("a closed market is no trouble, and all of them closed are not stale", () => {
+  const some = open({ instruments: [instrument("closed", "yahoo:AAPL"), instrument("live", "yahoo:BTC-USD")] });
+  assert.deepEqual([some.kind, some.detail], ["live", ""]);
+  const all = open({ instruments: [instrument("closed", "yahoo:AAPL"), instrument("closed", "yahoo:MSFT")] });
+  assert.deepEqual([all.kind, all.label, all.dead], ["closed", "CLOSED", false]);
+  const stale = open({ instruments: [instrument("closed", "yahoo:AAPL"), instrument("stale", "yahoo:BTC-USD")] });
+  assert.deepEqual([stale.kind, stale.dead], ["stale", true]);
+  assert.match(stale.detail, /^yahoo:BTC-USD stale/);
+  assert.equal(open({ mode: "replay", speed: 1, instruments: [instrument("closed")] }).kind, "replay");
+  assert.match(troubleText({ ...instrument("closed"), last_event: 1_000_000 }, 3_601_000_000), /^closed, last 60 m ago/);
+});
+
 test("trouble outranks the mode but never hides it", () => {
   const tape = { ...status().tape, state: "failing", reason: "disk full" } as const;
   const failing = open({ mode: "simulated", tape });

@@ -4,7 +4,7 @@ export type Micros = number;
 export type Mode = "live" | "simulated" | "replay";
 export type Side = "buy" | "sell" | "unknown";
 export type BookState = "synced" | "joining" | "buffering" | "invalid";
-export type FeedState = "live" | "stale" | "resyncing" | "waiting" | "disconnected";
+export type FeedState = "live" | "closed" | "stale" | "resyncing" | "waiting" | "disconnected";
 export type Level = readonly [price: number, size: number];
 
 interface Event {
@@ -89,7 +89,17 @@ export interface Connection {
   readonly attempts: number;
   readonly reconnects?: number;
   readonly last_error?: string;
-  readonly latency_ms: number | null; // over all connections
+  readonly latency_ms: number | null;
+}
+
+export interface Venue {
+  readonly protocol: string;
+  readonly label: string;
+  readonly connections: number;
+  readonly streams: number;
+  readonly frames: number;
+  readonly events: number;
+  readonly cpu_seconds: number; // since the start
 }
 
 export interface InstrumentStatus {
@@ -137,6 +147,7 @@ export interface Status {
   readonly rejected: number;
   readonly resyncs: number;
   readonly connections: readonly Connection[];
+  readonly venues?: readonly Venue[];
   readonly instruments: readonly InstrumentStatus[];
   readonly tape: Tape;
   readonly sinks: readonly Sink[];

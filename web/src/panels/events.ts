@@ -3,7 +3,7 @@
 import type { Status, StatusEvent } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROWS = 100;
@@ -64,7 +64,7 @@ export class Pipeline implements Panel {
   render(): void {
     const { status } = this.session;
     if (!status || this.el.offsetParent === null) return;
-    const parts = [...connections(status), ...sinks(status), ...rest(status)];
+    const parts = [...connections(status), ...venues(status), ...sinks(status), ...rest(status)];
     const said = JSON.stringify(parts);
     if (said === this.said) return;
     this.said = said;
@@ -85,12 +85,23 @@ function item(i: Item): HTMLElement {
   return el;
 }
 
+/** What each venue costs. */
+function venues(status: Status): Item[] {
+  const seconds = Math.max(1, (status.now - status.started) / 1e6);
+  return (status.venues ?? []).map((v) => ({
+    tone: "",
+    name: `cost of ${v.protocol}`,
+    text: `${fixed((100 * v.cpu_seconds) / seconds, 1)}% CPU`,
+    more: `${fixed(v.cpu_seconds, 1)} s · ${count(v.frames)} frames · ${count(v.events)} events`,
+  }));
+}
+
 function connections(status: Status): Item[] {
   return status.connections.map((c) => ({
     tone: c.state === "up" ? "good" : c.state === "down" ? "bad" : "warn",
     name: c.protocol && c.protocol !== c.venue ? `${c.venue} (${c.protocol} wire)` : c.venue,
     text: c.state === "up" ? `up ${age((status.now - c.since) / 1e6)}` : `${c.state}${c.attempts > 0 ? `, attempt ${c.attempts}` : ""}`,
-    more: `${c.streams} streams · ${count(c.frames)} frames${c.reconnects ? ` · ${c.reconnects} reconnects` : ""}${c.last_error ? ` · last trouble: ${c.last_error}` : ""}`,
+    more: `${c.streams} streams · ${count(c.frames)} frames${c.latency_ms === null ? "" : ` · ${fixed(c.latency_ms, 0)} ms from its clock`}${c.reconnects ? ` · ${c.reconnects} reconnects` : ""}${c.last_error ? ` · last trouble: ${c.last_error}` : ""}`,
   }));
 }
 

@@ -4,7 +4,7 @@ import type { Status } from "../api/types.ts";
 import { type Health, speedText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay, fixed, venueOf } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed, isSimulated, venueOf } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -106,7 +106,7 @@ export class HealthBar implements Panel {
 }
 
 function recording(status: Status): string {
-  const simulated = status.instruments.length > 0 && status.instruments.every((i) => venueOf(i.id) === "sim");
+  const simulated = status.instruments.length > 0 && status.instruments.every((i) => isSimulated(venueOf(i.id)));
   return simulated ? "a recording of the SIMULATED market: no real market is behind these numbers" : "a recording";
 }
 

@@ -6,7 +6,8 @@
 //   reconnecting   the socket is closed, or open and silent for SILENT_MS (status comes each second), or no venue is connected
 //   connecting     the server is there, but nothing of any instrument has come yet: not live, whatever the mode will be
 //   failing        the tape cannot be written: what is seen is not being kept
-//   stale          no instrument is live
+//   stale          no instrument is live, of those whose market is open
+//   closed         all markets are closed: prices are the last of their session, and right
 //   replay · simulated · live
 //
 // `dead` means that what is on the page may be old: values are dimmed and never called live. The market's mode is said
@@ -19,7 +20,7 @@ import { age } from "../ui/format.ts";
 export const SILENT_MS = 3000;
 export const OFFLINE_MS = 10_000;
 
-export type Kind = "connecting" | "offline" | "reconnecting" | "failing" | "stale" | "replay" | "simulated" | "live";
+export type Kind = "connecting" | "offline" | "reconnecting" | "failing" | "stale" | "closed" | "replay" | "simulated" | "live";
 
 export interface Health {
   readonly kind: Kind;
@@ -81,8 +82,12 @@ function feedHealth(status: Status): Health {
     const detail = `no connection to ${names} for ${age((status.now - since) / 1e6)}${tries > 1 ? `, attempt ${tries}` : ""}`;
     return { ...base, kind: "reconnecting", label: "RECONNECTING", detail, dead: true };
   }
-  const troubled = status.instruments.filter((i) => i.state !== "live");
-  if (troubled.length > 0 && troubled.length === status.instruments.length) {
+  const open = status.instruments.filter((i) => i.state !== "closed");
+  const troubled = open.filter((i) => i.state !== "live");
+  if (open.length === 0 && mode === "live") {
+    return { ...base, kind: "closed", label: "CLOSED", detail: "all markets are closed: what you see is the last of their session" };
+  }
+  if (troubled.length > 0 && troubled.length === open.length) {
     const dead = troubled.every((i) => i.state !== "resyncing");
     return { ...base, kind: "stale", label: "STALE", detail: describe(troubled, status), dead };
   }
@@ -117,6 +122,7 @@ function describe(troubled: readonly InstrumentStatus[], status: Status): string
 
 const TROUBLE: Readonly<Record<FeedState, string>> = {
   live: "",
+  closed: "closed",
   stale: "stale",
   resyncing: "resynchronising",
   waiting: "waiting for its first data",
@@ -126,6 +132,7 @@ const TROUBLE: Readonly<Record<FeedState, string>> = {
 /** The kinds of status event that explain a state: the last one said may be about something else. */
 const EXPLAINS: Readonly<Record<FeedState, readonly string[]>> = {
   live: [],
+  closed: [],
   stale: ["stale"],
   resyncing: ["gap", "crossed", "resyncing", "stale"],
   waiting: ["rejected"],
@@ -137,6 +144,7 @@ export function troubleText(info: InstrumentStatus | undefined, now: number): st
   if (!info || info.state === "live") return "";
   const said = info.last_status;
   const reason = said && EXPLAINS[info.state].includes(said.kind) ? said.reason : "";
+  if (info.state === "closed") return info.last_event ? `closed, last ${age((now - info.last_event) / 1e6)} ago` : "closed";
   const since = info.state === "stale" && info.last_event ? `, last event ${age((now - info.last_event) / 1e6)} ago` : "";
   return TROUBLE[info.state] + since + (reason ? ` (${reason})` : "");
 }

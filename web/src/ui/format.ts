@@ -100,3 +100,8 @@ export function symbolOf(id: string): string {
 export function venueOf(id: string): string {
   return id.slice(0, Math.max(0, id.indexOf(":")));
 }
+
+/** Whether no real market is behind a venue's label: `sim`, `sim-kraken`. */
+export function isSimulated(venue: string): boolean {
+  return venue === "sim" || venue.startsWith("sim-");
+}
