@@ -2,6 +2,8 @@ import json
 import socket
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tapeline.cli import context
 from tapeline.cli.instruments import instruments
@@ -33,7 +35,7 @@ async def test_the_list_is_the_venues_own_with_tick_and_lot(monkeypatch, capsys)
         await instruments(venue=["binance"])
     out, err = capsys.readouterr()
     rows = [line.split() for line in out.splitlines()]
-    assert rows[0] == ["id", "native", "kind", "tick", "lot", "status"]
+    assert rows[0] == ["id", "native", "kind", "tick", "lot", "contract", "session", "status"]
     assert ["binance:BTC-USDT", "BTCUSDT", "spot", "0.01", "0.00001", "TRADING"] in rows
     assert f"4 instruments from {address}" in err
 
@@ -115,3 +117,42 @@ async def test_a_damaged_kept_list_is_left_aside(monkeypatch, capsys, place):
 async def test_an_unknown_venue_names_those_there_are():
     with pytest.raises(UsageError, match="binance-usdm"):
         await instruments(venue=["binanse"])
+
+
+async def test_a_venue_without_a_list_is_searched_and_what_was_found_is_kept(monkeypatch, capsys, place):
+    """Yahoo finds by the company's name, which is no part of the symbol."""
+    body = {
+        "quotes": [
+            {"symbol": "AAPL", "exchange": "NMS", "quoteType": "EQUITY"},
+            {"symbol": "APC.DE", "exchange": "GER", "quoteType": "EQUITY"},
+        ]
+    }
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query_string)
+        return web.json_response(body)
+
+    app = web.Application()
+    app.router.add_get("/v1/finance/search", answer)
+    async with TestServer(app) as server:
+        monkeypatch.setitem(context.assignments, "venues.yahoo.http_url", str(server.make_url("")).rstrip("/"))
+        await instruments("yahoo:apple")
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+        assert rows == [["yahoo:AAPL", "AAPL", "stock", "XNYS"], ["yahoo:APC.DE", "APC.DE", "stock", "XETR"]]
+        assert asked == ["q=APPLE&quotesCount=25&newsCount=0"]
+        body["quotes"] = [{"symbol": "MSFT", "exchange": "NMS", "quoteType": "EQUITY"}]
+        await instruments("yahoo:micro")
+        body["quotes"] = []
+        with pytest.raises(UsageError, match="no instrument like 'XYZZY' at yahoo"):
+            await instruments("yahoo:xyzzy")
+    capsys.readouterr()
+    await instruments("yahoo:AAP", offline=True)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["yahoo:AAPL"]
+    await instruments(venue=["yahoo"])  # nothing to look for: what is kept is shown
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert "gives no list: name what you look for" in err
+    (place / "data" / "instruments" / "yahoo.json").unlink()
+    with pytest.raises(UsageError, match="gives no list"):
+        await instruments(venue=["yahoo"])

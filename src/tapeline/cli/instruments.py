@@ -1,7 +1,8 @@
 """`tapeline instruments`: what a venue trades, from its own list.
 
-The list is kept in the data directory, so that it is there without a network; where it came from is said each time. A
-simulated venue's list is labelled `sim` and never kept under the venue's name.
+The list is kept in the data directory, so that it is there without a network; where it came from is said each time. A simulated
+venue's list is labelled `sim` and never kept under the venue's name. A venue that gives no list is searched for the words, and
+what was ever found there is what is kept of it.
 """
 
 import asyncio
@@ -20,16 +21,17 @@ from tapeline.instruments import Instrument, Registry, plausible
 from tapeline.venues.base import Venue
 from tapeline.venues.registry import VENUES, venue_class
 
-HEAD = ("id", "native", "kind", "tick", "lot", "status")
+HEAD = ("id", "native", "kind", "tick", "lot", "contract", "session", "status")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A venue's list, as it is kept. `fetched` is ns UTC."""
+    """A venue's list, as it is kept. `fetched` is ns UTC. `searched`: what the venue itself has found for the words."""
 
     venue: str
     source: str
     fetched: int
     instruments: list[Instrument]
+    searched: bool = False
 
 
 async def instruments(
@@ -44,7 +46,7 @@ async def instruments(
     """List or search what a venue trades."""
     settings = context.load({"data": data}).settings
     names, words = _split(query, venue or list(VENUES))
-    found = await asyncio.gather(*(_listing(venue_class(n).name, settings, offline=offline) for n in names))
+    found = await asyncio.gather(*(_listing(venue_class(n).name, words, settings, offline=offline) for n in names))
     listings = [one for one in found if isinstance(one, Listing)]
     faults = [one for one in found if not isinstance(one, Listing)]
     if not listings:
@@ -52,7 +54,7 @@ async def instruments(
     for fault in faults:
         complain(str(fault))
     every = [i for listing in listings for i in listing.instruments]
-    chosen = [i for i in every if _fits(i, words)]
+    chosen = [i for listing in listings for i in listing.instruments if listing.searched or _fits(i, words)]
     if words and not chosen:
         raise UsageError(_nearest(words, names, every))
     if json:
@@ -79,11 +81,14 @@ def _nearest(words: str, names: list[str], every: list[Instrument]) -> str:
 
 
 def _row(instrument: Instrument) -> tuple[str, ...]:
-    steps = (f"{step:.12f}".rstrip("0").rstrip(".") if step else "" for step in (instrument.tick, instrument.lot))
-    return (instrument.id, instrument.native, instrument.kind, *steps, instrument.status)
+    contract = instrument.contract_size if instrument.inverse or instrument.contract_size != 1.0 else None
+    figures = (f"{x:.12f}".rstrip("0").rstrip(".") if x else "" for x in (instrument.tick, instrument.lot, contract))
+    return (instrument.id, instrument.native, instrument.kind, *figures, instrument.session, instrument.status)
 
 
-async def _listing(name: str, settings: Settings, *, offline: bool) -> Listing | VenueError | ConfigError:
+async def _listing(
+    name: str, words: str, settings: Settings, *, offline: bool
+) -> Listing | VenueError | ConfigError | UsageError:
     """The venue's own list; where it does not answer, the one that was kept; where there is none, the reason."""
     place = Path(settings.data) / "instruments" / f"{name}.json"
     kept = _read(place)
@@ -92,31 +97,42 @@ async def _listing(name: str, settings: Settings, *, offline: bool) -> Listing |
     if offline:
         return VenueError(f"{name}: no list is kept in {place.parent}; leave out --offline once")
     try:
-        listing, simulated = await _fetch(asking.venue_of(name, settings), settings)
-    except (VenueError, ConfigError) as fault:
+        listing, simulated = await _fetch(asking.venue_of(name, settings), words, settings)
+    except (VenueError, ConfigError, UsageError) as fault:
         if kept is None:
             return fault
         complain(f"{fault}; using the list that was kept")
         return _say(kept, "kept since")
     if not simulated:
-        _keep(place, listing)
+        _keep(place, _added(kept, listing) if listing.searched else listing)
     return _say(listing, "asked at")
 
 
-async def _fetch(venue: Venue, settings: Settings) -> tuple[Listing, bool]:
+def _added(kept: Listing | None, found: Listing) -> Listing:
+    known = {i.id: i for i in (*(kept.instruments if kept else ()), *found.instruments)}
+    return msgspec.structs.replace(found, instruments=list(known.values()), searched=False)
+
+
+async def _fetch(venue: Venue, words: str, settings: Settings) -> tuple[Listing, bool]:
+    search = venue.search_request(words)
+    if search is not None and not words:
+        raise UsageError(f"{venue.name} gives no list: name what you look for, as in `tapeline instruments {venue.name}:apple`")
     found: list[Instrument] = []
     sources, simulated = [], False
-    for request in venue.instruments_requests():
+    read = venue.read_instruments if search is None else venue.read_search
+    for request in venue.instruments_requests() if search is None else [search]:
         answer, body = await asking.ask(venue, request, settings)
         if fault := asking.why_not(answer):
             raise fault
         simulated = simulated or answer.simulated
         sources.append(answer.url)
-        listed = venue.read_instruments(body, label_of(venue.name, simulated=simulated))
+        listed = read(body, label_of(venue.name, simulated=simulated))
         found += [i for i in listed if plausible(i.symbol)]
-    if not found:
+    if not found and search is None:
         raise MalformedFrame(f"{venue.name}: the list of instruments is empty ({', '.join(sources)})")
-    listing = Listing(venue=venue.name, source=sources[0], fetched=LiveClock().now(), instruments=found)
+    listing = Listing(
+        venue=venue.name, source=sources[0], fetched=LiveClock().now(), instruments=found, searched=search is not None
+    )
     return listing, simulated
 
 
