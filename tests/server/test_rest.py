@@ -12,7 +12,7 @@ from tests.server.fakes import BTC, ETH, T0, bar, metrics, quote, status, trade
 US = T0 // 1000
 TRADE_3 = {
     "type": "trade", "instrument": BTC, "ts_event": US + 3000, "ts_recv": US + 3005, "flags": ["SIMULATED"],
-    "price": 103.0, "size": 0.25, "side": "buy", "id": "3",
+    "price": 103.0, "size": 0.25, "side": "buy", "id": "3", "conditions": None,
 }  # fmt: skip
 STATUS_1 = {
     "type": "status", "instrument": BTC, "ts_event": US + 1000, "ts_recv": US + 1000, "flags": ["SIMULATED"], "kind": "gap",
