@@ -123,10 +123,10 @@ class Reader:
         if depth != FULL and depth not in BOOK_DEPTHS:
             return self._unknown(f"orderbook.{depth}")
         full, levels = depth == FULL, BOOK_DEPTHS.get(depth, 0)
+        decoder, native, plain, read = self.decoder, self._native(symbol), self.decoder.flags, w.read_book
+        decoder.instrument(native)  # refuses names without end, which must not be remembered either
         if self._depths.setdefault(symbol, depth) != depth:
             return self._unknown(f"orderbook.{depth} beside orderbook.{self._depths[symbol]}")
-        decoder, native, plain, read = self.decoder, self._native(symbol), self.decoder.flags, w.read_book
-        decoder.instrument(native)
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.Book = read(raw)
