@@ -108,6 +108,23 @@ async def test_the_way_back(tmp_path: Path, fault: f.AnyFault, kind: str, reason
     assert run.replayed() == run.published()
 
 
+async def test_a_planned_reconnect_loses_nothing_and_says_nothing_twice(tmp_path: Path) -> None:
+    async with (
+        SimServer(seed=26, venues=["bybit"], rate=3.0) as sim,
+        running(sim, tmp_path, PERP, channels=("trades", "book", "quotes", "ticker")) as run,
+    ):
+        await run.until(lambda: run.state(PERP) == "synced" and len(run.trades(PERP)) > 5)
+        (supervisor,) = run.collector.supervisors
+        supervisor.replace("for the test")
+        await run.until(lambda: any(s.count == 1 for s in run.statuses("disconnected")))
+        after = len(run.trades(PERP))
+        await run.until(lambda: len(run.trades(PERP)) > after + 20)
+        await books_are_equal(run, PERP)
+        await run.until(lambda: trades_are_whole(run))
+        assert run.statuses("gap") == []
+    assert run.replayed() == run.published()
+
+
 async def test_a_topic_that_the_venue_refuses(tmp_path: Path) -> None:
     """It costs the message that it stood in, and what stood in that is named."""
     async with SimServer(seed=23, venues=["bybit"]) as sim:
