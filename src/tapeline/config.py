@@ -138,6 +138,12 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool, Doc(description="Ask the venues for the candles of before the start, so that the page is full when it opens.")
     ] = True
     answer_seconds: Annotated[float, Doc(gt=0, description="How long a venue may take to answer before the fallback.")] = 10.0
+    redundant: Annotated[
+        bool,
+        Doc(
+            description="Two sets of connections to each venue that allows it, made one without doubles: losing one loses nothing."
+        ),
+    ] = False
     pipeline: PipelineSettings = PipelineSettings()
     tape: TapeSettings = TapeSettings()
     wire: WireSettings = WireSettings()

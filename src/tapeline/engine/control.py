@@ -268,7 +268,7 @@ class Control:
 
     def begin_anew(self, again: Again) -> None:
         for link in self.links.values():
-            if (found := link.book_stream(again.instrument)) is not None:
+            if (found := link.book_stream(again.instrument, again.connection)) is not None:
                 supervisor, stream = found
                 supervisor.begin_anew(stream, again.not_before)
                 return

@@ -7,6 +7,9 @@
 stay are not touched. New streams go where there is room, on further connections where there is none; a connection that has nothing
 left to carry is closed. What a stream is and which address serves it is the venue's to plan, the whole set anew each time.
 
+Where it is to be redundant, everything is carried by two sets of connections that know nothing of one another: the pipeline drops
+what comes twice (`records`, `spares`).
+
 A venue whose list cannot be had, but whose address was overridden (a mirror, a proxy), is tried all the same, with derived names.
 """
 
@@ -57,7 +60,8 @@ class Link:
         self.venue, self.name = venue, venue.name
         self.wanted: Wanted = {}
         self.instruments: dict[str, Instrument] = {}
-        self.supervisors: list[Supervisor] = []
+        redundant = around.settings.redundant and not venue.one_connection
+        self.sets: tuple[list[Supervisor], ...] = ([], []) if redundant else ([],)
         self.trouble: VenueError | None = None  # why it is not even tried
         self.unlisted: VenueError | None = None  # why there is no list, though it is tried on
         self.since = around.clock.now()
@@ -67,6 +71,10 @@ class Link:
         self._around, self._mirror = around, mirror
         self._budget = around.budgets.setdefault(self.name, ConnectBudget(venue.limits.connects_per_5_minutes))
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def supervisors(self) -> list[Supervisor]:
+        return [supervisor for carriers in self.sets for supervisor in carriers]
 
     @property
     def label(self) -> str:
@@ -176,30 +184,32 @@ class Link:
     # Connections
 
     def settle(self) -> None:
-        """Make the connections carry what is wanted and nothing else."""
+        """Make the connections, each set of them, carry what is wanted and nothing else."""
         target: dict[str, tuple[ConnectionPlan, Stream]] = {s.name: (p, s) for p in self._plans() for s in p.streams}
-        carried = {s.name for supervisor in self.supervisors for s in supervisor.plan.streams}
+        for carriers in self.sets:
+            self._settle(carriers, target)
+
+    def _settle(self, carriers: list[Supervisor], target: dict[str, tuple[ConnectionPlan, Stream]]) -> None:
+        carried = {s.name for supervisor in carriers for s in supervisor.plan.streams}
         new: dict[str, tuple[ConnectionPlan, list[Stream]]] = {}
         for name, (plan, stream) in target.items():
             if name not in carried:
                 new.setdefault(plan.url, (plan, []))[1].append(stream)
-        for supervisor in list(self.supervisors):
+        for supervisor in list(carriers):
             ended = [s for s in supervisor.plan.streams if s.name not in target]
             _, waiting = new.get(supervisor.plan.url, (None, []))
             room = max(0, self.venue.limits.streams_per_connection - len(supervisor.plan.streams) + len(ended))
             begun, waiting[:] = waiting[:room], waiting[room:]
             supervisor.change(begun, ended)
             if not supervisor.plan.streams:
+                carriers.remove(supervisor)
                 self._retire(supervisor)
         for plan, streams in new.values():
-            self._connect(plan, streams)
+            most = self.venue.limits.streams_per_connection
+            parts = (streams[i : i + most] for i in range(0, len(streams), most))
+            carriers += [self._supervise(carrying(plan, part, self.venue)) for part in parts]
 
-    def _connect(self, plan: ConnectionPlan, streams: Sequence[Stream]) -> None:
-        most = self.venue.limits.streams_per_connection
-        for i in range(0, len(streams), most):
-            self._supervise(carrying(plan, streams[i : i + most], self.venue))
-
-    def _supervise(self, plan: ConnectionPlan) -> None:
+    def _supervise(self, plan: ConnectionPlan) -> Supervisor:
         supervisor: Supervisor = Supervisor(
             plan,
             settings=self._around.settings.wire,
@@ -211,11 +221,10 @@ class Link:
             label=self.name,
             alone=self.venue.one_connection,
         )
-        self.supervisors.append(supervisor)
         self._around.run(supervisor)
+        return supervisor
 
     def _retire(self, supervisor: Supervisor) -> None:
-        self.supervisors.remove(supervisor)
         task = asyncio.get_running_loop().create_task(supervisor.stop("nothing is left to carry", planned=True))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -247,11 +256,11 @@ class Link:
         natives = sorted(self.instruments[symbol].native for symbol in symbols)
         return [request for native in natives for request in self.venue.past_requests(native, not_before)]
 
-    def book_stream(self, instrument: str) -> tuple[Supervisor, Stream] | None:
-        """The book stream of this instrument, and who keeps it."""
+    def book_stream(self, instrument: str, connection: int = 0) -> tuple[Supervisor, Stream] | None:
+        """The book stream of this instrument, and who keeps it. `connection`: on that one; 0: on any."""
         for supervisor in self.supervisors:
             for stream in supervisor.plan.streams:
-                if stream.instrument == instrument and stream.channel == "book":
+                if stream.instrument == instrument and stream.channel == "book" and connection in {0, supervisor.state.id}:
                     return supervisor, stream
         return None
 
