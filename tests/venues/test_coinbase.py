@@ -410,3 +410,16 @@ def test_acknowledgements_that_are_heard_ahead_of_held_messages_keep_their_place
         [("", 3, 3), ("book", None, None)] if lost else []
     )
     assert len([e for e in after if isinstance(e, BookUpdate)]) == 4
+
+
+@pytest.mark.parametrize("levels", [1, 3, 49, 50, 300])
+def test_levels_of_both_sides_in_any_order_keep_their_order(levels: int) -> None:
+    updates = [
+        {"side": "bid" if n % 3 else "offer", "event_time": NOW, "price_level": f"{100 + n}.5", "new_quantity": f"{n}.25"}
+        for n in range(levels)
+    ]
+    event = {"type": "update", "product_id": "BTC-USD", "updates": updates}
+    _, book = CoinbaseAdvanced().decoder(Registry("x"), simulated=False).decode(encoded(message("l2_data", event)), T0)
+    assert isinstance(book, BookMessage)
+    assert book.bids == [(100.5 + n, n + 0.25) for n in range(levels) if n % 3]
+    assert book.asks == [(100.5 + n, n + 0.25) for n in range(levels) if not n % 3]

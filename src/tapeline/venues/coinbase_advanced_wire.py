@@ -28,18 +28,22 @@ from tapeline.instruments import Instrument, Registry
 from tapeline.venues import coinbase_messages as w
 from tapeline.venues.base import UNNUMBERED, Ack, BookKind, BookMessage, Counted, Past, Record, Skipped
 from tapeline.venues.coinbase_wire import CoinbaseDecoder, sizes_of, touch
-from tapeline.venues.decoding import EARLIEST, MOST_SAID, OTHER, RECOVERED, iso_nanoseconds
+from tapeline.venues.decoding import MOST_SAID, OTHER, RECOVERED
 
 Told = Literal["maker", "taker"]
+MANY = 50
 _pair = attrgetter("price_level", "new_quantity")
 _side = attrgetter("side")
 _is_bid, _is_offer = "bid".__eq__, "offer".__eq__
 
 
 def sides(updates: Sequence[w.Level]) -> tuple[list[Level], list[Level]]:
-    """Bids and asks, in their order; without a loop in Python, as a snapshot has 100,000 levels."""
-    pairs, names = list(map(_pair, updates)), list(map(_side, updates))
-    return list(compress(pairs, map(_is_bid, names))), list(compress(pairs, map(_is_offer, names)))
+    """Bids and asks, in their order; of the 100,000 levels of a snapshot without a loop in Python."""
+    if len(updates) < MANY:
+        pairs = [(u.side == "bid", (u.price_level, u.new_quantity)) for u in updates]
+        return [level for is_bid, level in pairs if is_bid], [level for is_bid, level in pairs if not is_bid]
+    levels, names = list(map(_pair, updates)), list(map(_side, updates))
+    return list(compress(levels, map(_is_bid, names))), list(compress(levels, map(_is_offer, names)))
 
 
 def loose_sides(updates: Sequence[w.LooseLevel], *, snapshot: bool) -> tuple[list[Level], list[Level]]:
@@ -131,25 +135,16 @@ class AdvancedDecoder(CoinbaseDecoder):
 
     def _book(self, m: w.L2Data | w.LooseL2Data, data: bytes, ts_recv: int) -> Iterator[Record]:
         for event in m.events:
-            begun = isinstance(event, w.BookBegun | w.LooseBookBegun)
-            if isinstance(event, w.LooseBookBegun | w.LooseBookChanged):
-                bids, asks = loose_sides(event.updates, snapshot=begun)
+            kind: BookKind = "snapshot" if type(event) in _BEGUN else "diff"
+            if isinstance(event, _LOOSE):
+                bids, asks = loose_sides(event.updates, snapshot=kind == "snapshot")
             else:
                 bids, asks = sides(event.updates)
-            kind: BookKind = "snapshot" if begun else "diff"
-            ts, flags = self._time(self._changed_at(event) or m.timestamp, event.product_id, ts_recv, self.flags_of(data))
+            ts, flags = self._time(_changed_at(event, m.timestamp), event.product_id, ts_recv, self.flags_of(data))
             for native in self._natives(event.product_id):
                 unit = self._unit(native)
                 both = (bids, asks) if unit == 1.0 else (scaled(bids, unit), scaled(asks, unit))
                 yield BookMessage(native, ts, flags, kind, *both, UNNUMBERED, UNNUMBERED)
-
-    @staticmethod
-    def _changed_at(event: Any) -> str:
-        """An update's own time, where it can be true."""
-        if isinstance(event, w.BookBegun | w.LooseBookBegun) or not event.updates:
-            return ""
-        text: str = event.updates[-1].event_time
-        return text if text and iso_nanoseconds(text) > EARLIEST else ""
 
     def _trades(self, m: w.MarketTrades, data: bytes, ts_recv: int) -> Iterator[Record]:
         flags = self.flags_of(data)
@@ -216,7 +211,17 @@ class AdvancedDecoder(CoinbaseDecoder):
             yield Ack(None, names=names)
 
 
+def _changed_at(event: Any, sent: str) -> str:
+    """An update's own time, where it can be true; else that of the message."""
+    if type(event) in _BEGUN or not event.updates:
+        return sent
+    text: str = event.updates[-1].event_time
+    return text if text > "2" else sent  # the zeros of clocks begin with 0001 and 1970
+
+
 MOST_ASKED = 10_000
+_BEGUN = frozenset((w.BookBegun, w.LooseBookBegun))
+_LOOSE = (w.LooseBookBegun, w.LooseBookChanged)
 _id = attrgetter("trade_id")
 _start = attrgetter("start")
 
