@@ -1,5 +1,6 @@
 """Bybit's wire against the venue's documents: the same keys in the same order, the same answers, books that continue by `u`."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,18 @@ async def test_what_is_no_request(client):
         assert (await c.say(message))["success"] is False
     await c.subscribe("publicTrade.BTCUSDT")
     assert (await c.subscribe("publicTrade.BTCUSDT"))["ret_msg"] == "error:already subscribed,topic:publicTrade.BTCUSDT"
+
+
+async def test_who_says_nothing_is_cut_and_a_ping_is_something():
+    async with SimServer(venues=["bybit"], live=False, patience=0.001) as sim, aiohttp.ClientSession() as session:  # 0.6 s
+        address = f"{sim.ws_url('bybit')}/v5/public/linear"
+        async with session.ws_connect(address) as mute, session.ws_connect(address) as alive:
+            mute_is_cut = asyncio.ensure_future(mute.receive(timeout=10))
+            while not mute_is_cut.done():
+                assert (await Client(alive).say({"op": "ping"}))["ret_msg"] == "pong"
+                await asyncio.sleep(0.1)
+            assert (await mute_is_cut).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+            assert (await Client(alive).say({"op": "ping"}))["success"]
 
 
 async def ask(sim: SimServer, path: str) -> Any:

@@ -7,8 +7,9 @@ Books keep their depth: what falls out of it is deleted, `u` is +1 a message of 
 with `u` 1. `orderbook.full` has deltas only, of every category. `orderbook.1` has snapshots only, repeated after 3 s. Tickers of
 contracts tell what changed, those of spot everything. Trade ids are UUIDs, spot's are numbers.
 
-Not imitated: options, spreads, `orderbook.rpi`, pre-market phases, block trades; texts of errors other than the
-two known ones are made up; depths of 10 and 20 ms come every step of the market, 25 ms.
+Not imitated: options, spreads, `orderbook.rpi`, pre-market phases, block trades, the limit of 500 connections in 5 minutes, HTTP 403
+for too many requests (it is 429 here). Texts of errors other than the two known ones are made up, and nobody has published how an
+idle connection is cut; depths of 10 and 20 ms come every step of the market, 25 ms.
 """
 
 import uuid
