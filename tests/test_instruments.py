@@ -49,3 +49,16 @@ def test_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("sim")
     assert registry.fill(one(f"A{n}") for n in range(8)) == 3
     assert registry.fill(one(f"A{n}") for n in range(5)) == 0, "the same list again costs nothing"
+
+
+def test_the_nearest_of_many_names() -> None:
+    """Most alike first, whatever case; ids of the list, and no more than there is likeness for."""
+    registry = Registry("sim")
+    names = [f"{a}{b}-{q}" for a in "ABCDEFGHIJ" for b in "QRSTUVWXYZ" for q in ("USDT", "USD", "EUR")]
+    registry.fill(one(name) for name in [*names, "BTC-USD", "BTC-USDT", "BTC-EUR", "AAPLx-USD"])
+    assert registry.nearest("BTC-USDD")[:2] == ["sim:BTC-USD", "sim:BTC-USDT"]
+    assert registry.nearest("btceur")[0] == "sim:BTC-EUR"
+    assert registry.nearest("aaplx-usdt")[0] == "sim:AAPLx-USD"
+    assert len(registry.nearest("BTC-USDD")) == 3
+    assert registry.nearest("????") == []
+    assert Registry("sim").nearest("BTC-USD") == []

@@ -6,6 +6,7 @@ future, or a plain ticker for a stock. Venue-native names (`BTCUSDT`) stay insid
 
 import difflib
 from collections.abc import Iterable
+from heapq import nlargest
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,8 @@ QUOTE_ASSETS = (
 )  # fmt: skip
 MOST_LISTED, MOST_DERIVED = 200_000, 10_000
 """Instruments of one venue: on its list, and beside it. The largest venues list some 100,000."""
+MOST_COMPARED = 200
+"""Names that are compared letter by letter with one that is wrong: those that share most of its pairs of letters."""
 LONGEST = 64
 """Bytes of a symbol. Percent-encoded it still is the name of a folder, which may have 255."""
 _REFUSED = frozenset(" /\\<>\"'`")
@@ -124,5 +127,13 @@ class Registry:
 
     def nearest(self, symbol: str, n: int = 3) -> list[str]:
         """The n listed ids whose symbols are most like `symbol`, for "did you mean"."""
-        symbols = {i.symbol: i.id for i in self.by_id.values()}
-        return [symbols[s] for s in difflib.get_close_matches(symbol.upper(), symbols, n=n, cutoff=0.4)]
+        wanted = symbol.upper()
+        symbols = {i.symbol.upper(): i.id for i in self.by_id.values()}
+        pairs = _pairs(wanted)
+        likely = nlargest(MOST_COMPARED, sorted(symbols), key=lambda s: len(pairs & _pairs(s)))  # comparing takes 20 µs each
+        return [symbols[s] for s in difflib.get_close_matches(wanted, likely, n=n, cutoff=0.4)]
+
+
+def _pairs(text: str) -> set[str]:
+    """Its neighbouring letters, two by two."""
+    return {text[i : i + 2] for i in range(len(text) - 1)}

@@ -1,13 +1,20 @@
 import json
 import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tapeline.cli import context
+from tapeline.cli import context, listing
 from tapeline.cli.instruments import instruments
 from tapeline.errors import Refused, Unreachable, UsageError, VenueError
+from tapeline.instruments import Instrument
+from tapeline.sim import SimServer
+from tapeline.venues.registry import VENUES
 from tests.cli.venue import venue
 
 
@@ -36,7 +43,7 @@ async def test_the_list_is_the_venues_own_with_tick_and_lot(monkeypatch, capsys)
     out, err = capsys.readouterr()
     rows = [line.split() for line in out.splitlines()]
     assert rows[0] == ["id", "native", "kind", "tick", "lot", "contract", "session", "status"]
-    assert ["binance:BTC-USDT", "BTCUSDT", "spot", "0.01", "0.00001", "TRADING"] in rows
+    assert ["binance:BTC-USDT", "BTCUSDT", "spot", "0.01", "0.00001", "-", "24/7", "TRADING"] in rows
     assert f"4 instruments from {address}" in err
 
 
@@ -46,6 +53,9 @@ async def test_the_list_is_the_venues_own_with_tick_and_lot(monkeypatch, capsys)
         ("eth", {"binance:ETH-USDT", "binance:ETH-BTC"}),
         ("ETHBTC", {"binance:ETH-BTC"}),
         ("binance:sol-usdt", {"binance:SOL-USDT"}),
+        ("eth/usd", {"binance:ETH-USDT"}),
+        ("SOL USDT", {"binance:SOL-USDT"}),
+        ("BINANCE:SOL-", {"binance:SOL-USDT"}),
     ],
 )
 async def test_a_query_is_part_of_a_name_of_ours_or_the_venues(monkeypatch, capsys, query, ids):
@@ -119,6 +129,164 @@ async def test_an_unknown_venue_names_those_there_are():
         await instruments(venue=["binanse"])
 
 
+# Several venues
+
+
+@pytest.fixture(scope="module")
+def markets():
+    """Lists of every shape: pairs, contracts in coins, contracts in dollars."""
+    with SimServer.in_thread(venues=["kraken", "binance-coinm"], seed=1) as sim:
+        yield sim
+
+
+def at_market(monkeypatch, sim, *venues):
+    for name in venues:
+        monkeypatch.setitem(context.assignments, f"venues.{name}.http_url", sim.http_url(name))
+
+
+def rows_of(text):
+    return {row[0]: row for row in (line.split() for line in text.splitlines())}
+
+
+async def test_contracts_say_what_one_is_worth(monkeypatch, capsys, markets):
+    at_market(monkeypatch, markets, "kraken", "binance-coinm")
+    await instruments("BTC-USD", venue=["kraken", "binance-coinm"])
+    out, err = capsys.readouterr()
+    rows = rows_of(out)
+    assert rows["id"][4:] == ["lot", "contract", "session", "status"]
+    assert rows["sim-kraken:BTC-USD"][1:] == ["BTC/USD", "spot", "0.1", "0.00000001", "-", "24/7", "online"]
+    assert rows["sim:BTC-USD-PERP"][2] == "perpetual"
+    assert rows["sim:BTC-USD-PERP"][5] == "100_USD"  # inverse: so many dollars
+    assert len(err.splitlines()) == 2
+
+
+async def test_what_a_row_says(monkeypatch, capsys, place):
+    """A contract in coins, and a stock, which has hours; tiny steps as a person writes them."""
+    i = Instrument(id="okx:BTC-USDT-PERP", venue="okx", native="BTC-USDT-SWAP", kind="perpetual", base="BTC", quote="USDT",
+                   tick=0.1, lot=1e-18, contract_size=0.01, status="live")  # fmt: skip
+    stock = Instrument(id="okx:AAPL", venue="okx", native="AAPL", kind="stock", base="AAPL", quote="USD", session="XNYS")
+    (place / "data" / "instruments").mkdir(parents=True)
+    kept = listing.Listing(venue="okx", source="somewhere", fetched=1, instruments=[i, stock])
+    (place / "data" / "instruments" / "okx.json").write_bytes(msgspec.json.encode(kept))
+    await instruments(venue=["okx"], offline=True)
+    rows = rows_of(capsys.readouterr().out)
+    assert rows["okx:BTC-USDT-PERP"][3:] == ["0.1", "0.000000000000000001", "0.01_BTC", "24/7", "live"]
+    assert rows["okx:AAPL"][2:] == ["stock", "-", "-", "-", "XNYS", "-"]
+
+
+async def test_one_name_at_every_venue(monkeypatch, capsys, markets):
+    """BTC is not XBT."""
+    at_market(monkeypatch, markets, "kraken")
+    await instruments(venue=["kraken"])
+    assert not [name for name in rows_of(capsys.readouterr().out) if "XBT" in name or "XDG" in name]
+
+
+class Found(BaseHTTPRequestHandler):
+    """Yahoo's search: Apple, whatever is asked."""
+
+    def do_GET(self):
+        body = json.dumps(
+            {"quotes": [{"symbol": "AAPL", "exchange": "NMS", "quoteType": "EQUITY", "shortname": "Apple Inc."}]}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def serving(handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def silent():
+    """An address that takes connections and never says a word."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(64)
+        yield f"http://127.0.0.1:{s.getsockname()[1]}"
+
+
+async def test_venues_that_do_not_answer_cost_one_line_each(monkeypatch, capsys, place):
+    monkeypatch.setitem(context.assignments, "answer_seconds", "0.5")
+    with venue() as address, silent() as nothing:
+        for name in VENUES:
+            monkeypatch.setitem(context.assignments, f"venues.{name}.http_url", nothing)
+        at(monkeypatch, address)
+        await instruments("BTC")
+    out, err = capsys.readouterr()
+    assert set(rows_of(out)) == {"id", "binance:BTC-USDT", "binance:ETH-BTC"}
+    failed = [line for line in err.splitlines() if "does not answer" in line or "API key" in line]
+    assert len(failed) == len(VENUES) - 1 == len(err.splitlines()) - 1
+    assert all(any(name in line for line in failed) for name in VENUES if name not in {"binance", "finnhub"})
+
+
+async def test_venues_are_asked_side_by_side(monkeypatch, capsys):
+    """None gets its answer before all have asked."""
+    names = ("binance", "binance-usdm", "kraken")
+    together = threading.Barrier(len(names), timeout=10)
+
+    class Waiting(Found):
+        def do_GET(self):
+            together.wait()
+            super().do_GET()
+
+    with serving(Waiting) as address:
+        for name in names:
+            monkeypatch.setitem(context.assignments, f"venues.{name}.http_url", address)
+        with pytest.raises(VenueError):  # it is no list
+            await instruments(venue=list(names))
+    assert not together.broken
+
+
+async def test_where_none_answers_every_reason_is_said(monkeypatch, capsys):
+    dead = nobody()
+    for name in ("binance", "kraken"):
+        monkeypatch.setitem(context.assignments, f"venues.{name}.http_url", dead)
+    with pytest.raises(Unreachable, match="kraken does not answer"):
+        await instruments(venue=["binance", "kraken"])
+    assert "binance does not answer" in capsys.readouterr().err
+
+
+async def test_a_kept_list_is_not_waited_for_long(monkeypatch, capsys):
+    monkeypatch.setattr(listing, "KEPT_PATIENCE", 0.2)
+    with venue() as address:
+        at(monkeypatch, address)
+        await instruments(venue=["binance"])
+    live = capsys.readouterr().out
+    with silent() as nothing:
+        at(monkeypatch, nothing)
+        await instruments(venue=["binance"])
+    out, err = capsys.readouterr()
+    assert out == live
+    assert "within 0.2 s" in err
+    assert "using the list that was kept" in err
+
+
+async def test_offline_searches_what_was_kept_and_names_the_nearest(monkeypatch, capsys):
+    with venue() as address:
+        at(monkeypatch, address)
+        await instruments(venue=["binance"])
+    at(monkeypatch, nobody())
+    capsys.readouterr()
+    await instruments("solusdt", offline=True, json=True, venue=["binance"])
+    assert [i["id"] for i in json.loads(capsys.readouterr().out)] == ["binance:SOL-USDT"]
+    with pytest.raises(UsageError, match="nearest are binance:SOL-USDT, "):
+        await instruments("SOL-USTD", offline=True, venue=["binance"])
+
+
 async def test_a_venue_without_a_list_is_searched_and_what_was_found_is_kept(monkeypatch, capsys, place):
     """Yahoo finds by the company's name, which is no part of the symbol."""
     body = {
@@ -139,12 +307,15 @@ async def test_a_venue_without_a_list_is_searched_and_what_was_found_is_kept(mon
         monkeypatch.setitem(context.assignments, "venues.yahoo.http_url", str(server.make_url("")).rstrip("/"))
         await instruments("yahoo:apple")
         rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
-        assert rows == [["yahoo:AAPL", "AAPL", "stock", "XNYS"], ["yahoo:APC.DE", "APC.DE", "stock", "XETR"]]
-        assert asked == ["q=APPLE&quotesCount=25&newsCount=0"]
+        assert rows == [
+            ["yahoo:AAPL", "AAPL", "stock", "-", "-", "-", "XNYS", "-"],
+            ["yahoo:APC.DE", "APC.DE", "stock", "-", "-", "-", "XETR", "-"],
+        ]
+        assert asked == ["q=apple&quotesCount=25&newsCount=0"]
         body["quotes"] = [{"symbol": "MSFT", "exchange": "NMS", "quoteType": "EQUITY"}]
         await instruments("yahoo:micro")
         body["quotes"] = []
-        with pytest.raises(UsageError, match="no instrument like 'XYZZY' at yahoo"):
+        with pytest.raises(UsageError, match="no instrument like 'xyzzy' at yahoo"):
             await instruments("yahoo:xyzzy")
     capsys.readouterr()
     await instruments("yahoo:AAP", offline=True)
@@ -156,3 +327,13 @@ async def test_a_venue_without_a_list_is_searched_and_what_was_found_is_kept(mon
     (place / "data" / "instruments" / "yahoo.json").unlink()
     with pytest.raises(UsageError, match="gives no list"):
         await instruments(venue=["yahoo"])
+
+
+async def test_a_list_that_cannot_be_kept_is_shown_all_the_same(monkeypatch, capsys, place):
+    (place / "data").write_text("a file stands where the directory should")
+    with venue() as address:
+        at(monkeypatch, address)
+        await instruments("SOL", venue=["binance"])
+    out, err = capsys.readouterr()
+    assert "binance:SOL-USDT" in out
+    assert "cannot be kept" in err or "left aside" in err

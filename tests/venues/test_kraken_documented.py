@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tapeline.clock import parse_iso
+from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, Flag, Quote, Status, Ticker, Trade
 from tapeline.venues.base import UNNUMBERED, Ack, Asked, BookMessage, Past, Stream
 from tapeline.venues.kraken import Kraken
@@ -82,6 +83,7 @@ def test_candles(shared_frames: Path) -> None:
 def test_instrument(shared_frames: Path) -> None:
     reader = decoder()
     assert decoded(wire(shared_frames, "instrument_pair"), into=reader) == []
+    assert reader.registry.listed
     listed = reader.registry.by_id["kraken:GST-USD"]
     assert (listed.native, listed.kind, listed.base, listed.quote) == ("GST/USD", "spot", "GST", "USD")
     assert (listed.tick, listed.lot, listed.status) == (0.001, 1e-08, "online")
@@ -199,9 +201,14 @@ def test_a_pair_that_stops_to_trade_is_told() -> None:
         }
         return {"channel": "instrument", "type": "update", "data": {"assets": [], "pairs": [pair]}}
 
-    events = streamed(told("online"), told("post_only"), told("post_only"), told("online"))
+    pipeline = Pipeline()
+    pipeline.feed_of("kraken", simulated=False).decoder.instrument("BTC/USD")
+    events = streamed(told("online"), told("post_only"), told("post_only"), told("online"), pipeline=pipeline)
     assert [(s.kind, s.instrument) for s in statuses(events)] == [("stale", "kraken:BTC-USD"), ("recovered", "kraken:BTC-USD")]
     assert "nothing trades" in statuses(events)[0].reason
+    assert not statuses(streamed(told("post_only"))), "of a pair that nobody asked for"
+    registry = pipeline.feed_of("kraken", simulated=False).registry
+    assert (registry.by_id["kraken:BTC-USD"].tick, registry.listed) == (0.1, False)  # one pair is no list
 
 
 def test_a_candle_is_complete_when_the_next_one_begins() -> None:

@@ -121,9 +121,10 @@ class Link:
         if self.feed is None:
             raise self.trouble or Unreachable(f"{self.name} has not answered yet")
         registry = self.feed.registry
-        known = registry.by_id.get(f"{registry.label}:{symbol.upper()}") or registry.by_native.get(symbol.upper())
-        if known is not None:
-            return known
+        for name in (symbol, symbol.upper()):  # few names have small letters, and then they are meant (AAPLx)
+            known = registry.by_id.get(f"{registry.label}:{name}") or registry.by_native.get(name)
+            if known is not None:
+                return known
         if registry.listed:
             near = ", ".join(f"{self.name}:{n.partition(':')[2]}" for n in registry.nearest(symbol))
             raise UsageError(f"{self.name} lists no {symbol}: did you mean {near or 'another? see `tapeline instruments`'}?")

@@ -148,6 +148,7 @@ class Pairs(msgspec.Struct, gc=False):
 
 class Instruments(msgspec.Struct, gc=False):
     data: Pairs
+    type: Type
 
 
 class System(msgspec.Struct, gc=False):

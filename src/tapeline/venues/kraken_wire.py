@@ -228,13 +228,17 @@ class KrakenDecoder(BaseDecoder):
 
     def _instruments(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
         """Steps and states of pairs: the registry learns them, and a pair that changed its state is reported."""
+        m: w.Instruments = w.read_instruments(raw)
         records: list[Record] = []
-        for row in w.read_instruments(raw).data.pairs:
+        for row in m.data.pairs:
             pair: w.Pair = w.read_pair(row)
             known = self.registry.by_native.get(pair.symbol)
             listed = listed_pair(pair, self._derive(pair.symbol, self.registry.label))
-            self.registry.fill([listed])
-            if known is not None and known.status not in {pair.status, ""}:
+            if m.type == "snapshot":
+                self.registry.fill([listed])  # it has them all
+            else:
+                self.registry.learn(listed)
+            if known is not None and (known.status or "online") != pair.status:
                 said = f"{_cut(pair.symbol)} is {_cut(pair.status)}: {meaning(pair.status)}"
                 records.append(self._told(known.id, said, ts_recv, pair.status))
         return records
