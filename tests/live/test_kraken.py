@@ -106,7 +106,7 @@ async def test_a_lost_connection_costs_no_trade_and_no_book(tmp_path: Path) -> N
 
 async def test_one_symbol_refused_leaves_the_others_alone(tmp_path: Path) -> None:
     async with SimServer(venues=["kraken"], seed=7, rate=3.0) as sim:
-        sim.fault(f.AckError(one=True, msg="Currency pair not supported"))
+        sim.fault(f.AckError(one=True, times=2, msg="Currency pair not supported"))
         venue = VenueSettings(ws_url=sim.ws_url("kraken"), http_url=sim.http_url("kraken"))
         settings = Settings(
             instruments=(BTC, DOGE),
@@ -122,8 +122,9 @@ async def test_one_symbol_refused_leaves_the_others_alone(tmp_path: Path) -> Non
         try:
             await collector.connect(settings.instruments, settings.channels)
             await until(lambda: run.trades(SIM_DOGE))
-            await until(lambda: len(run.statuses("rejected")) == 1)
+            await until(lambda: len(run.statuses("rejected")) == 2)
             assert [s.reason for s in run.statuses("rejected")] == [
+                "sim-kraken refused instrument: Currency pair not supported",
                 "sim-kraken refused trade:BTC/USD: Currency pair not supported",
             ]
             assert not run.trades(SIM_BTC)

@@ -7,8 +7,8 @@ connection is not published ("Exceeded msg rate" is the answer to too much): wha
 Public REST is counted by address and pair, about one question a second.
 
 Quotes and ticker are one channel, `ticker`, sent at each change of the best bid and offer (`event_trigger` "bbo") or at each trade;
-a symbol has it once a connection, so where both are wanted the bbo stream bears both. The `instrument` channel is asked for on the
-first connection, without its snapshot of every pair: it tells of pairs that stop or begin to trade.
+a symbol has it once a connection, so where both are wanted the bbo stream bears both. The `instrument` channel is asked for on every
+connection, without its snapshot of every pair: it tells of pairs that stop or begin to trade.
 
 A trade's id is its number within the pair. REST gives the latest 1,000 trades, or the first 1,000 after a time, never by id, so that
 a longer hole than that cannot be filled by ids alone.
@@ -98,7 +98,7 @@ class Kraken(Venue):
         kinds = self._kinds(channels)
         streams = [Stream(f"{kind}:{i.native}", channel, i.id) for i in instruments for channel, kind in kinds.items()]
         most = self.limits.streams_per_connection
-        return [self._connection(streams[i : i + most], first=i == 0) for i in range(0, len(streams), most)]
+        return [self._connection(streams[i : i + most]) for i in range(0, len(streams), most)]
 
     def _kinds(self, channels: Sequence[Channel]) -> dict[Channel, str]:
         kinds = {channel: self._kind(channel) for channel in dict.fromkeys(channels) if channel in _DEFAULTS}
@@ -117,9 +117,8 @@ class Kraken(Venue):
             raise ConfigError(key, other, f"this is no stream of {channel}; there are {fits}")
         return other
 
-    def _connection(self, streams: list[Stream], *, first: bool) -> ConnectionPlan:
-        told = (_message("subscribe", "instrument", (), 0),) if first else ()
-        hello = self.subscribe(streams, 1) + told
+    def _connection(self, streams: list[Stream]) -> ConnectionPlan:
+        hello = (_message("subscribe", "instrument", (), 1), *self.subscribe(streams, 2))
         return ConnectionPlan(
             venue=self.name,
             url=(self.settings.ws_url or self.ws_url).rstrip("/") + "/v2",
