@@ -174,8 +174,12 @@ def test_a_volume_that_is_not_said_is_not_zero() -> None:
 def test_what_is_old_or_said_again_moves_nothing() -> None:
     assert trades(sample(0, 1000), sample(4, 1400), sample(2, 1200), sample(6, 1500)) == [(4, 400), (6, 100)]
     d = decoder()
-    assert len(d.decode(sample(0, 1000), NOW)) == 1
-    assert d.decode(sample(0, 1000), NOW) == []  # the whole message once more: by a second connection, or asked for anew
+    first, second = d.of_connection("ws://a"), d.of_connection("ws://b")
+    assert len(first(sample(0, 1000), NOW)) == 1
+    assert first(sample(0, 1000), NOW) == []  # the whole message once more: asked for anew
+    assert [type(e) for e in second(sample(0, 1000), NOW)] == [Ticker]  # after a reconnect it shows that the stream speaks
+    assert [type(e) for e in second(sample(4, 1400), NOW)] == [Trade, Ticker]
+    assert [type(e) for e in first(sample(4, 1400), NOW)] == [Ticker]  # by the other connection: traded once
 
 
 @given(st.lists(st.tuples(st.integers(0, 3 * 86_400), st.integers(0, 10**9)), max_size=40))

@@ -15,8 +15,8 @@ at the sample's price and time. It is made only where the size is sure:
 
 * Both samples are of one day of the exchange. The first of an instrument (it may be days old) or of a day, and one whose volume
   fell (a correction, a day we took for the same), is where counting begins.
-* The sample is newer than the last one. An older one, or the same again (sent anew after each subscription, or by a second
-  connection), moves nothing.
+* The sample is newer than the last one. An older one, or the same again (by a second connection, or after a subscription), moves
+  nothing. Said twice on one connection it is no event either: a server that repeats itself must not pass for a market.
 * The volume is the instrument's own, and the day's. Crypto assets have `vol_24hr`, and `day_volume` repeats it: a window that
   rolls, in the quote currency. What it grows by is not what was traded, so crypto assets give no trades; the figure is the
   ticker's `notional`. Nobody trades an index either: its volume is that of its members.
@@ -36,7 +36,7 @@ import msgspec
 from tapeline.clock import MILLI
 from tapeline.events import Quote, Ticker, Trade
 from tapeline.instruments import Instrument, Registry
-from tapeline.venues.base import Record
+from tapeline.venues.base import Decode, Record
 from tapeline.venues.decoding import AGGREGATED, BAD_TIME, INEXACT, NO_VENUE_TIME, SAMPLED, BaseDecoder
 from tapeline.venues.yahoo_names import EXCHANGES, KINDS, day_of, derive
 
@@ -98,13 +98,12 @@ def shortest(x: float) -> float:
 
 
 class _Last:
-    """The newest sample of an instrument: its message, its time, its day, and the volume that counting stands at."""
+    """The newest sample of an instrument: its time, its day, and the volume that counting stands at."""
 
-    __slots__ = ("day", "exchange", "kind", "message", "name", "time", "volume")
+    __slots__ = ("day", "exchange", "kind", "name", "time", "volume")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.message = b""
         self.time, self.day = -(1 << 63), 0
         self.volume: int | None = None
         self.exchange, self.kind = "", 0
@@ -118,6 +117,16 @@ class YahooDecoder(BaseDecoder):
         self._parse = cast(Callable[[bytes], Any], pricing_type().FromString)
         self._unreadable: type[Exception] = DecodeError
         self._last: dict[str, _Last] = {}
+        self._said: dict[str, bytes] = {}  # by symbol: the last record on the connection that is being read
+
+    def of_connection(self, url: str) -> Decode:
+        said: dict[str, bytes] = {}
+
+        def decode(data: bytes, ts_recv: int) -> Sequence[Record]:
+            self._said = said
+            return self.decode(data, ts_recv)
+
+        return decode
 
     def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         if data[:1] == b"{":
@@ -144,9 +153,9 @@ class YahooDecoder(BaseDecoder):
         last = self._last.get(p.id)
         if last is None:
             last = self._last[p.id] = _Last(self.instrument(p.id))
-        if message == last.message:
+        if message == self._said.get(p.id):
             return []
-        last.message = message
+        self._said[p.id] = message
         if p.exchange != last.exchange or p.quote_type != last.kind:
             self._learn(p, last)
         flags = self.flags | SAMPLED
