@@ -65,6 +65,10 @@ def checksum(bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -
     return value - (1 << 32) if value >> 31 else value
 
 
+_HEARD = {"tickers": "ticker:last", "mark-price": "ticker:mark", "open-interest": "ticker:open_interest"}
+"""Not the funding rate, which comes once a minute or so: it is taken to speak when any of the others does."""
+
+
 class Okx(Venue):
     name = "okx"
     title = "OKX spot, swaps and futures"
@@ -142,6 +146,10 @@ class Okx(Venue):
         if label.startswith("candle") and label.removeprefix("candle") in INTERVALS:
             channel = "bars"
         return None if channel is None or not native else (channel, native)
+
+    def heard_as(self, name: str) -> str:
+        """What one of a contract's tickers says must not hide that another is silent."""
+        return _HEARD.get(name.partition(":")[0], "")
 
     def asked(self, data: bytes) -> Asked | None:
         message = _read(data)
