@@ -11,6 +11,7 @@ status before the event that caused them, and after a book update the touch and 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import length_hint
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -19,7 +20,6 @@ from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine.answers import Answers
 from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
-from tapeline.engine.lane import Lane
 from tapeline.engine.lanes import NEVER, Lanes
 from tapeline.engine.records import Records
 from tapeline.errors import MalformedFrame, TapelineError
@@ -34,12 +34,20 @@ from tapeline.frames import (
     unpack_session,
 )
 from tapeline.market.sessions import open_since
-from tapeline.venues.base import Channel, Notice
+from tapeline.venues.base import Notice
 
 log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
 LEAP = 3600 * SECOND
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
+
+
+class Gone(NamedTuple):
+    """A connection that closed, those that carry some of its streams as well, and the one that was opened to replace it."""
+
+    connection: Connection
+    twins: list[Connection]
+    successor: Connection | None
 
 
 class Pipeline:
@@ -237,40 +245,32 @@ class Pipeline:
             if successor is not None:
                 successor.replaces = connection.replaces
             return
-        twins = self._twins(connection)
-        for name, (channel, instrument) in connection.streams.items():
-            if (lane := self.lanes.get(instrument)) is not None:
-                self._stream_lost(lane, name, channel, connection, twins, successor, ts, out)
-        for twin in twins:
+        gone = Gone(connection, self._twins(connection), successor)
+        for name in connection.streams:
+            self._stream_lost(name, gone, ts, out)
+        for twin in gone.twins:
             twin.overlap_until = NEVER if self._twins(twin) else ts + OVERLAP  # it may lag behind the one that is gone
         if successor is not None:
             self._take_over(successor, ts, out)
 
-    def _stream_lost(
-        self,
-        lane: Lane,
-        name: str,
-        channel: Channel,
-        connection: Connection,
-        twins: list[Connection],
-        successor: Connection | None,
-        ts: int,
-        out: list[Event],
-    ) -> None:
+    def _stream_lost(self, name: str, gone: Gone, ts: int, out: list[Event]) -> None:
         """A stream's connection is gone: a successor goes on with it, a twin carries it as well, or it is lost."""
-        twin = next((t for t in twins if name in t.streams), None)
+        channel, instrument = gone.connection.streams[name]
+        lane, number = self.lanes.get(instrument), gone.connection.number
+        if lane is None:
+            return
+        twin = next((t for t in gone.twins if name in t.streams), None)
         if twin is not None:
             lane.silences[name] = twin.silences[name]
         else:
             lane.silences.pop(name, None)
-        reason = f"connection {connection.number} lost"
         if channel == "book" and lane.spares is not None:
-            if successor is not None:
-                lane.spares.renamed(connection.number, successor.number)
+            if gone.successor is not None:
+                lane.spares.renamed(number, gone.successor.number)
             else:
-                lane.spares.lost(connection.number, reason, ts, out)
-        elif successor is None and twin is None:
-            lane.lost({channel}, reason, ts, out)
+                lane.spares.lost(number, f"connection {number} lost", ts, out)
+        elif gone.successor is None and twin is None:
+            lane.lost({channel}, f"connection {number} lost", ts, out)
 
     def _twins(self, connection: Connection) -> list[Connection]:
         """The other connections that speak and carry some of the same streams."""
