@@ -336,14 +336,14 @@ def test_volumes_are_in_the_base_asset_or_in_inverse_contracts() -> None:
     (linear,) = decode(stream("tickers", "BTC-USDT-SWAP", {**row, "instId": "BTC-USDT-SWAP", "volCcy24h": "5"}), decoder)
     (inverse,) = decode(stream("tickers", "BTC-USD-SWAP", {**row, "instId": "BTC-USD-SWAP", "volCcy24h": "0.8"}), decoder)
     assert isinstance(linear, Ticker) and (linear.volume, linear.notional) == (5.0, None)
-    assert isinstance(inverse, Ticker) and (inverse.volume, inverse.notional) == (500.0, None)
+    assert isinstance(inverse, Ticker) and (inverse.volume, inverse.notional) == (500.0, 50_000.0)
 
 
 @pytest.mark.parametrize(
     ("native", "volume", "notional", "vwap"),
-    [("BTC-USDT", 400.0, 900.0, 2.25), ("BTC-USDT-SWAP", 300.0, 900.0, 3.0), ("BTC-USD-SWAP", 400.0, 900.0, 3.0)],
+    [("BTC-USDT", 400.0, 900.0, 2.25), ("BTC-USDT-SWAP", 300.0, 900.0, 3.0), ("BTC-USD-SWAP", 400.0, 900.0, None)],
 )
-def test_candles_count_in_three_ways(native: str, volume: float, notional: float, vwap: float) -> None:
+def test_candles_count_in_three_ways(native: str, volume: float, notional: float, vwap: float | None) -> None:
     """`vol` 400 (contracts, or base), `volCcy` 300 (base, or quote), `volCcyQuote` 900; over at last."""
     row = ["1795255440000", "3", "5", "2", "4", "400", "300", "900", "1"]
     (bar,) = decode(stream("candle1m", native, row), fresh(SWAPS))
@@ -367,6 +367,25 @@ def test_price_improvement_is_flagged() -> None:
     row = {"tradeId": "9", "px": "60000", "sz": "2", "side": "buy", "ts": "1795255499000", "count": "2", "source": "1"}
     (f,) = decode(stream("trades", "BTC-USDT", row))
     assert isinstance(f, Filled) and f.trade.flags == Flag.RPI | Flag.AGGREGATED and f.first == 8
+
+
+def test_what_comes_first_after_a_subscription_is_not_new() -> None:
+    """The last trade of before, as in the recording; one of the same second is as good as new, and so is the one after it."""
+    decoder = fresh()
+
+    def row(number: int, ts: int) -> dict[str, Any]:
+        return stream(
+            "trades", "BTC-USDT", {"tradeId": str(number), "px": "1", "sz": "2", "side": "buy", "ts": str(ts), "count": "2"}
+        )
+
+    ack = {"event": "subscribe", "arg": {"channel": "trades", "instId": "BTC-USDT"}}
+    before, now = T0 // MS - 30_000, T0 // MS
+    decode(ack, decoder)
+    (past,) = decode(row(7, before), decoder)
+    assert past == Past("okx:BTC-USDT", [Trade("okx:BTC-USDT", before * MS, T0, 0, 1.0, 2.0, "buy", "7")])
+    assert isinstance(decode(row(9, before), decoder)[0], Filled)
+    decode(ack, decoder)
+    assert isinstance(decode(row(11, now - 900), decoder)[0], Filled)
 
 
 # Answers over HTTP

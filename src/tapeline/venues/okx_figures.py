@@ -54,6 +54,8 @@ class FiguresDecoder(BaseDecoder):
             ts, flags = self.timed(t.ts * MILLI, ts_recv, self.flags_of(raw))
             volume = t.volCcy24h if unit.contracts and not unit.inverse else t.vol24h
             notional = "" if unit.contracts else t.volCcy24h
+            if unit.inverse and volume != "" and unit.instrument.status != UNLISTED:
+                notional = volume * unit.instrument.contract_size
             records.append(
                 Ticker(
                     unit.instrument.id, ts, ts_recv, flags, _told(t.last), _told(t.open24h), _told(t.high24h), _told(t.low24h),
@@ -98,7 +100,9 @@ class FiguresDecoder(BaseDecoder):
         return records
 
     def _candles(self, interval: str, seconds: int, raw: bytes, ts_recv: int, unit: Unit) -> Sequence[Record]:
-        """A candle bears no time but its own beginning, so one that is not over yet is of the time at which it came."""
+        """A candle bears no time but its own beginning, so one that is not over yet is of the time at which it came. The mean
+        price of inverse contracts is one by contracts, everywhere in this house, which no candle of theirs tells.
+        """
         records: list[Record] = []
         for c in w.read_candles(raw).data:
             begun, flags = self.timed(c.ts * MILLI, ts_recv, self.flags_of(raw))
@@ -106,7 +110,7 @@ class FiguresDecoder(BaseDecoder):
             ts, flags = (begun + seconds * SECOND, flags) if over else (ts_recv, flags | NO_VENUE_TIME)
             amount = c.in_ccy if unit.contracts else c.volume
             volume = c.volume if unit.inverse or amount == "" else amount
-            vwap = c.in_quote / amount if amount and c.in_quote else None
+            vwap = c.in_quote / amount if amount and c.in_quote and not unit.inverse else None
             records.append(
                 Bar(
                     unit.instrument.id, ts, ts_recv, flags, interval, begun, c.open, c.high, c.low, c.close,

@@ -15,7 +15,8 @@ HTTP. Both are taken as they come. `snapshot_request` decides how to begin anew,
 before trading begins (documented) is reported as crossed and begun anew, with growing pauses, until it no longer is.
 
 `trades` has one row per taker order and price: `tradeId` is the last of `count` ids (AGGREGATED, `Filled`); `trades-all` and the
-`trades` of 2022 have single trades. `side` is the taker's.
+`trades` of 2022 have single trades. `side` is the taker's. What comes first after a subscription is the last trade of before,
+minutes old where nothing is traded (seen in the recording, documented nowhere): a `Past`.
 
 Sizes of derivatives are numbers of contracts; `Unit` makes amounts of the base asset of linear ones. What a contract is worth only
 the venue's list tells. Without it (a recording) sizes stay numbers of contracts, the instrument has the status UNLISTED, and a
@@ -29,7 +30,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tapeline.clock import MILLI
+from tapeline.clock import MILLI, SECOND
 from tapeline.errors import MalformedFrame
 from tapeline.events import Bar, Quote, Trade
 from tapeline.frames import HttpAnswer
@@ -92,6 +93,7 @@ class OkxDecoder(FiguresDecoder):
         self._ask_book, self._read_listed = ask_book, read_listed
         self._routes: dict[bytes, _Route] = {}
         self._begun: set[str] = set()  # books that began on the socket the last time
+        self._asked: dict[str, int] = {}  # when a trade stream was acknowledged that gave nothing yet
         self._numbered = True  # whether books over HTTP bear a seqId, as far as we know
         self._handlers: dict[str, Handler] = {
             "books": self._books,
@@ -157,7 +159,7 @@ class OkxDecoder(FiguresDecoder):
 
     def _by_fields(self, head: w.Head, ts_recv: int) -> Sequence[Record]:
         if head.event:
-            return self._control(head)
+            return self._control(head, ts_recv)
         if head.table:
             self.count_unknown(f"v3 {head.table}")
         elif str(head.code) == "0" and bytes(head.data)[:1] == b"[":
@@ -166,10 +168,12 @@ class OkxDecoder(FiguresDecoder):
             self.count_unknown(OTHER)
         return ()
 
-    def _control(self, head: w.Head) -> Sequence[Record]:
+    def _control(self, head: w.Head, ts_recv: int) -> Sequence[Record]:
         number = head.id if head.id != "" else None
         if head.event in {"subscribe", "unsubscribe"}:
             arg = head.arg
+            if arg is not None and arg.channel.startswith("trades") and len(self._asked) < MOST_ROUTES:
+                self._asked[arg.instId] = ts_recv
             return [Ack(number, "", () if arg is None else (f"{arg.channel}:{arg.instId or arg.instType}",))]
         if head.event == "error":
             code = str(head.code)
@@ -300,16 +304,18 @@ class OkxDecoder(FiguresDecoder):
         return records
 
     def _trades(self, raw: bytes, ts_recv: int, unit: Unit) -> Sequence[Record]:
-        records: list[Record] = []
-        flags = self.flags_of(raw)
-        for t in w.read_trades(raw).data:
-            if t.count is None:
-                records.append(self._trade(t, unit, ts_recv, flags))
-                continue
-            if t.count > t.tradeId + 1:
-                raise MalformedFrame(f"trade {t.tradeId} of {unit.instrument.native} cannot be the last of {t.count}")
-            records.append(Filled(self._trade(t, unit, ts_recv, flags | AGGREGATED), t.tradeId - t.count + 1))
-        return records
+        rows, flags = w.read_trades(raw).data, self.flags_of(raw)
+        since = self._asked.pop(unit.instrument.native, 0) if self._asked else 0
+        if rows and rows[-1].ts * MILLI < since - SECOND:
+            return [Past(unit.instrument.id, [self._trade(t, unit, ts_recv, flags) for t in rows])]
+        return [
+            self._trade(t, unit, ts_recv, flags) if t.count is None else self._filled(t, unit, ts_recv, flags) for t in rows
+        ]
+
+    def _filled(self, t: w.Trade, unit: Unit, ts_recv: int, flags: int) -> Filled:
+        if t.count is None or t.count > t.tradeId + 1:
+            raise MalformedFrame(f"trade {t.tradeId} of {unit.instrument.native} cannot be the last of {t.count}")
+        return Filled(self._trade(t, unit, ts_recv, flags | AGGREGATED), t.tradeId - t.count + 1)
 
     def _trade(self, t: w.Trade, unit: Unit, ts_recv: int, flags: int) -> Trade:
         ts, flags = self.timed(t.ts * MILLI, ts_recv, flags | RPI if t.source == "1" else flags)
