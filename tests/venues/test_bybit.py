@@ -205,6 +205,13 @@ def test_what_is_asked_over_http() -> None:
     assert [r.url for r in venue.instruments_requests()] == [
         f"{base}/instruments-info?category={c}&limit=1000" for c in ("spot", "linear", "inverse")
     ]
+    page = {"category": "linear", "list": [], "nextPageCursor": "first%3DBTC%26last%3DETH"}
+    more = venue.more_instruments(json.dumps({"retCode": 0, "retMsg": "OK", "result": page}).encode())
+    assert more is not None
+    assert more.url == f"{base}/instruments-info?category=linear&limit=1000&cursor=first%3DBTC%26last%3DETH"
+    last = {**page, "nextPageCursor": ""}
+    assert venue.more_instruments(json.dumps({"retCode": 0, "retMsg": "OK", "result": last}).encode()) is None
+    assert venue.more_instruments(b"<html>") is None
     spot, linear = (venue.trades_request(f"{c}/BTCUSDT", None, None, 2, 9) for c in ("spot", "linear"))
     assert spot.url == f"{base}/recent-trade?category=spot&symbol=BTCUSDT&limit=60"
     assert linear == Request(

@@ -31,6 +31,7 @@ from tapeline.wire.funnel import Deliver
 from tapeline.wire.http import Http
 from tapeline.wire.supervisor import Supervisor
 
+MOST_PARTS = 50  # of a list that names its next part
 LIST_SHARE = 0.6  # of the time a venue has to answer, for its list of instruments; the rest is for the sockets
 
 
@@ -102,9 +103,16 @@ class Link:
         return answers[0]
 
     async def _answer(self, request: Request, seconds: float) -> HttpAnswer:
+        """The answer to one of the list's requests, after those to the further parts that it names."""
         try:
             async with asyncio.timeout(seconds):
-                answer, _ = await self.http.ask(request)
+                answer, body = await self.http.ask(request)
+                more = self.venue.more_instruments(body) if answer.status == 200 else None
+                for _ in range(MOST_PARTS):
+                    if more is None:
+                        break
+                    _, body = await self.http.ask(more)
+                    more = self.venue.more_instruments(body)
         except TimeoutError:
             url, error = mask(request.url), f"no answer within {seconds:g} s"
             answer = HttpAnswer(venue=request.venue, purpose=request.purpose, url=url, status=0, error=error)

@@ -274,6 +274,10 @@ class Venue:
         """As `read_instruments`, of the answer to a `search_request`."""
         return self.read_instruments(body, label)
 
+    def more_instruments(self, body: bytes) -> Request | None:
+        """Where an answer says that the list goes on: how to ask for the next part. None by default."""
+        return None
+
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         """What to ask for the candles of before we listened, so that a page is full when it opens. None by default."""
         return []

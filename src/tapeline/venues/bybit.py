@@ -183,6 +183,17 @@ class Bybit(Venue):
     def instruments_requests(self) -> list[Request]:
         return [self._request("instruments", f"instruments-info?category={category}&limit=1000") for category in CATEGORIES]
 
+    def more_instruments(self, body: bytes) -> Request | None:
+        """A category of more than 1,000 instruments comes in pages, each of which names the next one."""
+        try:
+            listing: w.Listing = w.read_listing(result_of(body))
+        except (MalformedFrame, msgspec.MsgspecError, ValueError, RecursionError):
+            return None  # whoever reads it says what is wrong
+        if not listing.nextPageCursor or listing.category not in CATEGORIES:
+            return None
+        path = f"instruments-info?category={listing.category}&limit=1000&cursor={quote(listing.nextPageCursor, safe='%')}"
+        return self._request("instruments", path)
+
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         category, symbol = split_native(native)
         of = f"category={category}&symbol={quote(symbol)}"

@@ -204,6 +204,7 @@ class Listed(msgspec.Struct, gc=False):
 class Listing(msgspec.Struct, gc=False):
     category: str
     list: list[msgspec.Raw]
+    nextPageCursor: str = ""
 
 
 class Answer(msgspec.Struct, gc=False):
