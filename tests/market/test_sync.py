@@ -350,6 +350,28 @@ def test_an_update_without_a_number_is_never_taken_for_a_double() -> None:
     assert not bench.sync.has(diff)
 
 
+@pytest.mark.parametrize(("limit", "anew"), [(0, True), (400, False)])
+def test_a_whole_book_of_which_we_keep_a_part_begins_anew_before_the_market_leaves_that_part(limit: int, anew: bool) -> None:
+    """Of 40 levels we keep the best ten, 91 to 100: at 75 % of the way down, at 93, the others are wanted. A venue that sends so
+    many levels and no more keeps them around the market itself: nothing is asked for.
+    """
+    bench = Unnumbered()
+    bench.sync = BookSync("x:y", "x", PipelineSettings(book_levels=10), bench._begin, bench.again)  # type: ignore[arg-type]
+    whole = BookMessage(
+        "Y", T0, 0, "snapshot", [(100.0 - i, 1.0) for i in range(40)], ASKS, UNNUMBERED, UNNUMBERED, limit=limit
+    )
+    bench.tell(whole)
+    assert bench.sync.book.bid_floor == 91.0
+    for i in range(6):
+        assert kinds(bench.tell(bench.text("diff", [(100.0 - i, 0.0)], [], cut=0))) == ["BookUpdate", "Quote", "Metrics"]
+    events = bench.tell(bench.text("diff", [(94.0, 0.0)], [], cut=0))
+    assert kinds(events) == ["BookUpdate", "Quote", "Metrics", *(["resyncing", "resyncing"] if anew else [])]
+    assert [a.instrument for a in bench.again] == (["x:y"] if anew else [])
+    if anew:
+        assert "edge" in events[3].reason
+        assert kinds(bench.tell(whole)) == ["BookUpdate", "Quote", "Metrics", "synced"]
+
+
 def test_texts_count_where_a_message_bears_no_checksum() -> None:
     """Kraken v1 proves no snapshot: its texts are part of what the first update proves."""
     bench = Unnumbered()

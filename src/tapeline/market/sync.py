@@ -96,6 +96,8 @@ class BookSync:
         self._synced_at = 0
         self._lost = False
         self._has_diffs = False
+        self._is_whole = False  # it began on the socket with all levels there are: what it does not know, we have cut off
+        self._at_edge = False
         self._on_diff = {
             (State.JOINING, Fit.OLD): self._ignore,
             (State.JOINING, Fit.NEXT): self._join,
@@ -277,6 +279,7 @@ class BookSync:
         self.book.replace(m.bids, m.asks, limit, m.cut)
         self.book.seq = None if m.seq == UNNUMBERED else m.seq
         self._snapshot_seq = m.seq
+        self._is_whole = m.kind == "snapshot" and not m.limit and not m.cut
         self._passed.clear()
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
         self._old_run = 0
@@ -331,6 +334,9 @@ class BookSync:
         self._emit(m, ts_recv, out, 0, touch=True)
         if (renewed := self.renewal.after(book, m, ts_recv)) is not None:
             self._renew(renewed, ts_recv, out)
+        if self._at_edge:
+            self._at_edge = False
+            self._resync(None, "resyncing", "the market nears the edge of what the book knows", ts_recv, out)
 
     def _disproved(self, m: BookMessage) -> str | None:
         """What is wrong with the book by the checksum of the message just applied; None where it is right, or cannot be told."""
@@ -344,7 +350,8 @@ class BookSync:
     def _ask_again(self, not_before: int) -> bool:
         request = self._ask(0, not_before)
         if not isinstance(request, Request):
-            return False  # a stream is not begun anew for what lies far from the market
+            self._at_edge = self._is_whole  # a venue that sends so many levels and no more keeps them around the market itself
+            return False
         self._requests.append(request)
         return True
 
