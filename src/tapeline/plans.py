@@ -17,6 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     messages_per_second: float  # what we may send on one connection, pongs included
     streams_per_connection: int
+    books_per_connection: int | None = None  # streams of books among them, where the venue wants fewer of those
     connects_per_5_minutes: int
     http_weight_per_minute: int
     http_per_second: int | None = None  # requests of any weight, where the venue counts seconds
@@ -31,6 +32,22 @@ class Stream(msgspec.Struct, frozen=True):
     name: str
     channel: Channel
     instrument: str
+
+
+def fitting(waiting: list[Stream], carried: Sequence[Stream], limits: Limits) -> list[Stream]:
+    """Take off `waiting`, in order, what fits on a connection that carries these already."""
+    room = limits.streams_per_connection - len(carried)
+    most = limits.streams_per_connection if limits.books_per_connection is None else limits.books_per_connection
+    books = sum(s.channel == "book" for s in carried)
+    begun: dict[str, Stream] = {}
+    for stream in waiting:
+        if len(begun) >= room:
+            break
+        if stream.channel != "book" or books < most:
+            books += stream.channel == "book"
+            begun[stream.name] = stream
+    waiting[:] = [s for s in waiting if s.name not in begun]
+    return list(begun.values())
 
 
 class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from tapeline.errors import Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, pack_answer
 from tapeline.instruments import Instrument
 from tapeline.masking import mask
-from tapeline.plans import Channel, ConnectionPlan, Request, Stream, carrying
+from tapeline.plans import Channel, ConnectionPlan, Request, Stream, carrying, fitting
 from tapeline.venues.base import Venue
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.funnel import Deliver
@@ -207,16 +207,15 @@ class Link:
         for supervisor in list(carriers):
             ended = [s for s in supervisor.plan.streams if s.name not in target]
             _, waiting = new.get(supervisor.plan.url, (None, []))
-            room = max(0, self.venue.limits.streams_per_connection - len(supervisor.plan.streams) + len(ended))
-            begun, waiting[:] = waiting[:room], waiting[room:]
-            supervisor.change(begun, ended)
+            kept = [s for s in supervisor.plan.streams if s.name in target]
+            supervisor.change(fitting(waiting, kept, self.venue.limits), ended)
             if not supervisor.plan.streams:
                 carriers.remove(supervisor)
                 self._retire(supervisor)
         for plan, streams in new.values():
-            most = self.venue.limits.streams_per_connection
-            parts = (streams[i : i + most] for i in range(0, len(streams), most))
-            carriers += [self._supervise(carrying(plan, part, self.venue)) for part in parts]
+            while streams:
+                part = fitting(streams, (), self.venue.limits)
+                carriers.append(self._supervise(carrying(plan, part, self.venue)))
 
     def _supervise(self, plan: ConnectionPlan) -> Supervisor:
         supervisor: Supervisor = Supervisor(

@@ -25,6 +25,7 @@ import msgspec
 
 from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Kind, Registry
+from tapeline.plans import fitting
 from tapeline.venues.base import Asked, BookChecksum, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.okx_figures import INTERVALS, UNLISTED
 from tapeline.venues.okx_messages import Control, Listed, read_answer, read_control, read_head, read_listed, read_raw_rows
@@ -33,7 +34,6 @@ from tapeline.venues.okx_wire import OkxDecoder, event_time
 PAST_INTERVALS = ("1m", "5m", "15m", "1H", "4H", "1Dutc")
 TYPES = ("SPOT", "SWAP", "FUTURES")
 ARGS_PER_MESSAGE = 200  # some 60 bytes each: far below 64 KB
-BOOKS_PER_CONNECTION = 29
 MOST_PAST_TRADES = 100
 _CHANNELS: dict[str, Channel] = {
     "trades": "trades",
@@ -80,6 +80,7 @@ class Okx(Venue):
     limits = Limits(
         messages_per_second=3,
         streams_per_connection=240,
+        books_per_connection=29,
         connects_per_5_minutes=900,
         http_weight_per_minute=600,
         client_ping_seconds=20,
@@ -92,7 +93,11 @@ class Okx(Venue):
                 for name in self._names(channel, instrument):
                     stream = Stream(f"{name}:{instrument.native}", channel, instrument.id)
                     by_path.setdefault(_path(name), []).append(stream)
-        return [self._connection(path, part) for path, streams in by_path.items() for part in self._parts(streams)]
+        plans: list[ConnectionPlan] = []
+        for path, streams in by_path.items():
+            while streams:
+                plans.append(self._connection(path, fitting(streams, (), self.limits)))
+        return plans
 
     def _names(self, channel: Channel, instrument: Instrument) -> tuple[str, ...]:
         usual = {"trades": "trades", "book": "books", "quotes": "bbo-tbt", "bars": "candle1m"}
@@ -105,19 +110,6 @@ class Okx(Venue):
         if known is None or known[0] != channel:
             raise ConfigError(key, other, f"this is no channel of {channel}; see docs/settings.md for what fits")
         return (other,)
-
-    def _parts(self, streams: list[Stream]) -> list[list[Stream]]:
-        """The streams by connection: as many as fit, and fewer than 30 books."""
-        parts: list[list[Stream]] = [[]]
-        books = 0
-        for stream in streams:
-            is_book = stream.name.startswith("books:")
-            if len(parts[-1]) == self.limits.streams_per_connection or (is_book and books == BOOKS_PER_CONNECTION):
-                parts.append([])
-                books = 0
-            parts[-1].append(stream)
-            books += is_book
-        return parts
 
     def _connection(self, path: str, streams: list[Stream]) -> ConnectionPlan:
         hello = self.subscribe(streams, 1)
