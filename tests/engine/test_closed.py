@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from tapeline.clock import ReplayClock
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
-from tapeline.events import Event, Status
+from tapeline.events import Bar, Event, Status
 from tapeline.frames import Frame
 from tests.engine.feeds import FUTURES, MS, SECOND, T0, opened, recv, session, tick
 from tests.venues.yahoo_frames import framed
@@ -64,6 +64,17 @@ def test_a_stock_at_night_is_closed_and_at_the_open_it_must_speak() -> None:
     assert morning < stale.ts_event < morning + 6 * MINUTE
     assert play(apple(morning + 20 * MINUTE, 50), tick(morning + 20 * MINUTE + SECOND)) == "live"
     assert len(watched.statuses("recovered")) == 1
+
+
+def test_bars_of_trades_without_a_side_have_no_volume_of_buyers() -> None:
+    start = new_york("2026-11-20 10:00")
+    watched = Watched(start)
+    watched.play(
+        opened(start, venue="yahoo", streams=("AAPL",)), *(apple(start + n * SECOND, 1000 + 5 * n) for n in range(1, 5))
+    )
+    watched.play(tick(start + 10 * SECOND))
+    bars = [e for e in watched.events if isinstance(e, Bar) and e.interval == "5s"]
+    assert [(b.volume, b.buy_volume, b.trades) for b in bars] == [(15.0, None, 3)]
 
 
 def test_what_is_subscribed_on_a_sunday_is_closed_at_once() -> None:

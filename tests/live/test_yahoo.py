@@ -51,6 +51,14 @@ async def test_volumes_add_up_and_a_replay_says_the_same(tmp_path):
         assert run.replayed() == run.published()
 
 
+async def test_a_search_that_is_refused_keeps_nobody_from_the_socket(tmp_path):
+    """Yahoo's HTTP side answers 429 to whom it takes for a program; its streams are elsewhere."""
+    async with SimServer(seed=66, rate=5.0, venues=("yahoo",)) as sim:
+        sim.fault(f.HttpFail(path="/v1/finance/search", status=429, times=0))
+        async with running(sim, tmp_path, instruments=("yahoo:AAPL",), channels=("ticker",), venues=at(sim)) as run:
+            await run.until(lambda: tickers(run, AAPL))
+
+
 async def test_symbols_past_the_hundredth_are_left_out_and_a_place_is_freed():
     async with SimServer(seed=62, live=False, venues=("yahoo",)) as sim, aiohttp.ClientSession() as session:
         await sim.play(10)

@@ -50,9 +50,9 @@ class Lane:
     """
 
     __slots__ = (
-        "_checksum", "_contract_value", "aggregated", "bars", "ending", "flags", "gaps", "heard", "ids", "instrument", "known",
-        "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair", "settings",
-        "silences", "spares", "sync", "trade_ids", "unsure", "venue", "wanted", "wants", "watched",
+        "_checksum", "_contract_value", "_sides", "aggregated", "bars", "ending", "flags", "gaps", "heard", "ids", "instrument",
+        "known", "last_price", "latest", "lost_at", "number", "numbered", "queued", "quote_seq", "registry", "repair",
+        "settings", "silences", "spares", "sync", "trade_ids", "unsure", "venue", "wanted", "wants", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,7 @@ class Lane:
         self.spares: Spares | None = None  # where several connections carry the book
         known = feed.registry.by_id[instrument]
         self._contract_value = known.contract_size if known.inverse else None
+        self._sides = feed.venue.trade_sides
         self._forget_trades()
         self.heard: dict[str, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
@@ -86,7 +87,7 @@ class Lane:
 
     def _forget_trades(self) -> None:
         """Everything made from trades begins."""
-        self.bars = Bars(self.instrument, self.settings, self.flags, contract_value=self._contract_value)
+        self.bars = Bars(self.instrument, self.settings, self.flags, contract_value=self._contract_value, sides=self._sides)
         self.queued = NEVER  # when the pipeline comes back to close its next bar
         self.ids = (IdTracker(), IdTracker())  # of single and of aggregated trades
         self.known: dict[str, int] = {}  # the last trades' ids and times, where ids are only unique

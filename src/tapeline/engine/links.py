@@ -121,7 +121,12 @@ class Link:
         return answer
 
     def _hopeless(self, answer: HttpAnswer) -> bool:
-        """No point in trying the socket: the venue refuses us, or its own address (not a mirror's) does not answer."""
+        """No point in trying the socket: the venue refuses us, or its own address (not a mirror's) does not answer.
+
+        Where there is no list but a search (Yahoo), a refusal of that says nothing of the socket, which is elsewhere.
+        """
+        if answer.status and self.venue.search_request("") is not None:
+            return False
         return answer.status in _MEANINGS or (answer.status == 0 and not self._mirror)
 
     def resolve(self, symbol: str) -> Instrument:

@@ -123,9 +123,18 @@ class Bars:
     """`due` is when the clock closes the next bar (our clock, ns); whoever feeds it calls `close_by_clock` then."""
 
     def __init__(
-        self, instrument: str, settings: PipelineSettings, flags: int = 0, *, contract_value: float | None = None
+        self,
+        instrument: str,
+        settings: PipelineSettings,
+        flags: int = 0,
+        *,
+        contract_value: float | None = None,
+        sides: bool = True,
     ) -> None:
-        """`contract_value`: of one contract in the quote asset, where the instrument is inverse."""
+        """`contract_value`: of one contract in the quote asset, where the instrument is inverse. `sides`: whether the venue tells
+        who bought; without that a bar has no `buy_volume`.
+        """
+        self._sides = sides
         self.instrument, self.flags = instrument, flags
         self._contract = None if contract_value is None else Fraction(repr(contract_value))
         self.levels = [_Level(name, width) for name, width in INTERVALS.items()]
@@ -374,8 +383,9 @@ class Bars:
         lots, money = self._size.power, self._size.power * self._price.power
         vwap = None if bar.volume == 0 else bar.notional / (bar.volume * self._price.power)
         notional = bar.notional / money if self._contract is None else float(bar.volume * self._contract / lots)
+        buy_volume = bar.buy / lots if self._sides else None
         return Bar(
             self.instrument, bar.end, ts_recv, int(flags) | self.flags,
             interval, bar.start, bar.open, bar.high, bar.low, bar.close,
-            bar.volume / lots, bar.buy / lots, notional, vwap, bar.n, self._whole(bar), bar.revision, "trades",
+            bar.volume / lots, buy_volume, notional, vwap, bar.n, self._whole(bar), bar.revision, "trades",
         )  # fmt: skip

@@ -56,6 +56,7 @@ class Yahoo(Venue):
     ws_url = "wss://streamer.finance.yahoo.com"
     http_url = "https://query1.finance.yahoo.com"
     channels: ClassVar[tuple[Channel, ...]] = ("trades", "ticker")
+    trade_sides = False
     limits = Limits(
         messages_per_second=5,  # none is known
         streams_per_connection=SYMBOLS_PER_CONNECTION,
