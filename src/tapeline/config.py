@@ -84,6 +84,13 @@ class VenueSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dict[str, str],
         Doc(description='Other native stream suffixes by channel, as in `trades = "aggTrade"`, `book = "depth20@100ms"`.'),
     ] = {}
+    most_streams: Annotated[
+        int,
+        Doc(ge=0, description="Most streams on one connection, where your plan differs from what is published; 0: as that."),
+    ] = 0
+    requests_per_minute: Annotated[
+        int, Doc(ge=0, description="HTTP weight a minute, where your plan differs from what is published; 0: as that.")
+    ] = 0
     time_unit: Annotated[
         Literal["ms", "us"], Doc(description="us: ask Binance for microsecond times (`timeUnit=MICROSECOND`).")
     ] = "ms"

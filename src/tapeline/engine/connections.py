@@ -160,7 +160,7 @@ class Connection:
         names = ack.names or self._answered(ack.id)
         self._settle(ack, names)
         if ack.error:
-            what = ", ".join(names) or f"message {str(ack.id)[:40]}"
+            what = ", ".join(names) or (f"message {str(ack.id)[:40]}" if ack.id is not None else "something")
             out.append(self.status("rejected", f"{self.feed.label} refused {what}: {ack.error}", ts, max(len(names), 1)))
             return
         for name in names:

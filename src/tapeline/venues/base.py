@@ -203,7 +203,7 @@ class Venue:
 
     name: ClassVar[str]
     title: ClassVar[str]
-    limits: ClassVar[Limits]
+    limits: Limits  # the published ones; of an instance, what the settings make of them
     ws_url: ClassVar[str]
     http_url: ClassVar[str]
     channels: ClassVar[tuple[Channel, ...]]
@@ -223,6 +223,12 @@ class Venue:
         """`key`: the API key, where the venue needs one. It goes into addresses and headers and nowhere else."""
         self.settings, self.key = settings or VenueSettings(), key
         hide(key)
+        if self.settings.most_streams or self.settings.requests_per_minute:
+            self.limits = msgspec.structs.replace(
+                self.limits,
+                streams_per_connection=self.settings.most_streams or self.limits.streams_per_connection,
+                http_weight_per_minute=self.settings.requests_per_minute or self.limits.http_weight_per_minute,
+            )
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
         """`hello` is what `subscribe` says of each connection's streams, after whatever else must be said first."""
@@ -297,6 +303,14 @@ class Venue:
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         """One part of the list, empty where the venue has none: names are derived. Raises MalformedFrame where it is no list."""
         raise NotImplementedError
+
+    def lists(self, symbol: str) -> bool:
+        """Whether the venue's list would have this instrument if there were one. False where the list is only a part (Finnhub)."""
+        return True
+
+    def typed(self, symbol: str) -> str:
+        """The native name that a user may have typed: as it is, in capitals."""
+        return symbol.upper()
 
     def derive(self, native: str, label: str) -> Instrument:
         """An instrument from its native name alone (known quote assets)."""

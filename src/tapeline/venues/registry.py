@@ -10,6 +10,7 @@ VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
     "binance-coinm": "binance_coinm:BinanceCoinm",
+    "finnhub": "finnhub:Finnhub",
     "coinbase": "coinbase:Coinbase",
     "coinbase-advanced": "coinbase_advanced:CoinbaseAdvanced",
     "yahoo": "yahoo:Yahoo",
