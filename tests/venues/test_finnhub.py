@@ -353,8 +353,8 @@ def test_a_message_out_of_order_marks_nothing_late_and_corrects_no_bar() -> None
 
 
 def test_trades_without_ids_at_a_take_over() -> None:
-    """Where two connections overlap all the same (a recording of two keys): what the successor received while the old one spoke is
-    taken for said; everything after it counts, equal prints too."""
+    """Where two connections overlap all the same (a recording of two keys), the one that first says a time says all of it: what the
+    successor repeats is a double, equal prints of one connection are not."""
     base = T0 // MS
 
     def message(ms: int, *prices: float) -> Any:
@@ -368,9 +368,9 @@ def test_trades_without_ids_at_a_take_over() -> None:
         recv(T0 + 31 * MS, message(25, 2, 2), 2),
         closed(T0 + 40 * MS, 1, 1000, planned=True),
         recv(T0 + 50 * MS, message(45, 3, 3), 2),
-        recv(T0 + 60 * MS, message(25, 2), 2),
+        recv(T0 + 60 * MS, message(45, 3), 2),
     )
-    assert [e.price for e in out if isinstance(e, Trade)] == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 2.0]
+    assert [e.price for e in out if isinstance(e, Trade)] == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0]
 
 
 def test_an_error_is_a_status_and_the_feed_goes_on() -> None:

@@ -2,8 +2,10 @@
 
 import msgspec
 
+from tapeline.engine import polling
 from tapeline.engine.connections import Connection, Feed
 from tapeline.engine.lanes import Lanes
+from tapeline.engine.polling import POLL
 from tapeline.engine.records import Records
 from tapeline.errors import MalformedFrame, TapelineError
 from tapeline.events import Bar, Event, Status, Ticker
@@ -23,6 +25,8 @@ class Answers:
         feed, ts = self._feed_of_answer(answer), frame.ts_recv
         if self._lanes.ended and answer.native and feed.decoder.instrument(answer.native) in self._lanes.ended:
             return
+        if answer.purpose == POLL:
+            polling.answered(feed, answer, ts, out)
         try:
             if answer.status == 200 and answer.purpose == "instruments":
                 self._listed(feed, body, ts, out)
@@ -33,6 +37,8 @@ class Answers:
                     elif isinstance(record, Past):
                         self._records.past_of(record, feed, ts, out)
                     elif isinstance(record, Bar | Ticker):
+                        if answer.purpose == POLL:
+                            self._lanes.of(record.instrument, feed).heard["ticker"] = ts
                         out.append(record)
             else:
                 self._unanswered(feed, answer, answer.error or f"HTTP {answer.status}", ts, out)
@@ -58,10 +64,11 @@ class Answers:
 
     def _feed_of_answer(self, answer: HttpAnswer) -> Feed:
         """A request that failed (no answer, a proxy's error page) does not know whether a simulated market was asked. The feed
-        that asked is the one whose connection is open.
+        that asked is the one whose connection is open, or the only one there is.
         """
         if answer.status != 200:
             asking = {c.feed for c in self._connections.values() if c.feed.venue.name == answer.venue}
+            asking = asking or {feed for feed in self._lanes.feeds.values() if feed.venue.name == answer.venue}
             if len(asking) == 1:
                 return asking.pop()
         return self._lanes.feed_of(answer.venue, answer.simulated)

@@ -54,6 +54,7 @@ class Feed:
         self.venue: Venue = venue_class(protocol)(settings)
         self.label = label_of(protocol, simulated=simulated)
         self.flags = int(Flag.SIMULATED) if simulated else 0
+        self.polling: str | None = None  # see polling.py
         self.registry = Registry(self.label)
         self.decoder: Decoder = self.venue.decoder(self.registry, simulated=simulated)
 

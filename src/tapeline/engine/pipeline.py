@@ -18,6 +18,7 @@ import structlog
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
+from tapeline.engine import polling
 from tapeline.engine.answers import Answers
 from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
 from tapeline.engine.lanes import NEVER, Lanes
@@ -210,6 +211,7 @@ class Pipeline:
         opened, ts = unpack_opened(frame.data), frame.ts_recv
         connection = Connection(frame.conn, self.feed_of(opened.venue, opened.simulated), opened, ts)
         self.connections[frame.conn] = connection
+        polling.ended(connection.feed, ts, out)
         if connection.replaces in self.connections:
             connection.begin_hold(ts, self.settings)
         else:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from tapeline.engine.connections import Connection, Feed
-from tapeline.engine.lane import Lane
 from tapeline.engine.lanes import Lanes
 from tapeline.engine.nameless import Nameless
 from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
@@ -57,16 +56,14 @@ class Records:
 
     def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event], first: int = 0) -> None:
         lane = self._by_name.get(t.instrument) or self._lanes.of(t.instrument, connection.feed)
-        if ts < connection.overlap_until and self._is_double(lane, t, connection):
+        if lane.trade_ids == "none":  # equal prints of one connection are different trades; those of two are one, by their time
+            if not lane.first_to_say("trade", t.ts_event, connection.number) and ts < connection.overlap_until:
+                return
+        elif lane.numbered and ts < connection.overlap_until and lane.has_trade(t):  # unique ids the lane knows by itself
             return
         lane.trade(t, ts, out, first)
         if lane.bars.due < lane.queued:
             self._timers.queue(lane)
-
-    def _is_double(self, lane: Lane, t: Trade, connection: Connection) -> bool:
-        if lane.trade_ids == "none":
-            return not lane.first_to_say("trade", t.ts_event, connection.number)
-        return lane.numbered and lane.has_trade(t)  # of ids that are only unique the lane knows by itself
 
     def _quote(self, q: Quote, connection: Connection, ts: int, out: list[Event]) -> None:
         lane = self._by_name.get(q.instrument) or self._lanes.of(q.instrument, connection.feed)

@@ -181,6 +181,10 @@ class Supervisor:
             raise self.last_fault or Unreachable(f"{where}: no answer within {seconds:g} s")
 
     @property
+    def up(self) -> bool:
+        return bool(self._live)
+
+    @property
     def state(self) -> ConnectionState:
         frames, size, last, ended = self._past
         for connection in self._live:
