@@ -202,9 +202,9 @@ def test_a_polled_quote_says_what_the_venue_says_and_no_more() -> None:
         ("BINANCE:BTCUSDT", "BINANCE:BTC-USDT", "spot", "BTC", "USDT", ""),
         ("COINBASE:BTC-USD", "COINBASE:BTC-USD", "spot", "BTC", "USD", ""),
         ("BITFINEX:XYZ", "BITFINEX:XYZ", "spot", "XYZ", "", ""),
-        ("OANDA:EUR_USD", "OANDA:EUR-USD", "fx", "EUR", "USD", ""),
-        ("FXCM:EURUSD", "FXCM:EUR-USD", "fx", "EUR", "USD", ""),
-        ("IC MARKETS:1", "IC_MARKETS:1", "fx", "1", "", ""),
+        ("OANDA:EUR_USD", "OANDA:EUR-USD", "fx", "EUR", "USD", "FX"),
+        ("FXCM:EURUSD", "FXCM:EUR-USD", "fx", "EUR", "USD", "FX"),
+        ("IC MARKETS:1", "IC_MARKETS:1", "fx", "1", "", "FX"),
     ],
 )
 def test_names_and_the_way_back(native: str, symbol: str, kind: str, base: str, quote: str, calendar: str) -> None:

@@ -193,7 +193,11 @@ class Connection:
                 out.append(self.status("stale", reason, now, missing))
 
     def is_mute(self) -> bool:
-        """Whether each stream that should speak was called stale without ever having spoken; said once."""
+        """Whether each stream that should speak was called stale without ever having spoken; said once. Where the venue allows one
+        connection, a new one would cost what is said meanwhile, and be no other.
+        """
+        if self.feed.venue.one_connection:
+            return False
         due = [s for s in self.silences.values() if s.channel != "liquidations"]
         if self.given_up or not due or not all(s.stale and s.heard <= s.since for s in due):
             return False

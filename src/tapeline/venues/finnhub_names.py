@@ -20,7 +20,7 @@ BROKERS = frozenset(
     {"FHFX", "FOREX.COM", "FXCM", "FXPIG", "FXPRO", "IC MARKETS", "ICMTRADER", "OANDA", "PEPPERSTONE", "PEPPERSTONEUK"}
 )
 """What stands before the colon where currencies and metals are traded; anything else is an exchange of crypto assets."""
-US_SESSION = "XNYS"
+US_SESSION, FX_SESSION = "XNYS", "FX"
 _OURS = {"XBT": "BTC", "XXBT": "BTC", "XDG": "DOGE", "XXDG": "DOGE", "XETH": "ETH", "ZUSD": "USD", "ZEUR": "EUR"}
 _US_STOCK = re.compile(r"[A-Z0-9]+(\.[ABC])?")
 _JOINTS = {"COINBASE": "-", "OANDA": "_"}  # between the two assets, where an exchange writes anything there
@@ -42,10 +42,10 @@ def derive(native: str, label: str, display: str = "", currency: str = "") -> In
         return _instrument(label, native, native, native, quoted, session)
     base, quoted = _pair(display or name)
     symbol = f"{exchange.replace(' ', '_')}:{f'{base}-{quoted}' if quoted else name}"
-    return _instrument(label, symbol, native, base, quoted)
+    return _instrument(label, symbol, native, base, quoted, FX_SESSION if exchange in BROKERS else "")
 
 
-def _instrument(label: str, symbol: str, native: str, base: str, quoted: str, session: str = "") -> Instrument:
+def _instrument(label: str, symbol: str, native: str, base: str, quoted: str, session: str) -> Instrument:
     return Instrument(
         id=f"{label}:{symbol}", venue=label, native=native, kind=kind_of(native), base=base, quote=quoted, session=session
     )
