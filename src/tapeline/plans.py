@@ -64,7 +64,6 @@ class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     client_ping: bytes | None = None
     origin: str = ""  # the Origin header of the handshake, where the venue wants one
-    alone: bool = False  # the venue allows one connection: it is closed before its successor is opened
 
 
 class Dialect(Protocol):

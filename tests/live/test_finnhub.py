@@ -12,9 +12,9 @@ from tapeline import masking
 from tapeline.config import VenueSettings
 from tapeline.errors import ConfigError, Refused
 from tapeline.events import Bar, Flag, Status, Ticker, Trade
-from tapeline.plans import Stream
 from tapeline.sim import SimServer
 from tapeline.sim.faults import Close, HttpFail, Refuse
+from tapeline.wire.poller import Poller
 from tests.live import rig
 
 KEY = "c0ffee-finnhub-key"
@@ -38,6 +38,11 @@ def at(sim: SimServer, **more: Any) -> dict[str, Any]:
     """`more`: of the venue's settings."""
     address = VenueSettings(ws_url=sim.ws_url("finnhub"), http_url=sim.http_url("finnhub"), **more)
     return {"venues": {"finnhub": address}, "instruments": ASKED, "channels": ("trades", "book")}
+
+
+def poller(run: rig.Run) -> Poller:
+    (found,) = run.collector.control.links["finnhub"].pollers.values()
+    return found
 
 
 def said(run: rig.Run, word: str) -> list[Status]:
@@ -69,11 +74,10 @@ async def test_trades_prices_and_conditions(tmp_path: Path) -> None:
 async def test_symbols_come_and_go_while_running(tmp_path: Path) -> None:
     async with market() as sim, rig.running(sim, tmp_path, **{**at(sim), "instruments": ASKED[:1]}) as run:
         await run.until(lambda: run.trades(STOCK))
-        (supervisor,) = run.collector.supervisors
-        other, first = "sim-finnhub:TSLA", Stream("trade:AAPL", "trades", STOCK)
-        supervisor.change(add=[Stream("trade:TSLA", "trades", other)])
+        other, control = "sim-finnhub:TSLA", run.collector.control
+        (await control.subscribe(["finnhub:TSLA"], ["trades"])).check()
         await run.until(lambda: len(run.trades(other)) > 3)
-        supervisor.change(remove=[first])
+        (await control.unsubscribe(["finnhub:AAPL"])).check()
         await run.until(lambda: all(list(conn.streams) == ["TSLA"] for conn in sim.hub.of("finnhub")))
         assert len(sim.hub.of("finnhub")) == 1
     assert len(opened(run)) == 1
@@ -91,7 +95,7 @@ async def test_a_lost_connection_is_followed_by_one_alone(tmp_path: Path) -> Non
         supervisor.replace("planned")
         await run.until(lambda: len(opened(run)) == 3 and len(run.trades(STOCK)) > before)
         assert not isinstance(supervisor.last_fault, Refused) or supervisor.last_fault.status != 429
-        assert run.collector.pollers[0].asked == 0
+        assert poller(run).asked == 0
     assert not said(run, "taking over")
     assert run.replayed() == run.published()
 
@@ -122,11 +126,11 @@ async def test_quotes_are_polled_while_the_socket_is_refused_and_no_longer(tmp_p
             assert not run.trades(STOCK)
             sim.faults.clear()
             await run.until(lambda: run.trades(STOCK), 40 if status == 429 else 15)
-            asked = run.collector.pollers[0].asked
+            asked = poller(run).asked
             assert [s.kind for s in said(run, "over HTTP")] == ["connected", "recovered"]
             before = len(run.trades(COIN))
             await run.until(lambda: len(run.trades(COIN)) > before + 5)
-            assert run.collector.pollers[0].asked == asked
+            assert poller(run).asked == asked
         assert run.replayed() == run.published()
 
 
@@ -137,8 +141,7 @@ async def test_a_socket_that_nobody_answers_is_polled_too_at_the_plans_rate(tmp_
         asked["venues"] = {"finnhub": VenueSettings(ws_url="ws://127.0.0.1:1", http_url=sim.http_url("finnhub"))}
         async with rig.running(sim, tmp_path, **asked) as run:
             await run.until(lambda: len([e for e in run.events if isinstance(e, Ticker)]) >= 3)
-            (poller,) = run.collector.pollers
-            assert poller._every == pytest.approx(1.25)
+            assert poller(run)._every == pytest.approx(1.25)
             assert sim.weights["finnhub"].used <= 54
 
 
@@ -147,7 +150,7 @@ async def test_a_question_that_the_plan_does_not_cover_is_left_out_and_said(tmp_
     async with market(faults=faults) as sim, rig.running(sim, tmp_path, **at(sim, requests_per_minute=6000)) as run:
         await run.until(lambda: len({e.instrument for e in run.events if isinstance(e, Ticker)}) == 2)
         assert [s.reason for s in said(run, "was refused")] == ["a quote of AAPL was refused: HTTP 403"]
-        assert run.collector.pollers[0]._left_out == {"AAPL"}
+        assert poller(run)._left_out == {"AAPL"}
 
 
 async def test_a_wrong_key_is_said_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

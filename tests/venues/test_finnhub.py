@@ -276,7 +276,7 @@ def test_the_plan_is_one_connection_with_the_key_in_its_address_and_nowhere_else
     instruments = [of.derive(n, VENUE) for n in ("AAPL", "OANDA:EUR_USD", "AAPL")]
     (plan,) = of.plan(instruments, ("trades", "book"))
     assert plan.url == f"wss://ws.finnhub.io/?token={KEY}"
-    assert (plan.alone, plan.acks, of.one_connection) == (True, 0, True)
+    assert (plan.acks, of.one_connection) == (0, True)
     assert plan.streams == (
         Stream("trade:AAPL", "trades", "finnhub:AAPL"),
         Stream("trade:OANDA:EUR_USD", "ticker", "finnhub:OANDA:EUR-USD"),

@@ -207,6 +207,7 @@ async def supervised(
     *,
     grace: float = 0.05,
     dialect: Dialect | None = None,
+    alone: bool = False,
 ) -> AsyncIterator[tuple[Supervisor, Watch]]:
     watch = Watch()
     supervisor = Supervisor(
@@ -219,6 +220,7 @@ async def supervised(
         budget=ConnectBudget(p.limits.connects_per_5_minutes),
         rng=random.Random(7),
         grace=grace,
+        alone=alone,
     )
     task = asyncio.ensure_future(supervisor.run())
     try:

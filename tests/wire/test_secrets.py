@@ -2,7 +2,6 @@
 
 import asyncio
 import traceback
-from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -121,16 +120,10 @@ async def test_where_one_connection_is_allowed_the_old_one_goes_first() -> None:
         await peer.until_gone()
         open_now -= 1
 
-    async with venue(script) as v:
-        alone = ConnectionPlan(**{**as_dict(plan(v.url)), "alone": True})
-        async with supervised(alone) as (supervisor, watch):
-            await watch.until(watch.data)
-            supervisor.replace("it said so")
-            await watch.until(lambda: len(watch.data()) == 2)
+    async with venue(script) as v, supervised(plan(v.url), alone=True) as (supervisor, watch):
+        await watch.until(watch.data)
+        supervisor.replace("it said so")
+        await watch.until(lambda: len(watch.data()) == 2)
     assert most == 1
     assert [c.planned for c in watch.closed()] == [True, False]
     assert [o.replaces for o in watch.opened()] == [0, 0]
-
-
-def as_dict(p: ConnectionPlan) -> dict[str, object]:
-    return vars(SimpleNamespace(**{name: getattr(p, name) for name in p.__struct_fields__}))

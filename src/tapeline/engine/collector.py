@@ -33,6 +33,7 @@ from tapeline.frames import Frame, FrameKind, Session
 from tapeline.plans import Again, Channel
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.wire.funnel import Funnel
+from tapeline.wire.poller import Poller
 from tapeline.wire.supervisor import ConnectionState, Supervisor
 
 log = structlog.get_logger("tapeline.collector")
@@ -128,8 +129,8 @@ class Collector(Engine):
         """Stream these channels of these instruments; see `Control.connect`."""
         await self.control.connect(wanted(instruments, channels))
 
-    def _run(self, supervisor: Supervisor) -> asyncio.Task[None]:
-        task = asyncio.create_task(supervisor.run(), name=f"supervisor-{supervisor.label}")
+    def _run(self, life: Supervisor | Poller) -> asyncio.Task[None]:
+        task = asyncio.create_task(life.run(), name=f"{type(life).__name__.lower()}-{life.label}")
         task.add_done_callback(self._ended)
         return self._track(task)
 
@@ -139,7 +140,7 @@ class Collector(Engine):
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """The network never ends a supervisor, so this is a fault of ours, and nothing more would come: say so, end the stream."""
+        """The network never makes one fail, so this is a fault of ours, and nothing more would come: say so, end the stream."""
         if task.cancelled() or (error := task.exception()) is None or self.failed.is_set():
             return
         log.critical("the feed has stopped: a fault of Tapeline's own", exc_info=error)

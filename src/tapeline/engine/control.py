@@ -107,11 +107,14 @@ class Control:
     async def _follow(self, begin: asyncio.Task[None], link: Link) -> None:
         """See to a venue that was not up at the start."""
         try:
-            await begin
-        except VenueError as e:
-            self.tell(f"{e}; the others go on, and it is tried again and again")
-            if link.feed is None:
-                await self._ask_again(link)
+            try:
+                await begin
+            except VenueError as e:
+                self.tell(f"{e}; the others go on, and it is tried again and again")
+                if link.feed is None:
+                    await self._ask_again(link)
+        except ConfigError as e:  # a wrong key
+            self.tell(f"{e}; the others go on")
 
     async def _ask_again(self, link: Link) -> None:
         wire = self._around.settings.wire

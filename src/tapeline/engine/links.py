@@ -20,15 +20,17 @@ from tapeline.clock import Clock
 from tapeline.config import Settings
 from tapeline.engine.connections import Feed
 from tapeline.engine.subscriptions import Wanted, joined, less
-from tapeline.errors import Refused, Unreachable, UsageError, VenueError
+from tapeline.errors import ConfigError, Refused, Unreachable, UsageError, VenueError
 from tapeline.frames import Frame, FrameKind, HttpAnswer, pack_answer
 from tapeline.instruments import Instrument
-from tapeline.masking import mask
+from tapeline.keys import variables
+from tapeline.masking import MASK, mask
 from tapeline.plans import Channel, ConnectionPlan, Request, Stream, carrying, fitting
 from tapeline.venues.base import Venue
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.funnel import Deliver
 from tapeline.wire.http import Http
+from tapeline.wire.poller import UNAUTHORISED, Poller, kept_out
 from tapeline.wire.supervisor import Supervisor
 
 MOST_PARTS = 50  # of a list that names its next part
@@ -44,10 +46,10 @@ class Surroundings:
         clock: Clock,
         deliver: Deliver,
         feed_of: Callable[[str, bool], Feed],
-        run: Callable[[Supervisor], asyncio.Task[None]],
+        run: Callable[[Supervisor | Poller], asyncio.Task[None]],
         number: Callable[[Supervisor], int],
     ) -> None:
-        """`run` starts a supervisor and looks after its task; `number` gives each connection its number."""
+        """`run` starts a supervisor or a poller and looks after its task; `number` gives each connection its number."""
         self.settings, self.clock, self.deliver = settings, clock, deliver
         self.feed_of, self.run, self.number = feed_of, run, number
         self.budgets: dict[str, ConnectBudget] = {}
@@ -63,6 +65,7 @@ class Link:
         self.instruments: dict[str, Instrument] = {}
         redundant = around.settings.redundant and not venue.one_connection
         self.sets: tuple[list[Supervisor], ...] = ([], []) if redundant else ([],)
+        self.pollers: dict[Supervisor, Poller] = {}
         self.trouble: VenueError | None = None  # why it is not even tried
         self.unlisted: VenueError | None = None  # why there is no list, though it is tried on
         self.since = around.clock.now()
@@ -85,8 +88,11 @@ class Link:
     # The list of instruments
 
     async def open(self) -> None:
-        """Ask for the list. Raises Refused or Unreachable where there is no point in going on for now."""
+        """Ask for the list. Raises Refused or Unreachable where there is no point in going on for now, ConfigError for a wrong
+        key.
+        """
         answer = await self.ask_list()
+        self._judge_key(answer.status)
         refusal = None if answer.status == 200 else _refusal(answer)
         if refusal is not None and self._hopeless(answer):
             self.trouble = refusal
@@ -134,11 +140,15 @@ class Link:
         if self.feed is None:
             raise self.trouble or Unreachable(f"{self.name} has not answered yet")
         registry = self.feed.registry
-        for name in (symbol, symbol.upper()):  # few names have small letters, and then they are meant (AAPLx)
+        for name in (
+            symbol,
+            symbol.upper(),
+            self.venue.typed(symbol),
+        ):  # few names have small letters, and then they are meant (AAPLx)
             known = registry.by_id.get(f"{registry.label}:{name}") or registry.by_native.get(name)
             if known is not None:
                 return known
-        if registry.listed:
+        if registry.listed and self.venue.lists(symbol):
             near = ", ".join(f"{self.name}:{n.partition(':')[2]}" for n in registry.nearest(symbol))
             raise UsageError(f"{self.name} lists no {symbol}: did you mean {near or 'another? see `tapeline instruments`'}?")
         return self.feed.venue.derive(self.feed.venue.native_of(symbol), self.feed.label)
@@ -235,22 +245,43 @@ class Link:
             alone=self.venue.one_connection,
         )
         self._around.run(supervisor)
+        self._poll(supervisor)
         return supervisor
 
+    def _poll(self, supervisor: Supervisor) -> None:
+        """Where the venue answers over HTTP what its socket would say, ask there while the socket is refused."""
+        if not self.venue.poll_requests(supervisor.plan.streams, 0):
+            return
+        poller = self.pollers[supervisor] = Poller(
+            self.http,
+            lambda now: self.venue.poll_requests(supervisor.plan.streams, now),
+            lambda: kept_out(supervisor),
+            clock=self._around.clock,
+            per_minute=self.venue.limits.http_weight_per_minute,
+        )
+        self._around.run(poller)
+
     def _retire(self, supervisor: Supervisor) -> None:
+        if (poller := self.pollers.pop(supervisor, None)) is not None:
+            poller.stop()
         task = asyncio.get_running_loop().create_task(supervisor.stop("nothing is left to carry", planned=True))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     async def wait_open(self, seconds: float) -> None:
-        """Until one connection is up; raises what kept them from it where none is."""
+        """Until one connection is up, or answers over HTTP in its place; raises what kept them from it where none is."""
         waits = [asyncio.ensure_future(s.wait_open(seconds)) for s in self.supervisors]
+        waits += [asyncio.ensure_future(p.wait_answer(seconds)) for p in self.pollers.values()]
         error: VenueError = Unreachable(f"{self.name}: there is nothing to connect to")
         try:
             for done in asyncio.as_completed(waits):
                 try:
                     await done
+                except TimeoutError:
+                    continue
                 except VenueError as e:
+                    for s in self.supervisors:
+                        self._judge_key(s.last_fault.status if isinstance(s.last_fault, Refused) else 0)
                     error = e
                 else:
                     return
@@ -262,8 +293,17 @@ class Link:
 
     async def close(self, reason: str) -> None:
         """Close its connections and its HTTP side."""
+        for poller in self.pollers.values():
+            poller.stop()
         await asyncio.gather(*(s.stop(reason) for s in self.supervisors), *self._closing, return_exceptions=True)
         await self.http.close()
+
+    def _judge_key(self, status: int) -> None:
+        """A key that is refused is a wrong setting: nothing else, and no simulated market, is to take the venue's place."""
+        venue = self.venue
+        if status == UNAUTHORISED and venue.secret:
+            fix = f"{venue.title} refuses this API key (HTTP {status}); {venue.key_page} gives one"
+            raise ConfigError(variables(venue.secret)[0], MASK, fix)
 
     def past_requests(self, symbols: Iterable[str], not_before: int) -> list[Request]:
         natives = sorted(self.instruments[symbol].native for symbol in symbols)

@@ -92,7 +92,6 @@ class Finnhub(Venue):
                 hello=self.subscribe(streams, 1),
                 acks=0,
                 limits=self.limits,
-                alone=True,
             )
         ]
 

@@ -47,8 +47,10 @@ class Poller:
         clock: Clock,
         per_minute: int,
     ) -> None:
+        self.label = http.venue
         self.answered = asyncio.Event()
         self.asked = 0
+        self._stopped = False
         self._http, self._questions, self._out, self._clock = http, questions, out, clock
         self._every = 60.0 / (per_minute * SHARE)
         self._left_out: set[str] = set()
@@ -58,21 +60,25 @@ class Poller:
         async with asyncio.timeout(seconds):
             await self.answered.wait()
 
+    def stop(self) -> None:
+        """Ask nothing more; `run()` returns soon."""
+        self._stopped = True
+
     async def run(self) -> None:
-        """Until the key is refused."""
-        while True:
-            while not self._out():
+        """Until `stop()`, or until the key is refused."""
+        while not self._stopped:
+            if not self._out():
                 self._left_out.clear()
                 self.answered.clear()
                 await asyncio.sleep(LOOK_SECONDS)
-            if not await self._round():
+            elif not await self._round():
                 return
 
     async def _round(self) -> bool:
         """One question after the other; False where the key is refused."""
         questions = [q for q in self._questions(self._clock.now()) if q.native not in self._left_out]
         for question in questions:
-            if not self._out():
+            if self._stopped or not self._out():
                 return True
             self.asked += 1
             answer, _ = await self._http.ask(question)

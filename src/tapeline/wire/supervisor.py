@@ -8,7 +8,7 @@
                                                        ├▶ successor fails: backoff, again; the old goes on
                                                        └▶ the old dies first: the successor goes on alone
 
-Where the venue allows one connection (`plan.alone`) the old one is closed first, and what is said in between is missed.
+Where the venue allows one connection (`alone`) the old one is closed first, and what is said in between is missed.
 
 A successor is ready once the venue acknowledged its streams and a grace of a second passed, so that both connections gave the
 same messages for a while: whoever reads the frames joins them there, nothing lost. Each attempt costs one place in the venue's
@@ -273,7 +273,7 @@ class Supervisor:
         self._backoff.held(uptime)
         if uptime < self._settings.stable_seconds:
             await asyncio.sleep(self._backoff.delay())
-        if self.plan.alone:
+        if self._alone:
             connection.close(1000, "opened anew, and the venue allows one connection", planned=True)
             await connection.closed
             return None
