@@ -81,7 +81,10 @@ def test_recent_trades() -> None:
 
 def test_candles_of_before() -> None:
     """The last row is of the interval that is still open: T0 is 10:05:00."""
-    requests = Kraken().past_requests("DOGE/EUR", 5)
+    kraken = Kraken()
+    requests = kraken.past_requests("DOGE/EUR", 5)
+    more = kraken.past_requests("BTC/EUR", 5)
+    assert [r.not_before for r in (*requests, *more)] == [5 + n * 10**9 for n in range(12)]
     assert [r.purpose for r in requests] == ["bars 1m", "bars 5m", "bars 15m", "bars 1h", "bars 4h", "bars 1d"]
     assert requests[3].url == "https://api.kraken.com/0/public/OHLC?pair=XDGEUR&interval=60"
     ten = parse_iso("2026-11-21T10:00:00Z") // 10**9

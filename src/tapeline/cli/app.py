@@ -23,7 +23,7 @@ COMMANDS = {
     "replay": ("tapeline.cli.replay:replay", "Play a tape back as if it were live."),
     "simulate": ("tapeline.cli.simulate:simulate", "Serve a simulated market behind the venues' own protocols."),
     "decode": ("tapeline.cli.decode:decode", "Turn raw recorded frames into events, as JSON lines."),
-    "instruments": ("tapeline.cli.instruments:instruments", "List or search what a venue trades."),
+    "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "tape": ("tapeline.cli.tape:app", "List, print, verify and seal tape segments."),
     "doctor": ("tapeline.cli.doctor:doctor", "Check this machine, its network and the venues."),
     "config": ("tapeline.cli.config:config", "Show the settings in force and where each comes from."),

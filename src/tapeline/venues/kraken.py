@@ -22,6 +22,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from tapeline.clock import SECOND
+from tapeline.config import VenueSettings
 from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Registry, split_pair
 from tapeline.venues import kraken_messages as w
@@ -93,6 +95,10 @@ class Kraken(Venue):
         http_weight_per_minute=60,
         client_ping_seconds=PING_SECONDS,
     )
+
+    def __init__(self, settings: VenueSettings | None = None, key: str = "") -> None:
+        super().__init__(settings, key)
+        self._next_past = 0  # ns: when the next question about the past may be asked
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
         kinds = self._kinds(channels)
@@ -173,7 +179,9 @@ class Kraken(Venue):
         return [Request(venue=self.name, purpose="instruments", url=f"{self._http()}/AssetPairs", weight=1)]
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:
-        """Up to 720 candles of each longer interval."""
+        """Up to 720 candles of each longer interval, one question a second whatever the pair: more are refused."""
+        first = max(not_before, self._next_past)
+        self._next_past = first + len(PAST_MINUTES) * SECOND
         return [
             Request(
                 venue=self.name,
@@ -181,9 +189,9 @@ class Kraken(Venue):
                 url=f"{self._http()}/OHLC?pair={quote(w.rest_pair(native))}&interval={minutes}",
                 weight=1,
                 native=native,
-                not_before=not_before,
+                not_before=first + n * SECOND,
             )
-            for minutes in PAST_MINUTES
+            for n, minutes in enumerate(PAST_MINUTES)
         ]
 
     def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
