@@ -223,7 +223,7 @@ class KrakenDecoder(BaseDecoder):
         for s in w.read_statuses(raw).data:
             if s.system != self._system:
                 self._system = s.system
-                records.append(self._told("", f"Kraken is {_cut(s.system)}: {meaning(s.system)}", ts_recv, s.system))
+                records.append(self._told("", f"the venue says {_cut(s.system)}: {meaning(s.system)}", ts_recv, s.system))
         return records
 
     def _instruments(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
