@@ -167,8 +167,7 @@ class Kraken(Venue):
         return _IS_DATA.match(data) is None and _IS_ACK.search(data, 0, 1000) is not None
 
     def decoder(self, registry: Registry, *, simulated: bool) -> Decoder:
-        depth = int(self._kind("book").partition("-")[2])
-        return KrakenDecoder(registry, self.derive, depth=depth, simulated=simulated)
+        return KrakenDecoder(registry, self.derive, simulated=simulated)
 
     # HTTP
 

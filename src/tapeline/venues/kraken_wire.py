@@ -35,6 +35,7 @@ from tapeline.venues.decoding import MOST_SAID, NO_VENUE_TIME, OTHER, RECOVERED,
 from tapeline.venues.kraken_candles import CandleClosing
 from tapeline.venues.kraken_v1 import MINUTE, V1, quote, seconds_to_ns
 
+USUAL_DEPTH = 100
 MOST_REMEMBERED = 20_000  # symbols whose depth or last figures are kept
 _digits = re.compile(r'"price":0*([0-9]+),"qty":0*([0-9]*)').findall
 _SIDES: dict[str, Side] = {"b": "buy", "s": "sell"}
@@ -70,10 +71,8 @@ def timestamp(text: str) -> int:
 
 
 class KrakenDecoder(BaseDecoder):
-    def __init__(self, registry: Registry, derive: Callable[[str, str], Instrument], *, depth: int, simulated: bool) -> None:
-        """`depth`: of the books that we ask for."""
+    def __init__(self, registry: Registry, derive: Callable[[str, str], Instrument], *, simulated: bool) -> None:
         super().__init__(registry, derive, simulated=simulated)
-        self._asked_depth = depth
         self._depths: dict[str, int] = {}  # by symbol: what its side is cut to
         self._figures: dict[str, Unfinished] = {}  # by symbol: the last ticker's, to give out what changed
         self._system = "online"
@@ -130,7 +129,7 @@ class KrakenDecoder(BaseDecoder):
     ) -> BookMessage:
         ts, flags = self._time(book.timestamp, ts_recv, flags)
         bids, asks = [(x.price, x.qty) for x in book.bids], [(x.price, x.qty) for x in book.asks]
-        cut = self._snapshot_depth(book) if snapshot else self._depths.get(book.symbol, self._asked_depth)
+        cut = self._snapshot_depth(book) if snapshot else self._depths.get(book.symbol, USUAL_DEPTH)
         return BookMessage(
             book.symbol, ts, flags, "snapshot" if snapshot else "diff", bids, asks, UNNUMBERED, UNNUMBERED,
             cut if snapshot else 0, False, cut, book.checksum, bid_texts, ask_texts,
@@ -147,11 +146,14 @@ class KrakenDecoder(BaseDecoder):
         return [([_printed(x) for x in book.bids], [_printed(x) for x in book.asks]) for book in slow]
 
     def _snapshot_depth(self, book: w.Book) -> int:
-        """The depth that a snapshot was asked with: as acknowledged, else the smallest that holds it and what we ask for."""
+        """The depth that a snapshot was asked with: as acknowledged, else the smallest that holds it, and not less than usual.
+
+        Never as set: a replay knows no settings, and must cut as the live session did.
+        """
         longest = max(len(book.bids), len(book.asks))
         depth = self._depths.get(book.symbol, 0)
         if depth < longest or not depth:
-            depth = longest if longest in w.DEPTHS else max(longest, self._asked_depth)
+            depth = longest if longest in w.DEPTHS else max(longest, USUAL_DEPTH)
             self._remember_depth(book.symbol, next((d for d in w.DEPTHS if d >= depth), depth))
         return self._depths[book.symbol]
 
@@ -257,8 +259,8 @@ class KrakenDecoder(BaseDecoder):
         for warning in result.warnings:
             self.count_unknown(f"warning: {warning}")
         symbol, kind = head.symbol or result.symbol, _kind(head.req_id, result)
-        if result.channel == "book" and symbol and head.method == "subscribe":
-            self._remember_depth(symbol, result.depth if result.depth in w.DEPTHS else self._asked_depth)
+        if result.channel == "book" and symbol and head.method == "subscribe" and result.depth in w.DEPTHS:
+            self._remember_depth(symbol, result.depth)
         names = (f"{kind}:{symbol}",) if kind and symbol else (kind,) if kind == "instrument" else ()
         return [Ack(head.req_id, head.error[:MOST_SAID], names)]
 
