@@ -114,7 +114,7 @@ def test_one_that_comes_back_begins_anew_and_misses_nothing() -> None:
     events, pipeline = run(*frames)
     assert not statuses(events, "gap")
     assert [t.id for t in events if isinstance(t, Trade)] == ["5", "900", "901"]
-    assert pipeline.lanes[ETH].gaps == 0
+    assert pipeline.lanes[ETH].trades.gaps == 0
 
 
 def test_a_snapshot_that_was_under_way_brings_nothing_back() -> None:

@@ -119,9 +119,9 @@ def test_timers_of_many_instruments_cost_no_more_than_their_own() -> None:
     pipeline.feed(opened(), out)
     for i in range(n):
         pipeline.feed(recv(T0 + 1000 * i, trade(1, NS, symbol=f"X{i}USDT")), out)
-    watched = [_Watched(lane.bars) for lane in pipeline.lanes.values()]
+    watched = [_Watched(lane.trades.bars) for lane in pipeline.lanes.values()]
     for lane, bars in zip(pipeline.lanes.values(), watched, strict=True):
-        lane.bars = bars  # type: ignore[assignment]
+        lane.trades.bars = bars  # type: ignore[assignment]
     pipeline.feed(tick(T0 + 3 * SECOND), out)
     assert sum(isinstance(e, Bar) and e.interval == "1s" for e in out) == n
     assert sum(bars.looked for bars in watched) < 20 * n

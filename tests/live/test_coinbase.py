@@ -106,7 +106,7 @@ async def test_lost_trades_are_noticed_fetched_and_given_once(tmp_path: Path, ve
         await run.until(lambda: len(run.statuses("connected")) == 2)
         before = len(run.trades(name))
         await run.until(lambda: len(run.trades(name)) > before + 5)
-        await run.until(lambda: not any(lane.repair.wanted for lane in run.collector.pipeline.lanes.values()))
+        await run.until(lambda: not any(lane.trades.repair.wanted for lane in run.collector.pipeline.lanes.values()))
         for each in names(venue):
             assert rig.contiguous(sorted(run.trades(each), key=lambda t: int(t.id)))
         assert any(t.flags & Flag.RECOVERED for each in names(venue) for t in run.trades(each))

@@ -37,7 +37,7 @@ async def test_a_broken_connection_loses_no_trade(tmp_path):
             await asyncio.sleep(0.3)
             await run.until(lambda n=before: len(run.trades(SIM_BTC)) > n + 5)
         await run.until(
-            lambda: whole(run, SIM_BTC) and not any(lane.repair.wanted for lane in run.collector.pipeline.lanes.values())
+            lambda: whole(run, SIM_BTC) and not any(lane.trades.repair.wanted for lane in run.collector.pipeline.lanes.values())
         )
         assert run.statuses("recovered", SIM_BTC)
     assert run.published() == run.replayed()

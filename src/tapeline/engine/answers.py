@@ -59,8 +59,8 @@ class Answers:
             self._lanes.of_native(answer.native, feed).refused(reason, ts, out)
         elif answer.purpose == "trades":
             lane = self._lanes.of_native(answer.native, feed)
-            lane.repair.refused(reason, ts)
-            lane.report(ts, out)
+            lane.trades.repair.refused(reason, ts)
+            lane.trades.report(ts, out)
 
     def _feed_of_answer(self, answer: HttpAnswer) -> Feed:
         """A request that failed (no answer, a proxy's error page) does not know whether a simulated market was asked. The feed

@@ -94,7 +94,7 @@ class Engine:
 
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         lane = self.pipeline.lanes.get(instrument)
-        return None if lane is None else lane.bars.open_bar(interval, self.clock.now())
+        return None if lane is None else lane.trades.bars.open_bar(interval, self.clock.now())
 
     def status(self) -> dict[str, Any]:
         now = self.clock.now()
@@ -135,7 +135,7 @@ class Engine:
             "last_event": max(lane.heard.values()),
             "price_decimals": price,
             "size_decimals": size,
-            "gaps": lane.gaps + lane.sync.gaps,
+            "gaps": lane.trades.gaps + lane.sync.gaps,
             "resyncs": lane.sync.resyncs,
             "last_status": last,
         }
@@ -161,7 +161,7 @@ class Engine:
             return _decimals(known.tick), _decimals(known.lot)
         bid, bid_size, ask, ask_size = lane.sync.book.touch()
         price, size = self._decimals.get(lane.instrument, (0, 0))
-        price = max(price, *(_decimals(x) for x in (bid, ask, lane.last_price) if x is not None))
+        price = max(price, *(_decimals(x) for x in (bid, ask, lane.trades.last_price) if x is not None))
         size = max([size, *(_decimals(x) for x in (bid_size, ask_size) if x is not None)])
         self._decimals[lane.instrument] = price, size
         return price, size

@@ -33,7 +33,7 @@ class Timers:
 
     def queue(self, lane: Lane) -> None:
         """Come back to a lane when its next bar closes. An earlier entry for it stays behind, and is passed over."""
-        lane.queued = due = lane.bars.due
+        lane.trades.queued = due = lane.trades.bars.due
         heappush(self.bars, (due, lane.number))
         self.due = min(self.due, due)
 

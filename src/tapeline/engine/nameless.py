@@ -63,8 +63,8 @@ def _fit(m: BookMessage, lane: Lane) -> Fit:
 
 def _price(lane: Lane) -> float | None:
     """What the instrument costs: its last trade, else the middle of the levels that its waiting updates name."""
-    if lane.last_price:
-        return lane.last_price
+    if lane.trades.last_price:
+        return lane.trades.last_price
     named = [price for m, _ in lane.sync.buffer for price, _ in (*m.bids, *m.asks)]
     return median(named) if named else None
 

@@ -129,13 +129,13 @@ class Pipeline:
         """End of input that nothing will follow: unproven book updates and open bars are given out, marked as what they are."""
         for lane in self.lanes.values():
             lane.sync.finish(out)
-            lane.bars.finish(self._now, out)
+            lane.trades.bars.finish(self._now, out)
         self._records.finish(self._now, out)
 
     def stats(self) -> dict[str, int]:
         lanes = self.lanes.values()
         return {
-            "gaps": sum(lane.gaps + lane.sync.gaps for lane in lanes),
+            "gaps": sum(lane.trades.gaps + lane.sync.gaps for lane in lanes),
             "resyncs": sum(lane.sync.resyncs for lane in lanes),
             "rejected": self.rejected,
             "faults": self.faults,
@@ -227,7 +227,7 @@ class Pipeline:
             if channel == "book":
                 lane.ending = NEVER
             elif channel == "trades":
-                lane.begun(ts)
+                lane.trades.begun(ts)
         for other in self._twins(connection):
             self._pair(connection, other, ts)
         self._expect(connection, ts)
@@ -305,7 +305,7 @@ class Pipeline:
     def _end(self, frame: Frame, out: list[Event]) -> None:
         """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""
         for lane in self.lanes.values():
-            lane.bars.finish(frame.ts_recv, out)
+            lane.trades.bars.finish(frame.ts_recv, out)
 
     def _lost(self, frame: Frame, out: list[Event]) -> None:
         """Frames were handled that the tape does not have: begin anew, so that the replay can follow from here."""
@@ -338,10 +338,10 @@ class Pipeline:
         while timers.due <= now:
             if (entry := timers.next_bar()) is not None:
                 due, lane = entry[0], self._lanes.by_number.get(entry[1])
-                if lane is not None and due == lane.queued:
-                    lane.bars.close_by_clock(due, out)
-                    lane.queued = NEVER
-                    if lane.bars.due < NEVER:
+                if lane is not None and due == lane.trades.queued:
+                    lane.trades.bars.close_by_clock(due, out)
+                    lane.trades.queued = NEVER
+                    if lane.trades.bars.due < NEVER:
                         timers.queue(lane)
             else:
                 self._check(timers.check, out)

@@ -56,13 +56,17 @@ class Records:
 
     def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event], first: int = 0) -> None:
         lane = self._by_name.get(t.instrument) or self._lanes.of(t.instrument, connection.feed)
-        if lane.trade_ids == "none":  # equal prints of one connection are different trades; those of two are one, by their time
+        trades = lane.trades
+        if (
+            trades.trade_ids == "none"
+        ):  # equal prints of one connection are different trades; those of two are one, by their time
             if not lane.first_to_say("trade", t.ts_event, connection.number) and ts < connection.overlap_until:
                 return
-        elif lane.numbered and ts < connection.overlap_until and lane.has_trade(t):  # unique ids the lane knows by itself
+        elif trades.numbered and ts < connection.overlap_until and trades.has(t):  # unique ids they know by themselves
             return
-        lane.trade(t, ts, out, first)
-        if lane.bars.due < lane.queued:
+        lane.heard["trades"] = ts
+        trades.take(t, ts, out, first)
+        if trades.bars.due < trades.queued:
             self._timers.queue(lane)
 
     def _quote(self, q: Quote, connection: Connection, ts: int, out: list[Event]) -> None:
@@ -111,9 +115,12 @@ class Records:
 
     def past_of(self, p: Past, feed: Feed, ts: int, out: list[Event]) -> None:
         lane = self._lanes.of(p.instrument, feed)
-        lane.past(p, ts, out)
-        if lane.bars.due < lane.queued:
-            self._timers.queue(lane)
+        if (
+            p.trades or p.asked or lane.heard["trades"] or lane.streams("trades")
+        ):  # else only a newest id of what nobody asked for
+            lane.trades.past(p, ts, out)
+            if lane.trades.bars.due < lane.trades.queued:
+                self._timers.queue(lane)
 
     def _counted(self, c: Counted, connection: Connection, ts: int, out: list[Event]) -> None:
         """One message of a connection whose venue counts them. One left out may have been of any of its streams."""
@@ -135,7 +142,9 @@ class Records:
                 lane.damage(connection.number, "a message of its connection is missing", ts, out)
 
     def _skipped(self, s: Skipped, connection: Connection, ts: int, out: list[Event]) -> None:
-        self._lanes.of(s.instrument, connection.feed).skipped(s.id, ts, out, aggregated=s.aggregated)
+        lane = self._lanes.of(s.instrument, connection.feed)
+        lane.heard["trades"] = ts
+        lane.trades.skipped(s.id, ts, out, aggregated=s.aggregated)
 
     def _ack(self, ack: Ack, connection: Connection, ts: int, out: list[Event]) -> None:
         if ack.error:
