@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tapeline.engine.bus import Batch, Bus, Missed, Subscription
@@ -120,6 +120,7 @@ async def test_unsubscribed_is_out() -> None:
 @pytest.mark.parametrize("policy", ["drop", "conflate"])
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 8) | st.none(), max_size=60), st.integers(1, 10))
+@example([0, 2, 0, 2, 0, 2, 0], 1)  # batches larger than the queue, and empty ones between them
 def test_every_frame_is_covered_once_and_in_order(policy: Any, steps: list[int | None], capacity: int) -> None:
     """A number publishes a batch of so many events, None reads one item; batches and markers together cover all seqs."""
 

@@ -55,7 +55,9 @@ class Subscription:
 
     def put(self, batch: Batch) -> None:
         size = len(batch.events)
-        if self.depth + size > self.capacity and self._queue and (size or self._missed is not None):
+        full = size and self.depth + size > self.capacity
+        behind = not size and self._missed is not None  # an empty batch joins what was dropped, lest markers pile up
+        if self._queue and (full or behind):
             if self.policy == "drop":
                 self._miss(batch)
                 return
