@@ -15,12 +15,16 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("TAPELINE_SHARED") or ROOT.parent / "shared")
 
+
+hypothesis.settings.register_profile("tapeline", deadline=None)  # these machines are noisy
+hypothesis.settings.load_profile("tapeline")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

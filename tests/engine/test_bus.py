@@ -118,7 +118,7 @@ async def test_unsubscribed_is_out() -> None:
 
 
 @pytest.mark.parametrize("policy", ["drop", "conflate"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 8) | st.none(), max_size=60), st.integers(1, 10))
 @example([0, 2, 0, 2, 0, 2, 0], 1)  # batches larger than the queue, and empty ones between them
 def test_every_frame_is_covered_once_and_in_order(policy: Any, steps: list[int | None], capacity: int) -> None:

@@ -58,7 +58,7 @@ def trades(events: list[Event]) -> list[int]:
     return [int(e.id) for e in events if type(e) is Trade]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), lag=st.integers(0, 12), dies_at=st.integers(5, 200), who=st.sampled_from((1, 2)))
 def test_one_of_two_connections_dies(seed: int, lag: int, dies_at: int, who: int) -> None:
     market, rng = Market(seed), random.Random(seed)

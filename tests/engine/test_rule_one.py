@@ -95,7 +95,7 @@ def one_by_one(frames: list[Frame]) -> list[Event]:
     return out
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.data())
 def test_batches_of_any_size_make_the_same_events(seed: int, data: st.DataObject) -> None:
     frames = story(seed)
@@ -108,7 +108,7 @@ def test_batches_of_any_size_make_the_same_events(seed: int, data: st.DataObject
     same(out, one_by_one(frames))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.data())
 def test_ticks_at_any_time_change_nothing(seed: int, data: st.DataObject) -> None:
     """A TICK only lets a timer fire before the next frame instead of with it; the events bear the time they were due."""

@@ -106,7 +106,7 @@ def double(feed: list[Any], order: list[int], begin: int, end: int, venue: str, 
 
 
 @pytest.mark.parametrize("venue", [SPOT, FUTURES])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10**6),
     cut=st.tuples(st.integers(5, 150), st.integers(0, 145)),

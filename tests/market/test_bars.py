@@ -40,7 +40,7 @@ def all_equal(out: list[Event], trades: list[Row]) -> None:
         assert {start: told(bar) for start, bar in last_bars(out, interval).items()} == grouped(trades, interval), interval
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows(), st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same_bars(trades: list[Row], random) -> None:
     """All within the lateness, so each trade must count, in every interval."""
@@ -50,7 +50,7 @@ def test_any_order_of_arrival_gives_the_same_bars(trades: list[Row], random) -> 
     all_equal(out, trades)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows(), st.randoms(use_true_random=False), st.lists(st.integers(0, 500), max_size=8))
 def test_the_clock_may_close_at_any_moment(trades: list[Row], random, moments: list[int]) -> None:
     """Closing early only means that what follows is a revision."""
@@ -65,7 +65,7 @@ def test_the_clock_may_close_at_any_moment(trades: list[Row], random, moments: l
     all_equal(out, trades)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows(digits=15, places=12) | rows(digits=15, places=3) | rows(digits=15, places=6))
 def test_sums_are_exact_for_every_number_of_fifteen_digits(trades: list[Row]) -> None:
     """More than eight decimals, and numbers so large that a float64 times 10⁸ cannot hold their last digit."""
@@ -75,7 +75,7 @@ def test_sums_are_exact_for_every_number_of_fifteen_digits(trades: list[Row]) ->
     all_equal(out, trades)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows(digits=15, places=3) | rows(digits=6, places=0), st.sampled_from(["100", "10", "0.01", "3.3", "1e-05", "123456789.1"])
 )
@@ -94,7 +94,7 @@ def test_the_notional_of_inverse_contracts_is_their_number_times_their_value(tra
         assert {start: told(bar) for start, bar in last_bars(out, interval).items()} == wanted, interval
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(decimals(15, 5), min_size=200, max_size=200))
 def test_volumes_of_many_large_trades_are_exact(sizes: list[str]) -> None:
     trades = [(T0 + i, "0.00000012", s, True) for i, s in enumerate(sizes)]
@@ -107,7 +107,7 @@ def test_volumes_of_many_large_trades_are_exact(sizes: list[str]) -> None:
         assert told(b.open_bar("1s", T0)) == figures(trades)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows(digits=11, places=10) | rows(spread_seconds=3) | rows(), st.booleans(), st.data())
 def test_add_many_equals_add(trades: list[Row], in_order: bool, data: st.DataObject) -> None:
     if in_order:
@@ -130,7 +130,7 @@ def test_add_many_equals_add(trades: list[Row], in_order: bool, data: st.DataObj
     assert made == out
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows(spread_seconds=100))
 def test_the_open_bar_is_the_group_by_of_this_moment(trades: list[Row]) -> None:
     trades.sort()

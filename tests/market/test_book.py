@@ -29,7 +29,7 @@ def best(side: dict[float, float], *, bids: bool) -> Levels:
     return [(p, side[p]) for p in sorted(side, reverse=bids)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LEVELS, LEVELS, st.lists(st.tuples(LEVELS, LEVELS), max_size=25), st.integers(1, 12))
 def test_any_sequence_of_updates(bids: Levels, asks: Levels, updates: list[tuple[Levels, Levels]], levels: int) -> None:
     """Against two dicts that are sorted when asked."""
@@ -157,7 +157,7 @@ def test_a_one_sided_book_has_no_metrics(bids: Levels, asks: Levels) -> None:
     assert {m.mid, m.spread, m.spread_bps, m.imbalance, m.microprice} == {None}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LEVELS, LEVELS, st.lists(st.tuples(LEVELS, LEVELS, st.booleans()), max_size=25), st.integers(1, 12))
 def test_a_book_that_is_cut_at_a_depth(
     bids: Levels, asks: Levels, updates: list[tuple[Levels, Levels, bool]], most: int

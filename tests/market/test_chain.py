@@ -230,7 +230,7 @@ def test_where_a_snapshot_belongs() -> None:
     assert at(5, []) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.integers(-1, 9).filter(bool), min_size=5, max_size=60),
     st.lists(st.tuples(st.sampled_from(["drop", "double", "swap"]), st.integers(0, 59)), max_size=5),

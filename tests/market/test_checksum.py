@@ -85,7 +85,7 @@ SIZE = st.sampled_from(["0.00000000", "0.00000000", "0.00100000", "1.54571953", 
 CHANGES = st.lists(st.tuples(PRICE, SIZE), max_size=15)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(CHANGES, CHANGES, st.lists(st.tuples(CHANGES, CHANGES), max_size=20), st.sampled_from([10, 25]))
 def test_any_book_has_the_checksum_of_its_texts(
     bids: Printed, asks: Printed, updates: list[tuple[Printed, Printed]], cut: int

@@ -112,7 +112,7 @@ def test_a_stream_is_stale_when_it_stops_and_not_before(pause: int, jitter: list
     assert times[-1] + 10 <= said[-1][1] <= times[-1] + max(10, 3 * (longest + 1)) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from([0.05, 0.5, 5.0, 20.0]))
 def test_chance_is_seldom_called_silence(seed: int, mean: float) -> None:
     """Messages that come by chance, an hour of them: after the first ten minutes nearly never."""

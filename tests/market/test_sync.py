@@ -279,7 +279,7 @@ def test_a_partial_book_never_overwrites_a_full_one() -> None:
     assert bench.tell(message("partial", -1, 99, [(1.0, 1.0)], ASKS)) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 60), st.lists(st.tuples(st.sampled_from(["drop", "double", "swap"]), st.integers(0, 59)), max_size=6))
 def test_whatever_happens_to_the_diffs_a_quote_is_never_wrong(start: int, faults: list[tuple[str, int]]) -> None:
     """The bid's size is the id of the last diff, so that a quote at `seq` is right if and only if its size says so."""

@@ -52,7 +52,7 @@ def _with(pristine, data, check):
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_cut_off_anywhere(pristine, draw):
     cut = draw.draw(st.integers(0, len(pristine.data) - 1))
     whole = [pair for block in pristine.whole(pristine.data[:cut]) for pair in block]
@@ -82,7 +82,7 @@ def test_cut_off_anywhere(pristine, draw):
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_overwritten_anywhere(pristine, draw):
     at = draw.draw(st.integers(0, len(pristine.data) - 1))
     junk = draw.draw(st.binary(min_size=1, max_size=draw.draw(st.sampled_from([1, 60, 5000]))))[: len(pristine.data) - at]
@@ -111,7 +111,7 @@ def test_overwritten_anywhere(pristine, draw):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bytes_taken_out_or_put_in(pristine, draw):
     at = draw.draw(st.integers(0, len(pristine.data) - 1))
     out, junk = draw.draw(st.integers(0, 3000)), draw.draw(st.binary(max_size=200))

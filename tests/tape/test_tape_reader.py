@@ -25,7 +25,7 @@ def test_nothing_there(tmp_path):
 
 
 @given(after=st.integers(-2, 2400), start=st.none() | st.integers(-5, 2400), end=st.none() | st.integers(-5, 2400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_stretch_is_the_same_stretch_of_the_whole(tape, after, start, end):
     start_ns = None if start is None else T0 + start * 1_000_000
     end_ns = None if end is None else T0 + end * 1_000_000

@@ -97,7 +97,7 @@ steps = st.one_of(
 
 
 @given(mode=st.sampled_from(["default", "strict"]), room=st.sampled_from([0, 100, 1 << 40]), todo=st.lists(steps, max_size=25))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_live_and_tape_agree_whatever_the_disk_does(mode, room, todo):
     disk = Disk(room)
     with tempfile.TemporaryDirectory() as place, mock.patch.object(os, "write", disk.write):
