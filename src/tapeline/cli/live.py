@@ -17,8 +17,11 @@ import msgspec
 import structlog
 
 from tapeline.cli.output import many
-from tapeline.config import Settings, SinkSettings, VenueSettings
+from tapeline.cli.simulated import SimulatedMarket
+from tapeline.config import Settings, SinkSettings
+from tapeline.engine import subscriptions
 from tapeline.engine.collector import Collector
+from tapeline.engine.connections import label_of
 from tapeline.engine.engine import Engine
 from tapeline.engine.replay import batches
 from tapeline.errors import ConfigError, UsageError, VenueError
@@ -30,12 +33,11 @@ from tapeline.sinks.worker import Worker
 from tapeline.tape import reader
 
 if TYPE_CHECKING:
-    from tapeline.sim import ThreadedSim
+    from tapeline.cli.chosen import Chosen
 
 log = structlog.get_logger("tapeline.live")
 Market = Literal["auto", "live", "simulated"]
 SINK_CLOSE_SECONDS = 0.8
-SIMULATED_KEY = "simulated-key"
 """What a simulated venue gets for an API key: a real one is none of its business."""
 
 
@@ -45,15 +47,22 @@ def say(text: str) -> None:
 
 
 class LiveSession:
-    """`async with LiveSession(settings) as session:` then `await session.connect(...)`; `session.collector` is the engine."""
+    """`async with LiveSession(settings) as session:` then `await session.connect(...)`; `session.collector` is the engine.
 
-    def __init__(self, settings: Settings, *, seed: int = 1, rate: float = 1.0) -> None:
+    `chosen`: what to stream, where it is not just what the settings name.
+    """
+
+    def __init__(self, settings: Settings, chosen: "Chosen | None" = None, *, seed: int = 1, rate: float = 1.0) -> None:
         self.settings, self.seed, self.rate = settings, seed, rate
+        self._wanted = subscriptions.wanted(settings.instruments, settings.channels) if chosen is None else chosen.wanted
+        self._configured = (settings.instruments, settings.channels) if chosen is None else chosen.configured
+        self._lenient = chosen is not None and chosen.kept
+        self._left_out: subscriptions.Wanted = {}  # that the simulated market lacks: the next session may have it again
         self.data = Path(settings.data)
         self.sinks: list[Sink] = []
         self.runners: list[SinkRunner] = []
         self.collector: LiveCollector
-        self._sim: ThreadedSim | None = None
+        self._market: SimulatedMarket | None = None
         self._stack = AsyncExitStack()
         self._repair: asyncio.Task[None] | None = None
         self._stopping = False
@@ -73,6 +82,8 @@ class LiveSession:
         for sink in self.sinks:
             sink.open()
         self.collector = LiveCollector(self.settings, data=self.data)
+        control = self.collector.control
+        control.tell, control.keep, control.prepare = say, self._keep, self._prepare
         await self.collector.start()
         if self.collector.tape is not None:
             self.collector.tape.seal_earlier()
@@ -90,8 +101,8 @@ class LiveSession:
         if self._repair is not None:
             self._repair.cancel()
             await asyncio.gather(self._repair, return_exceptions=True)
-        if self._sim is not None:
-            await asyncio.to_thread(self._sim.__exit__, None, None, None)
+        if self._market is not None:
+            await self._market.close()
         await self._stack.aclose()
 
     async def _mend(self, earlier: dict[str, int]) -> None:
@@ -116,22 +127,23 @@ class LiveSession:
 
         Raises VenueError in `live` where no venue answers.
         """
-        settings = self.settings
+        control, wanted = self.collector.control, self._wanted
         if market != "simulated":
             try:
-                await self.collector.connect(settings.instruments, settings.channels)
+                await control.connect(wanted, lenient=self._lenient)
             except VenueError as e:
                 if market == "live":
                     raise
-                await self._simulate(f"no venue answered ({e})", "going on with the SIMULATED market")
+                wanted = await self._simulate(f"no venue answered ({e})", "going on with the SIMULATED market")
             else:
                 return
         else:
-            await self._simulate("as asked for", "the SIMULATED market")
+            wanted = await self._simulate("as asked for", "the SIMULATED market")
         try:
-            await self.collector.connect(settings.instruments, settings.channels)
+            await control.connect(wanted, lenient=self._lenient)
         except UsageError as e:
             raise UsageError(f"in the simulated market {e}") from None
+        self._left_out = {name: channels for name, channels in self._left_out.items() if name not in control.wanted}
 
     async def stream(self, stop: asyncio.Event, market: Market, seconds: float | None) -> bool:
         """Connect, then go on for `seconds` (None: for ever) or until `stop`; True where `stop` came first. Raises as `connect`,
@@ -142,21 +154,41 @@ class LiveSession:
             raise self.collector.failure
         return stopped
 
-    async def _simulate(self, why: str, what: str) -> None:
-        from tapeline.sim import SimServer
-
+    async def _simulate(self, why: str, what: str) -> subscriptions.Wanted:
+        """From now on venues are simulated ones. What of the wanted they can have."""
+        self._market = SimulatedMarket(self.collector, self.seed, self.rate)
+        lacking = self._market.lacking(venue_of(name) for name in self._wanted)
+        if self._lenient:
+            self._left_out = dict(self._wanted)
+        left = {name: channels for name, channels in self._wanted.items() if venue_of(name) not in lacking}
+        if not left:
+            raise UsageError(f"there is no simulator of {', '.join(lacking)}: name instruments of another venue")
+        self._left_out |= {name: channels for name, channels in self._wanted.items() if name not in left}
         self.collector.mode = "simulated"
-        venues = sorted({name.partition(":")[0] for name in self.settings.instruments})
-        self._sim = SimServer.in_thread(venues=venues, seed=self.seed, rate=self.rate)
-        await asyncio.to_thread(self._sim.__enter__)
-        for venue in venues:
-            self.collector.control.keys[venue] = SIMULATED_KEY
-            shaping = self.collector.venues.get(venue, VenueSettings()).trade_side  # stands in the session's head already
-            self.collector.venues[venue] = VenueSettings(
-                ws_url=self._sim.ws_url(venue), http_url=self._sim.http_url(venue), trade_side=shaping
-            )
+        await self._market.serve({venue_of(name) for name in left})
         self.collector.reason = why
-        say(f"{why}: {what}. Every instrument is labelled sim:…; no price here is real.")
+        labels = " or ".join(sorted({f"{label_of(venue, simulated=True)}:…" for venue in self._market.venues}))
+        without = f" There is no simulator of {', '.join(lacking)}: left out." if lacking else ""
+        say(f"{why}: {what}. Every instrument is labelled {labels}; no price here is real.{without}")
+        return left
+
+    async def _prepare(self, venue: str) -> None:
+        if self._market is not None:
+            await self._market.serve([venue])
+
+    async def _keep(self, wanted: subscriptions.Wanted) -> None:
+        """Write down what is subscribed, for the next start. What the simulated market did not have stays in it."""
+        left_out = {name: channels for name, channels in self._left_out.items() if name not in wanted}
+        try:
+            await asyncio.to_thread(subscriptions.save, self.data, self._configured, {**wanted, **left_out})
+        except OSError as e:
+            say(
+                f"{self.data / subscriptions.FILE} cannot be written ({e.strerror}): the next start will not know of this change"
+            )
+
+
+def venue_of(name: str) -> str:
+    return name.partition(":")[0]
 
 
 class TellsOfSinks(Engine):
@@ -229,6 +261,7 @@ def summary(collector: Collector, data: Path) -> str:
     counts = ", ".join(
         many(n, word) for n, word in ((collector.frames, "frame"), (collector.events, "event"), (stats["gaps"], "gap"))
     )
-    kept = f"{collector.mode} data of" if collector.events else "nothing came in"
-    where = f"session {collector.session} in {data}/"
-    return f"{counts}, {many(stats['resyncs'], 'resync')}, {stats['rejected']} rejected; {kept} {where}"
+    kept = f"{collector.mode} data of session {collector.session} in {data}/"
+    if collector.came_to_nothing:
+        kept = f"nothing came in, and no session is kept in {data}/"
+    return f"{counts}, {many(stats['resyncs'], 'resync')}, {stats['rejected']} rejected; {kept}"

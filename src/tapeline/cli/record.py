@@ -4,29 +4,33 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tapeline.cli.chosen import choose
 from tapeline.cli.live import LiveSession, interruptible, say, summary
-from tapeline.cli.run import INTERRUPTED, duration, market, settings_of
+from tapeline.cli.options import INTERRUPTED, Channels, Data, For, Live, Rate, Seed, Simulate, Strict, duration, market
 
 
 async def record(
-    *instruments: Annotated[str, Parameter(help="What to record, as in binance-usdm:BTC-USDT-PERP.")],
-    live: Annotated[bool, Parameter(help="Only real venues: exit 4 where none answers.")] = False,
-    simulate: Annotated[bool, Parameter(help="Use the simulated market.")] = False,
-    channels: Annotated[
-        str | None, Parameter(help="Comma-separated: trades, book, quotes, bars, ticker, liquidations.", show_default=False)
-    ] = None,
-    data: Annotated[str | None, Parameter(help="Directory of tape, lake and SQLite file.", show_default=False)] = None,
-    strict: Annotated[bool, Parameter(help="Write each frame to the tape before it is handled.")] = False,
-    seed: Annotated[int, Parameter(help="Seed of the simulated market.")] = 1,
-    rate: Annotated[float, Parameter(help="How busy the simulated market is; 1 is normal.")] = 1.0,
-    for_: Annotated[
-        str | None, Parameter(name="--for", help="Stop after this time, as in 15s or 5m.", show_default=False)
-    ] = None,
+    *instruments: Annotated[
+        str,
+        Parameter(
+            help="What to record, as in binance-usdm:BTC-USDT-PERP. By default what the last session left, or the settings name."
+        ),
+    ],
+    live: Live = False,
+    simulate: Simulate = False,
+    channels: Channels = None,
+    data: Data = None,
+    strict: Strict = False,
+    seed: Seed = 1,
+    rate: Rate = 1.0,
+    for_: For = None,
 ) -> int:
     """Stream live markets onto the tape and into the sinks, without a page. Ends with --for, Ctrl-C or SIGTERM."""
-    flags = {"channels": channels, "data": data, "tape.mode": "strict" if strict else None}
-    settings, seconds, wanted = settings_of(instruments, flags), duration(for_), market(live=live, simulate=simulate)
-    async with interruptible() as stop, LiveSession(settings, seed=seed, rate=rate) as session:
+    flags = {"data": data, "tape.mode": "strict" if strict else None}
+    chosen, seconds, wanted = choose(instruments, channels, flags), duration(for_), market(live=live, simulate=simulate)
+    async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
+        if chosen.kept:
+            say(f"recording {chosen.why}")
         stopped = await session.stream(stop, wanted, seconds)
     say(summary(session.collector, session.data))
     return INTERRUPTED if stopped else 0

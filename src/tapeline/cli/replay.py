@@ -14,8 +14,8 @@ from cyclopts import Parameter
 
 from tapeline.cli import context
 from tapeline.cli.live import SINK_CLOSE_SECONDS, TellsOfSinks, feed_sinks, interruptible, say, until
+from tapeline.cli.options import INTERRUPTED
 from tapeline.cli.output import many
-from tapeline.cli.run import INTERRUPTED
 from tapeline.clock import LiveClock, parse_iso
 from tapeline.config import SinkSettings
 from tapeline.engine.replay import Player, chosen_sessions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from tapeline.cli.live import interruptible, say
-from tapeline.cli.run import INTERRUPTED
+from tapeline.cli.options import INTERRUPTED
 from tapeline.errors import UsageError
 
 if TYPE_CHECKING:

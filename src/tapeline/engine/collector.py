@@ -154,6 +154,11 @@ class Collector(Engine):
         return self._next_connection
 
     @property
+    def came_to_nothing(self) -> bool:
+        """No connection was ever opened, and nothing was told either."""
+        return not self._next_connection and not self.events
+
+    @property
     def supervisors(self) -> list[Supervisor]:
         return [supervisor for link in self.control.links.values() for supervisor in link.supervisors]
 
@@ -175,9 +180,11 @@ class Collector(Engine):
             self.door.flush()
 
     async def stop(self) -> None:
-        """End the session, where that is not done yet, and close the tape."""
+        """End the session, where that is not done yet, and close the tape. A start that came to nothing leaves none behind."""
         await self.end()
-        if self.tape is not None:
+        if self.tape is not None and self.came_to_nothing:
+            await self.tape.discard()
+        elif self.tape is not None:
             await self.tape.close()
             self._admit_lost()
         self.bus.close()

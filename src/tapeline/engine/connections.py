@@ -47,6 +47,15 @@ def is_simulated(label: str) -> bool:
     return label == "sim" or label.startswith("sim-")
 
 
+def real_name(shown: str) -> str:
+    """What the venue calls an instrument of a simulated market: `sim-kraken:BTC-USD` → `kraken:BTC-USD`."""
+    label, _, symbol = shown.partition(":")
+    if label != "sim":
+        return f"{label.removeprefix('sim-')}:{symbol}"
+    futures = "binance-coinm" if "-USD-" in symbol else "binance-usdm"
+    return f"{futures if symbol.endswith('-PERP') else 'binance'}:{symbol}"
+
+
 class Feed:
     """One venue under one label: its decoder and instruments."""
 

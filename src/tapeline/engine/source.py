@@ -1,12 +1,15 @@
 """What the faces (server, CLI) see of a running engine, be it the live collector or a replay."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from tapeline.engine.bus import Bus
+from tapeline.engine.subscriptions import Changed
 from tapeline.events import Bar, Level
 from tapeline.instruments import Instrument
+from tapeline.plans import Channel
 
 Mode = Literal["live", "simulated", "replay"]
 BookState = Literal["synced", "joining", "buffering", "invalid"]
@@ -26,9 +29,26 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     ask_ceiling: float | None
 
 
+class Control(Protocol):
+    """What can be changed while it runs: `engine.control.Control`."""
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """`instrument`, `name`, `channels`, `error` of each."""
+        ...
+
+    async def subscribe(self, instruments: Iterable[str], channels: Sequence[Channel]) -> Changed: ...
+
+    async def unsubscribe(self, instruments: Iterable[str], channels: Sequence[Channel] | None = None) -> Changed: ...
+
+
 class Source(Protocol):
     mode: Mode
     bus: Bus
+
+    @property
+    def control(self) -> Control | None:
+        """None where nothing can be changed, as in a replay."""
+        ...
 
     def status(self) -> dict[str, Any]:
         """`/api/v1/status` of docs/api.md with times in ns, without `viewers` and `dropped_viewers`."""

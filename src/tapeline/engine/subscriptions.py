@@ -15,6 +15,7 @@ import msgspec
 
 from tapeline.errors import TapelineError, UsageError, VenueError
 from tapeline.plans import Channel
+from tapeline.tape.layout import sync_dir
 
 FILE = "subscriptions.json"
 Wanted = dict[str, tuple[Channel, ...]]
@@ -78,8 +79,4 @@ def save(
         file.flush()
         os.fsync(file.fileno())
     beside.replace(data / FILE)
-    folder = os.open(data, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_dir(data)

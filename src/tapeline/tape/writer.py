@@ -21,6 +21,7 @@ How the engine uses it, so that live equals replay and the tape comes first:
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -214,6 +215,11 @@ class TapeWriter:
             self._unsealed = f"the disk took longer than {CLOSE_SECONDS} s; the next start seals the rest"
         finally:
             self._release()
+
+    async def discard(self) -> None:
+        """Close, and remove the session: nothing in it is worth keeping."""
+        await self.close()
+        shutil.rmtree(self._journal.directory, ignore_errors=True)
 
     def _release(self) -> None:
         self._stop_sealing.set()
