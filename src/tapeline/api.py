@@ -9,7 +9,7 @@ for event in tl.replay("data", instruments=["binance:BTC-USDT"], start="2026-11-
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self, cast
 
 from tapeline.clock import parse_iso

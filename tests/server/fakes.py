@@ -71,6 +71,8 @@ def instrument(name: str) -> Instrument:
 
 
 class FakeSource:
+    control = None
+
     def __init__(self, mode: Mode = "simulated") -> None:
         self.mode: Mode = mode
         self.bus = Bus()

@@ -17,6 +17,7 @@ Channels = Annotated[
 Data = Annotated[str | None, Parameter(help="Directory of tape, lake and SQLite file.", show_default=False)]
 Port = Annotated[int | None, Parameter(help="Port of the page; 0 takes a free one.", show_default=False)]
 Host = Annotated[str | None, Parameter(help="Address of the page.", show_default=False)]
+Redundant = Annotated[bool, Parameter(help="Two sets of connections to each venue: losing one loses nothing.")]
 Strict = Annotated[bool, Parameter(help="Write each frame to the tape before it is handled.")]
 Seed = Annotated[int, Parameter(help="Seed of the simulated market.")]
 Rate = Annotated[float, Parameter(help="How busy the simulated market is; 1 is normal.")]

@@ -16,6 +16,7 @@ from tapeline.cli.options import (
     Live,
     Port,
     Rate,
+    Redundant,
     Seed,
     Simulate,
     Strict,
@@ -37,6 +38,7 @@ async def run(
     port: Port = None,
     host: Host = None,
     strict: Strict = False,
+    redundant: Redundant = False,
     browser: Annotated[bool, Parameter(negative="--no-browser", help="Open a browser where there is one.")] = True,
     seed: Seed = 1,
     rate: Rate = 1.0,
@@ -47,7 +49,13 @@ async def run(
     Where no venue answers within `answer_seconds`, it says why and goes on with the simulated market, labelled `sim` everywhere.
     While it runs, `tapeline subscribe` and `tapeline unsubscribe` change what is streamed; the next start goes on with that.
     """
-    flags = {"data": data, "server.port": port, "server.host": host, "tape.mode": "strict" if strict else None}
+    flags = {
+        "data": data,
+        "server.port": port,
+        "server.host": host,
+        "tape.mode": "strict" if strict else None,
+        "redundant": redundant or None,
+    }
     chosen, seconds, wanted = choose(instruments, channels, flags), duration(for_), market(live=live, simulate=simulate)
     async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
         server = Server(session.collector, chosen.settings.server, session.collector.clock)

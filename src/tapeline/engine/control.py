@@ -150,8 +150,9 @@ class Control:
 
     # Changes
 
-    async def subscribe(self, instruments: Iterable[str], channels: Sequence[Channel]) -> Changed:
-        """Stream these beside the rest. A name that is subscribed gets the channels it lacks."""
+    async def subscribe(self, instruments: Iterable[str], channels: Sequence[Channel] | None = None) -> Changed:
+        """Stream these channels (None: those of the settings) of these instruments beside the rest."""
+        channels = self._around.settings.channels if channels is None else channels
         failed: dict[str, TapelineError] = {}
         by_venue: dict[str, dict[str, str]] = {}
         for given in dict.fromkeys(instruments):

@@ -24,7 +24,6 @@ class Engine:
 
     def __init__(self, pipeline: Pipeline, session: str, clock: Clock, mode: Mode) -> None:
         self.pipeline, self.session, self.clock, self.mode = pipeline, session, clock, mode
-        self.control: Control | None = None
         self.bus = Bus()
         self.reason = ""
         self.started = clock.now()

@@ -97,6 +97,8 @@ class Player(Engine):
     Its clock stands where the tape stands, so ages and rates are the recording's.
     """
 
+    control = None  # what was streamed is not to be changed any more
+
     def __init__(self, root: Path, session: str, *, speed: float = 1.0) -> None:
         self._root, self.speed = root, speed
         self._batches = reader.read_batches(root, session)

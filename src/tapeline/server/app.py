@@ -34,11 +34,12 @@ from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
 from tapeline.server.prometheus import Exposition
 from tapeline.server.rest import Rest
 from tapeline.server.static import PAGE, page_routes
+from tapeline.server.subscriptions import Subscriptions
 
 GOODBYE_SECONDS = 0.3
 QUIET = Quiet()
 MAX_MESSAGE = 64 * 1024
-HTTP_CODES = {404: ("not_found", "see docs/api.md"), 405: ("method_not_allowed", "use GET")}
+HTTP_CODES = {404: ("not_found", "see docs/api.md"), 405: ("method_not_allowed", "see docs/api.md")}
 
 
 def build_app(
@@ -60,6 +61,7 @@ def build_app(
     app = Starlette(
         routes=[
             *Rest(source, history, hub).routes(),
+            *Subscriptions(source).routes(),
             WebSocketRoute("/api/v1/ws", viewer),
             Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
             *page_routes(page),

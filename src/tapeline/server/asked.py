@@ -50,9 +50,7 @@ class Names:
         if self.known(name):
             return name
         if any(name == i.id for i in self._source.listed()):
-            raise ApiError(
-                404, "not_streaming", f"{name} is listed but not streamed", "add it to `instruments` and start again"
-            )
+            raise ApiError(404, "not_streaming", f"{name} is listed but not streamed", "`tapeline subscribe` adds it")
         near = difflib.get_close_matches(name, self.streaming(), n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else "GET /api/v1/instruments names them"
         raise ApiError(404, "unknown_instrument", f"there is no instrument {name[:80]!r}", hint)

@@ -1,0 +1,125 @@
+"""What is streamed, and changing it: GET, POST and DELETE of `/api/v1/subscriptions`, the only route here that changes anything.
+
+The guard has refused foreign hosts and origins before a request comes here, and browsers name their origin with every POST and
+DELETE. A POST must call itself JSON besides, which no form of another page can. Bodies and names are bounded.
+
+Each name succeeds or fails by itself. Where all failed the answer is an error; else it says what was `done` and what `failed`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tapeline.engine.source import Control, Source
+from tapeline.engine.subscriptions import Changed
+from tapeline.errors import ConfigError, TapelineError, VenueError
+from tapeline.plans import Channel
+from tapeline.server import asked
+from tapeline.server.asked import ApiError
+from tapeline.server.views import MEDIA, encode
+
+MAX_BODY = 64 * 1024
+MAX_NAMES = 200
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a POST. `channels` None: those of the settings."""
+
+    instruments: tuple[str, ...]
+    channels: tuple[Channel, ...] | None = None
+
+
+_read = msgspec.json.Decoder(Wish).decode
+
+
+class Subscriptions:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._on: dict[str, Callable[[Request, Control], Awaitable[Response]]] = {
+            "GET": self._list,
+            "HEAD": self._list,
+            "POST": self._add,
+            "DELETE": self._remove,
+        }
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/v1/subscriptions", self.handle, methods=["GET", "POST", "DELETE"])]
+
+    async def handle(self, request: Request) -> Response:
+        control = self._source.control
+        if control is None:
+            raise ApiError(409, "not_live", "a recording is played: it has no subscriptions", "start `tapeline run`")
+        return await self._on[request.method](request, control)
+
+    async def _list(self, request: Request, control: Control) -> Response:
+        asked.only(request.query_params, ())
+        return self._answer(control, {})
+
+    async def _add(self, request: Request, control: Control) -> Response:
+        asked.only(request.query_params, ())
+        wish = await _wish(request)
+        return self._told(control, await control.subscribe(wish.instruments, wish.channels))
+
+    async def _remove(self, request: Request, control: Control) -> Response:
+        given = request.query_params
+        asked.only(given, ("instrument", "channel"))
+        names = given.getlist("instrument")
+        _bounded(names)
+        channels = [_channel(name) for name in given.getlist("channel")]
+        return self._told(control, await control.unsubscribe(names, channels or None))
+
+    def _told(self, control: Control, changed: Changed) -> Response:
+        if not changed.done:
+            raise _error(next(iter(changed.failed.values())))
+        failed = [{"instrument": name, **_error(e).body()} for name, e in changed.failed.items()]
+        return self._answer(control, {"done": changed.done, "failed": failed})
+
+    def _answer(self, control: Control, more: dict[str, Any]) -> Response:
+        body = {"mode": self._source.mode, **more, "subscriptions": control.subscriptions()}
+        return Response(encode(body), 200, {"cache-control": "no-store"}, MEDIA["json"])
+
+
+async def _wish(request: Request) -> Wish:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, "not_json", f"a body of type {kind[:80] or 'none'!r}", "send Content-Type: application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise ApiError(413, "too_large", f"a body of over {MAX_BODY} bytes", f"name at most {MAX_NAMES} instruments a call")
+    try:
+        wish = _read(bytes(body))
+    except msgspec.ValidationError as e:
+        raise ApiError(400, "bad_parameter", str(e), '{"instruments": ["binance:ETH-USDT"], "channels": ["trades"]}') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ApiError(400, "bad_json", str(e), "send one JSON object") from None
+    _bounded(wish.instruments)
+    return wish
+
+
+def _bounded(names: tuple[str, ...] | list[str]) -> None:
+    if not names:
+        raise ApiError(400, "missing_parameter", "no instrument is named", "name some, as in binance:ETH-USDT")
+    if len(names) > MAX_NAMES:
+        raise ApiError(400, "bad_parameter", f"{len(names)} instruments", f"at most {MAX_NAMES} a call")
+
+
+def _channel(name: str) -> Channel:
+    known: tuple[Channel, ...] = get_args(Channel)
+    for channel in known:
+        if channel == name:
+            return channel
+    raise asked.bad("channel", name, f"one of {', '.join(known)}")
+
+
+def _error(error: TapelineError) -> ApiError:
+    if isinstance(error, VenueError):
+        return ApiError(502, "venue_error", str(error), "see `last_error` in /api/v1/status, or try again later")
+    if isinstance(error, ConfigError):
+        return ApiError(409, "not_configured", str(error), "set it and start again")
+    return ApiError(404, "cannot_subscribe", str(error), "`tapeline instruments` searches the venues")
