@@ -155,7 +155,8 @@ class Control:
         channels = self._around.settings.channels if channels is None else channels
         failed: dict[str, TapelineError] = {}
         by_venue: dict[str, dict[str, str]] = {}
-        for given in dict.fromkeys(instruments):
+        given_names = list(dict.fromkeys(instruments))
+        for given in given_names:
             try:
                 venue, symbol = split_id(given)
                 by_venue.setdefault(venue_class(venue).name, {})[given] = symbol
@@ -167,7 +168,7 @@ class Control:
             failed.update(change.failed)
         if done:
             await self.keep(self.wanted)
-        return Changed(tuple(done), failed)
+        return Changed(tuple(done), {given: failed[given] for given in given_names if given in failed})
 
     async def _join(self, venue: str, names: dict[str, str], channels: Sequence[Channel]) -> Changed:
         """`names`: given name → symbol, all of one venue."""
