@@ -62,7 +62,7 @@ class Stream:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
-        return self._events.__anext__()
+        return _over() if self._session.ended.is_set() else self._events.__anext__()
 
     async def add(self, *instruments: str, channels: Collection[Channel] | None = None) -> tuple[str, ...]:
         """Stream these beside the rest, or further channels of some; by default the channels that `stream` was given. Their names.
@@ -83,14 +83,15 @@ class Stream:
 
     async def aclose(self) -> None:
         """Close the connections and end the loop that reads this, whoever runs it. A second time it does nothing."""
-        session = self._session
+        session, first = self._session, not self._session.closing
         session.closing = True
         if self._events.ag_running:  # somebody waits for the next event
             if session.collector is not None:
                 session.collector.bus.close()
             await session.ended.wait()
-        else:
+        elif first:
             await self._events.aclose()
+            session.ended.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,6 +100,10 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def _over() -> Event:
+    raise StopAsyncIteration
 
 
 class _Session:
@@ -147,9 +152,10 @@ class _Session:
         for name in instruments:
             if name not in self._noted:
                 raise UsageError(f"{name} is not subscribed: {', '.join(self._noted) or 'nothing is'}")
-            left = less(self._noted.pop(name), channels)
-            if left:
+            if left := less(self._noted[name], channels):
                 self._noted[name] = left
+            else:
+                del self._noted[name]
         return tuple(instruments)
 
     def _check(self) -> None:

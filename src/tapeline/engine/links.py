@@ -178,10 +178,10 @@ class Link:
 
     def unwant(self, symbol: str, channels: Sequence[Channel] | None) -> None:
         """`channels` None: all."""
-        left = less(self.wanted.pop(symbol), channels)
-        if left:
+        if left := less(self.wanted[symbol], channels):
             self.wanted[symbol] = left
         else:
+            del self.wanted[symbol]
             self.instruments.pop(symbol, None)
 
     def drop_unlisted(self) -> dict[str, UsageError]:
