@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from tapeline.config import VenueSettings
 from tapeline.events import Flag, Status, Trade
 from tapeline.sim import SimServer
@@ -79,13 +77,7 @@ def same_book(run: Run, name: str, sim: SimServer, venue: str, native: str) -> b
     )
 
 
-@pytest.mark.parametrize("channel", ["book"])
-async def test_a_venue_that_allows_one_connection_gets_one(tmp_path, channel, monkeypatch):
-    monkeypatch.setenv("FINNHUB_API_KEY", "a-key-for-the-simulator")
-    from tapeline.venues.registry import VENUES
-
-    if "finnhub" not in VENUES:
-        pytest.skip("finnhub is not there yet")
+async def test_a_venue_that_allows_one_connection_gets_one(tmp_path):
     async with (
         SimServer(seed=8, venues=("finnhub",)) as sim,
         running(sim, tmp_path, instruments=("finnhub:AAPL",), channels=("trades",), redundant=True, venues=venues(sim)) as run,

@@ -262,6 +262,8 @@ class Control:
             settings = self._venues.get(name)
             mirror = settings is not None and bool(settings.ws_url)
             link = self.links[name] = Link(self.venue(name), self._around, mirror=mirror)
+            if self._around.settings.redundant and link.venue.one_connection:
+                log.warning("this venue allows one connection: it is not carried twice", venue=name)
         return link
 
     def venue(self, name: str) -> Venue:
