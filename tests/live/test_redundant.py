@@ -77,7 +77,8 @@ def same_book(run: Run, name: str, sim: SimServer, venue: str, native: str) -> b
     )
 
 
-async def test_a_venue_that_allows_one_connection_gets_one(tmp_path):
+async def test_a_venue_that_allows_one_connection_gets_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINNHUB_API_KEY", "a-key-for-the-simulator")
     async with (
         SimServer(seed=8, venues=("finnhub",)) as sim,
         running(sim, tmp_path, instruments=("finnhub:AAPL",), channels=("trades",), redundant=True, venues=venues(sim)) as run,
