@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tapeline.plans import Channel, Limits, Stream, fitting
+from tapeline.plans import Channel, Limits, Stream, fitting, parts
 
 
 def streams(*names: str) -> list[Stream]:
@@ -38,3 +38,9 @@ def test_what_fits(carried: Sequence[str], most: int, books: int | None, begun: 
     waiting = streams("b1", "t1", "b2", "t2", "b3", "t3")
     assert [s.name for s in fitting(waiting, streams(*carried), limits(most, books))] == begun.split()
     assert [s.name for s in waiting] == left.split()
+
+
+def test_parts_are_in_order_and_none_is_empty() -> None:
+    assert list(parts("abcde", 2)) == ["ab", "cd", "e"]
+    assert list(parts([1, 2], 2)) == [[1, 2]]
+    assert list(parts((), 2)) == []

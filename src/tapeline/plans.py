@@ -3,13 +3,14 @@
 Venues make these, the wire carries them out; so they are words, below both.
 """
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 Channel = Literal["trades", "book", "quotes", "bars", "ticker", "liquidations"]
+Item = TypeVar("Item")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,11 @@ def fitting(waiting: list[Stream], carried: Sequence[Stream], limits: Limits) ->
             begun[stream.name] = stream
     waiting[:] = [s for s in waiting if s.name not in begun]
     return list(begun.values())
+
+
+def parts(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
+    """In order, at most `most` at a time: streams of a connection, names in a message."""
+    return (items[i : i + most] for i in range(0, len(items), most))
 
 
 class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):

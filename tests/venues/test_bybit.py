@@ -108,7 +108,7 @@ def test_another_depth_and_another_interval() -> None:
      ("bars", "kline"), ("trades", "publicTrade.x"), ("quotes", "orderbook.50"), ("book", "orderbook.rpi")],
 )  # fmt: skip
 def test_topics_that_do_not_fit(channel: Any, topic: str) -> None:
-    with pytest.raises(ConfigError, match="no topic of"):
+    with pytest.raises(ConfigError, match="no stream of"):
         Bybit(VenueSettings(streams={channel: topic})).plan(instruments("spot/BTCUSDT"), [channel])
 
 

@@ -256,6 +256,8 @@ def test_what_the_venue_lists() -> None:
         ("finnhub:IC_MARKETS:EUR-USD", "IC MARKETS:1", "fx"),
     ]
     assert all(plausible(i.symbol) for i in made)
+    odd = [{"symbol": 7}, *pairs[:1], {"displaySymbol": "of a shape not known yet"}]
+    assert [i.id for i in of.read_instruments(json.dumps(odd).encode(), VENUE)] == ["finnhub:BINANCE:BTC-USDT"]
     for bad in (b"", b"{}", b'{"error":"no"}', b'[{"symbol":7}]'):
         with pytest.raises(MalformedFrame):
             of.read_instruments(bad, VENUE)

@@ -307,6 +307,8 @@ def test_a_hundred_symbols_a_connection() -> None:
     assert sorted(s for a in asked for s in a) == sorted(f"S{i}" for i in range(250))
     assert plans[0].url == "ws://127.0.0.1:1/yahoo/?version=2"
     assert [[s.name for s in p.streams] for p in plans] == asked
+    fewer = Yahoo(VenueSettings(most_streams=40))
+    assert [len(p.streams) for p in fewer.plan([venue.derive(f"S{i}", "yahoo") for i in range(50)], ["trades"])] == [40, 10]
 
 
 def test_what_is_said_again_every_15_seconds_is_what_is_asked_for_now() -> None:

@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Kind, Registry, split_pair
+from tapeline.plans import parts
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.binance_wire import BinanceDecoder, event_time
+from tapeline.venues.listing import each, step, whole
+from tapeline.venues.shapes import reader
 
 PAST_INTERVALS = ("1m", "5m", "15m", "1h", "4h", "1d")
 STREAMS_PER_MESSAGE = 100  # keeps a SUBSCRIBE below the 4 KiB that proxies like
@@ -34,18 +36,18 @@ _CHANNELS: dict[str, Channel] = {
 }
 
 
-class _Filter(msgspec.Struct):
+class Filter(msgspec.Struct):
     filterType: str = ""
     tickSize: float | None = None
     stepSize: float | None = None
 
 
-class _Symbol(msgspec.Struct):
+class Symbol(msgspec.Struct):
     symbol: str
     status: str
     baseAsset: str
     quoteAsset: str
-    filters: list[_Filter] = []
+    filters: list[Filter] = []
     contractType: str = ""
 
 
@@ -60,21 +62,20 @@ class _Control(msgspec.Struct):
 
 
 _read_control = msgspec.json.Decoder(_Control).decode
-_read_symbol = msgspec.json.Decoder(_Symbol, strict=False).decode
-_read_info = msgspec.json.Decoder(_ExchangeInfo, strict=False).decode
+_read_symbol = reader(Symbol)
+_read_info = reader(_ExchangeInfo)
 
 
-def _step(step: float | None) -> float | None:
-    """None where it cannot be the smallest step of anything: 0, negative, no number, absurd."""
-    return step if step is not None and 1e-12 <= step <= 1e12 else None
+def steps(filters: Sequence[Filter]) -> tuple[float | None, float | None]:
+    """(tick, lot)"""
+    tick = next((f.tickSize for f in filters if f.filterType == "PRICE_FILTER"), None)
+    lot = next((f.stepSize for f in filters if f.filterType == "LOT_SIZE"), None)
+    return step(tick), step(lot)
 
 
 def _control(method: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
-    names = [s.name for s in streams]
-    return tuple(
-        msgspec.json.encode({"method": method, "params": names[i : i + STREAMS_PER_MESSAGE], "id": n})
-        for n, i in enumerate(range(0, len(names), STREAMS_PER_MESSAGE), number)
-    )
+    messages = enumerate(parts([s.name for s in streams], STREAMS_PER_MESSAGE), number)
+    return tuple(msgspec.json.encode({"method": method, "params": names, "id": n}) for n, names in messages)
 
 
 class Binance(Venue):
@@ -118,30 +119,17 @@ class Binance(Venue):
                     stream = Stream(f"{instrument.native.lower()}@{suffix}", channel, instrument.id)
                     by_path.setdefault(self.path(suffix), []).append(stream)
         most = self.limits.streams_per_connection
-        return [
-            self._connection(path, streams[i : i + most])
-            for path, streams in by_path.items()
-            for i in range(0, len(streams), most)
-        ]
+        micros = "?timeUnit=MICROSECOND" if self.settings.time_unit == "us" else ""
+        return [self.connection(path + micros, part) for path, streams in by_path.items() for part in parts(streams, most)]
 
     def _suffixes(self, channel: Channel) -> tuple[str, ...]:
         other = self.settings.streams.get(channel)
         if not other:
             return self.suffixes.get(channel, ())
         known = self.stream(f"x@{other}")
-        if known is None or known[0] != channel:  # the venue would acknowledge it and say nothing
-            key = f"venues.{self.name}.streams.{channel}"
-            raise ConfigError(key, other, f"this is no stream of {channel}; see docs/settings.md for what fits")
+        if known is None or known[0] != channel:
+            raise self.no_stream(channel, "see docs/venues.md for what fits")
         return (other,)
-
-    def _connection(self, path: str, streams: list[Stream]) -> ConnectionPlan:
-        url = (self.settings.ws_url or self.ws_url).rstrip("/") + path
-        if self.settings.time_unit == "us":
-            url += "?timeUnit=MICROSECOND"
-        hello = self.subscribe(streams, 1)
-        return ConnectionPlan(
-            venue=self.name, url=url, streams=tuple(streams), hello=hello, acks=len(hello), limits=self.limits
-        )
 
     def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
         return _control("SUBSCRIBE", streams, number)
@@ -171,15 +159,8 @@ class Binance(Venue):
 
     def _snapshot_request(self, native: str, attempt: int, not_before: int) -> Request:
         levels, weight = self.depth
-        return Request(
-            venue=self.name,
-            purpose="book",
-            url=f"{self._http()}{self.api}/depth?symbol={quote(native)}&limit={levels}",
-            weight=weight,
-            native=native,
-            attempt=attempt,
-            not_before=not_before,
-        )
+        path = f"{self.api}/depth?symbol={quote(native)}&limit={levels}"
+        return self.ask("book", path, native, attempt, not_before, weight=weight)
 
     def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
         """`historicalTrades` or `aggTrades` from an id on, 1,000 at most: whichever of them the stream numbers. Futures want a key
@@ -190,54 +171,29 @@ class Binance(Venue):
         if first is None or not weight:
             return None
         limit = 1000 if last is None else min(1000, last - first + 1)
-        url = f"{self._http()}{self.api}/{name}?symbol={quote(native)}&fromId={first}&limit={limit}"
-        return Request(
-            venue=self.name, purpose="trades", url=url, weight=weight, native=native, attempt=attempt, not_before=not_before
-        )
+        path = f"{self.api}/{name}?symbol={quote(native)}&fromId={first}&limit={limit}"
+        return self.ask("trades", path, native, attempt, not_before, weight=weight)
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         """499 candles of each longer interval: one more would cost twice the weight on futures."""
+        of = f"{self.api}/klines?symbol={quote(native)}"
         return [
-            Request(
-                venue=self.name,
-                purpose=f"bars {interval}",
-                url=f"{self._http()}{self.api}/klines?symbol={quote(native)}&interval={interval}&limit=499",
-                weight=2,
-                native=native,
-                not_before=not_before,
-            )
+            self.ask(f"bars {interval}", f"{of}&interval={interval}&limit=499", native, not_before=not_before, weight=2)
             for interval in PAST_INTERVALS
         ]
 
-    def _http(self) -> str:
-        return (self.settings.http_url or self.http_url).rstrip("/")
-
     def instruments_requests(self) -> list[Request]:
-        url = f"{self._http()}{self.api}/exchangeInfo"
-        return [Request(venue=self.name, purpose="instruments", url=url, weight=self.info_weight)]
+        return [self.ask("instruments", f"{self.api}/exchangeInfo", weight=self.info_weight)]
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            info = _read_info(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"exchangeInfo of {self.name}: {e}") from None
-        listed: list[Instrument] = []
-        error: Exception | None = None
-        for raw in info.symbols:  # one by one: a symbol of a shape not known yet must not hide the others
-            try:
-                listed.append(self._read_listed(raw, label))
-            except (msgspec.MsgspecError, ValueError) as e:
-                error = e
-        if error is not None and not listed:
-            raise MalformedFrame(f"exchangeInfo of {self.name}: no symbol can be read: {error}")
-        return listed
+        what = f"exchangeInfo of {self.name}"
+        return each(whole(_read_info, body, what).symbols, lambda raw: self._read_listed(raw, label), what)
 
     def _read_listed(self, raw: msgspec.Raw, label: str) -> Instrument:
         """One symbol of the list. Raises msgspec's errors and ValueError."""
         s = _read_symbol(raw)
         symbol, kind = self._name(s)
-        tick = next((f.tickSize for f in s.filters if f.filterType == "PRICE_FILTER"), None)
-        lot = next((f.stepSize for f in s.filters if f.filterType == "LOT_SIZE"), None)
+        tick, lot = steps(s.filters)
         return Instrument(
             id=f"{label}:{symbol}",
             venue=label,
@@ -245,12 +201,12 @@ class Binance(Venue):
             kind=kind,
             base=s.baseAsset,
             quote=s.quoteAsset,
-            tick=_step(tick),
-            lot=_step(lot),
+            tick=tick,
+            lot=lot,
             status=s.status,
         )
 
-    def _name(self, s: _Symbol) -> tuple[str, Kind]:
+    def _name(self, s: Symbol) -> tuple[str, Kind]:
         return f"{s.baseAsset}-{s.quoteAsset}", "spot"
 
     def derive(self, native: str, label: str) -> Instrument:

@@ -23,10 +23,11 @@ from tapeline.frames import HttpAnswer
 from tapeline.instruments import Instrument, Kind
 from tapeline.venues import binance_messages as w
 from tapeline.venues.base import Record
-from tapeline.venues.binance import _Filter, _step
+from tapeline.venues.binance import Filter, steps
 from tapeline.venues.binance_usdm import BinanceUsdm
 from tapeline.venues.binance_wire import BinanceDecoder, FuturesDecoder
 from tapeline.venues.decoding import RECOVERED, nanoseconds
+from tapeline.venues.shapes import reader
 
 USD = "USD"
 VALUES = {"BTC": 100.0}
@@ -40,10 +41,10 @@ class _Symbol(msgspec.Struct):
     baseAsset: str
     quoteAsset: str
     contractSize: Annotated[float, msgspec.Meta(gt=0, le=1e12)]
-    filters: list[_Filter] = []
+    filters: list[Filter] = []
 
 
-_read_symbol = msgspec.json.Decoder(_Symbol, strict=False).decode
+_read_symbol = reader(_Symbol)
 
 
 class CoinmDecoder(FuturesDecoder):
@@ -87,9 +88,8 @@ class BinanceCoinm(BinanceUsdm):
     def _read_listed(self, raw: msgspec.Raw, label: str) -> Instrument:
         s = _read_symbol(raw)
         known = self._contract(s.symbol, s.baseAsset, s.quoteAsset, s.contractSize, label)
-        tick = next((f.tickSize for f in s.filters if f.filterType == "PRICE_FILTER"), None)
-        lot = next((f.stepSize for f in s.filters if f.filterType == "LOT_SIZE"), None)
-        return msgspec.structs.replace(known, tick=_step(tick), lot=_step(lot), status=s.contractStatus)
+        tick, lot = steps(s.filters)
+        return msgspec.structs.replace(known, tick=tick, lot=lot, status=s.contractStatus)
 
     def derive(self, native: str, label: str) -> Instrument:
         base = native.partition("_")[0].removesuffix(USD)

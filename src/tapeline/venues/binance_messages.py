@@ -1,24 +1,19 @@
 """The shapes of Binance's messages, spot and futures, and the typed decoders made from them.
 
 Sources: binance-spot-api-docs `web-socket-streams.md` (2026-06), the USDⓈ-M WebSocket market stream pages (2026-03 to 07).
-Only the fields that are used stand here: unknown ones are skipped by the parser. Numbers come as strings. The constraints in the
-types refuse NaN, infinities, negative sizes, numbers that no market has (past 10³⁰), ids past 2⁶³ and times whose nanoseconds
-would not fit 64 bits while decoding, at no cost of their own.
+Only the fields that are used stand here: unknown ones are skipped by the parser. Numbers come as strings; times are µs where that
+was asked for, and never past what µs may be.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 1000)]
-Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+from tapeline.venues.shapes import ABSENT, AnyPrice, Id, Levels, PreviousId, Price, Rate, Size, reader
+from tapeline.venues.shapes import Micros as Time
+
 Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
-Levels = list[tuple[Price, Size]]
 
 
 class Trade(msgspec.Struct, gc=False):
@@ -57,7 +52,7 @@ class Depth(msgspec.Struct, gc=False):
     b: Levels
     a: Levels
     s: str = ""
-    pu: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
+    pu: PreviousId | None = None
 
 
 class BookTicker(msgspec.Struct, gc=False):
@@ -71,7 +66,7 @@ class BookTicker(msgspec.Struct, gc=False):
 
 
 class Snapshot(msgspec.Struct, gc=False):
-    lastUpdateId: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+    lastUpdateId: PreviousId
     bids: Levels
     asks: Levels
     E: Time | None = None
@@ -158,9 +153,6 @@ class Error(msgspec.Struct, gc=False):
     msg: str = ""
 
 
-ABSENT = msgspec.Raw(b"")
-
-
 class Head(msgspec.Struct, gc=False):
     """Just enough of any message to know what it is."""
 
@@ -176,10 +168,6 @@ class Head(msgspec.Struct, gc=False):
     error: Error | None = None
     code: int | None = None
     msg: str = ""
-
-
-def reader(kind: Any) -> Callable[[bytes | msgspec.Raw], Any]:
-    return msgspec.json.Decoder(kind, strict=False).decode
 
 
 def enveloped(kind: type[msgspec.Struct]) -> Callable[[bytes], Any]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tapeline.instruments import Instrument, Kind, split_pair
 from tapeline.venues.base import Channel, Limits
-from tapeline.venues.binance import Binance, _Symbol
+from tapeline.venues.binance import Binance, Symbol
 from tapeline.venues.binance_wire import BinanceDecoder, FuturesDecoder
 
 _PUBLIC = ("depth", "bookTicker", "rpiDepth", "trade")
@@ -60,7 +60,7 @@ class BinanceUsdm(Binance):
             else ""
         )
 
-    def _name(self, s: _Symbol) -> tuple[str, Kind]:
+    def _name(self, s: Symbol) -> tuple[str, Kind]:
         """By the symbol, not by `contractType`, which is empty or says other things before listing and while delivering."""
         delivery = s.symbol.partition("_")[2]
         return f"{s.baseAsset}-{s.quoteAsset}-{delivery or 'PERP'}", "future" if delivery else "perpetual"

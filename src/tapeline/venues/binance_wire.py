@@ -39,6 +39,7 @@ from tapeline.venues.decoding import (
     long_run,
     nanoseconds,
 )
+from tapeline.venues.shapes import Rate
 
 FULL_LIMITS = frozenset((5, 10, 20, 50, 100, 500, 1000, 5000))  # levels a side that /depth can be asked for
 
@@ -325,7 +326,7 @@ class BinanceDecoder(BaseDecoder):
     def _mark_price(self, m: w.MarkPrice, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
         """`r` is empty and `T` 0 for what pays no funding (dated futures)."""
         ts, flags = self._time(m.E, ts_recv, flags)
-        rate = msgspec.convert(m.r, w.Rate, strict=False) if m.r else None
+        rate = msgspec.convert(m.r, Rate, strict=False) if m.r else None
         if not m.T:
             return [Ticker(self.instrument(native), ts, ts_recv, flags, mark=m.p, index=m.i)]
         name, funding = self.instrument(native), nanoseconds(m.T)

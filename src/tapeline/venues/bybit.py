@@ -26,17 +26,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapeline.errors import ConfigError, MalformedFrame
+from tapeline.errors import MalformedFrame
 from tapeline.instruments import Instrument, Registry
+from tapeline.plans import parts
 from tapeline.venues import bybit_messages as w
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.bybit_names import CATEGORIES, Category, delivery_of, derive, native_of, split_native
 from tapeline.venues.bybit_reader import BOOK_DEPTHS, FULL, INTERVALS
 from tapeline.venues.bybit_wire import MINUTES, BybitDecoder, event_time, result_of
+from tapeline.venues.listing import each, step, whole
 
 TOPICS_PER_MESSAGE = 10
 CHARACTERS = 21_000  # of a connection's topics
 PAST_CANDLES = 500
+API = "/v5/market"
 _IS_ACK = re.compile(rb'"op"\s*:\s*"(un)?subscribe"|"COMMAND_RESP"')
 _CHANNELS: dict[str, Channel] = {
     "publicTrade": "trades",
@@ -45,11 +48,6 @@ _CHANNELS: dict[str, Channel] = {
     "tickers": "ticker",
     "allLiquidation": "liquidations",
 }
-
-
-def _step(step: float | None) -> float | None:
-    """None where it cannot be the smallest step of anything."""
-    return step if step is not None and 1e-12 <= step <= 1e12 else None
 
 
 def _channel(topic: str) -> Channel | None:
@@ -93,7 +91,9 @@ class Bybit(Venue):
                 if topic := self._topic(channel, category):
                     by_category[category].append(Stream(f"{category}/{topic}.{symbol}", channel, instrument.id))
         return [
-            self._connection(category, shard) for category, streams in by_category.items() for shard in self._shards(streams)
+            self.connection(f"/v5/public/{category}", shard, client_ping=b'{"op":"ping"}')
+            for category, streams in by_category.items()
+            for shard in self._shards(streams)
         ]
 
     def _topic(self, channel: Channel, category: Category) -> str:
@@ -102,8 +102,7 @@ class Bybit(Venue):
             return ""
         other = self.settings.streams.get(channel)
         if other and _channel(other) != channel:
-            key = f"venues.{self.name}.streams.{channel}"
-            raise ConfigError(key, other, f"this is no topic of {channel}; see docs/venues.md for what fits")
+            raise self.no_stream(channel, "see docs/venues.md for what fits")
         return other or self.topics.get(channel, "")
 
     def _shards(self, streams: Sequence[Stream]) -> Iterator[list[Stream]]:
@@ -119,18 +118,6 @@ class Bybit(Venue):
             used += size
         if shard:
             yield shard
-
-    def _connection(self, category: Category, streams: Sequence[Stream]) -> ConnectionPlan:
-        hello = self.subscribe(streams, 1)
-        return ConnectionPlan(
-            venue=self.name,
-            url=f"{(self.settings.ws_url or self.ws_url).rstrip('/')}/v5/public/{category}",
-            streams=tuple(streams),
-            hello=hello,
-            acks=len(hello),
-            limits=self.limits,
-            client_ping=b'{"op":"ping"}',
-        )
 
     def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
         return _control("subscribe", streams, number)
@@ -167,21 +154,11 @@ class Bybit(Venue):
 
     def _full_book(self, native: str, attempt: int, not_before: int) -> Request:
         category, symbol = split_native(native)
-        return self._request("book", f"full_orderbook?category={category}&symbol={quote(symbol)}", native, attempt, not_before)
-
-    def _request(self, purpose: str, path: str, native: str = "", attempt: int = 0, not_before: int = 0) -> Request:
-        return Request(
-            venue=self.name,
-            purpose=purpose,
-            url=f"{(self.settings.http_url or self.http_url).rstrip('/')}/v5/market/{path}",
-            weight=1,
-            native=native,
-            attempt=attempt,
-            not_before=not_before,
-        )
+        path = f"{API}/full_orderbook?category={category}&symbol={quote(symbol)}"
+        return self.ask("book", path, native, attempt, not_before)
 
     def instruments_requests(self) -> list[Request]:
-        return [self._request("instruments", f"instruments-info?category={category}&limit=1000") for category in CATEGORIES]
+        return [self.ask("instruments", f"{API}/instruments-info?category={c}&limit=1000") for c in CATEGORIES]
 
     def more_instruments(self, body: bytes) -> Request | None:
         """A category of more than 1,000 instruments comes in pages, each of which names the next one."""
@@ -191,14 +168,14 @@ class Bybit(Venue):
             return None  # whoever reads it says what is wrong
         if not listing.nextPageCursor or listing.category not in CATEGORIES:
             return None
-        path = f"instruments-info?category={listing.category}&limit=1000&cursor={quote(listing.nextPageCursor, safe='%')}"
-        return self._request("instruments", path)
+        path = f"{API}/instruments-info?category={listing.category}&limit=1000&cursor={quote(listing.nextPageCursor, safe='%')}"
+        return self.ask("instruments", path)
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         category, symbol = split_native(native)
         of = f"category={category}&symbol={quote(symbol)}"
         return [
-            self._request(f"bars {ours}", f"kline?{of}&interval={theirs}&limit={PAST_CANDLES}", native, not_before=not_before)
+            self.ask(f"bars {ours}", f"{API}/kline?{of}&interval={theirs}&limit={PAST_CANDLES}", native, not_before=not_before)
             for theirs, ours in INTERVALS.items()
             if ours in MINUTES
         ]
@@ -207,26 +184,15 @@ class Bybit(Venue):
         """The most recent ones: the venue knows no other question."""
         category, symbol = split_native(native)
         most = 60 if category == "spot" else 1000
-        path = f"recent-trade?category={category}&symbol={quote(symbol)}&limit={most}"
-        return self._request("trades", path, native, attempt, not_before)
+        path = f"{API}/recent-trade?category={category}&symbol={quote(symbol)}&limit={most}"
+        return self.ask("trades", path, native, attempt, not_before)
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            listing: w.Listing = w.read_listing(result_of(body))
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"instruments of {self.name}: {e}") from None
+        what = f"instruments of {self.name}"
+        listing: w.Listing = whole(lambda answer: w.read_listing(result_of(answer)), body, what)
         if (category := next((c for c in CATEGORIES if c == listing.category), None)) is None:
-            raise MalformedFrame(f"instruments of {self.name}: there is no category {listing.category[:40]!r}")
-        listed: list[Instrument] = []
-        error: Exception | None = None
-        for raw in listing.list:  # one by one: an instrument of a shape not known yet must not hide the others
-            try:
-                listed.append(_listed(w.read_listed(raw), category, label))
-            except (msgspec.MsgspecError, ValueError) as e:
-                error = e
-        if error is not None and not listed:
-            raise MalformedFrame(f"instruments of {self.name}: none can be read: {error}")
-        return listed
+            raise MalformedFrame(f"{what}: there is no category {listing.category[:40]!r}")
+        return each(listing.list, lambda raw: _listed(w.read_listed(raw), category, label), what)
 
     def derive(self, native: str, label: str) -> Instrument:
         return derive(native, label)
@@ -244,14 +210,9 @@ def _topic_of(name: str) -> str:
 
 def _control(op: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
     """Streams of one connection, so of one category."""
-    names = [s.name for s in streams]
-    category = names[0].partition("/")[0] if names else ""
-    return tuple(
-        msgspec.json.encode(
-            {"req_id": f"{category}/{n}", "op": op, "args": [_topic_of(name) for name in names[i : i + TOPICS_PER_MESSAGE]]}
-        )
-        for n, i in enumerate(range(0, len(names), TOPICS_PER_MESSAGE), number)
-    )
+    category = streams[0].name.partition("/")[0] if streams else ""
+    messages = enumerate(parts([_topic_of(s.name) for s in streams], TOPICS_PER_MESSAGE), number)
+    return tuple(msgspec.json.encode({"req_id": f"{category}/{n}", "op": op, "args": topics}) for n, topics in messages)
 
 
 def _listed(x: w.Listed, category: Category, label: str) -> Instrument:
@@ -265,8 +226,8 @@ def _listed(x: w.Listed, category: Category, label: str) -> Instrument:
         kind="spot" if category == "spot" else "perpetual" if end == "PERP" else "future",
         base=x.baseCoin,
         quote=x.quoteCoin,
-        tick=_step(x.priceFilter.tickSize),
-        lot=_step(x.lotSizeFilter.basePrecision if category == "spot" else x.lotSizeFilter.qtyStep),
+        tick=step(x.priceFilter.tickSize),
+        lot=step(x.lotSizeFilter.basePrecision if category == "spot" else x.lotSizeFilter.qtyStep),
         inverse=category == "inverse",
         status=x.status,
     )

@@ -2,22 +2,16 @@
 
 Source: bybit-exchange/docs (2026-07-24), `docs/v5/websocket/public` and `docs/v5/market`. Only the fields that are used stand
 here. Prices and sizes come as texts; a ticker's may be empty, and a key that is missing from it means "unchanged", so those stay
-texts until they are merged. The constraints refuse NaN, infinities, negative sizes, numbers that no market has (past 10³⁰), ids
-past 2⁶³ and times whose nanoseconds would not fit 64 bits.
+texts until they are merged.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import msgspec
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 1_000_000)]
-Levels = list[tuple[Price, Size]]
+from tapeline.venues.shapes import ABSENT, AnyPrice, Id, Levels, Price, Size, reader
+from tapeline.venues.shapes import Millis as Time
+
 Kind = Literal["snapshot", "delta"]
 
 
@@ -130,9 +124,6 @@ class Topics(msgspec.Struct, gc=False):
     successTopics: list[str] = []
 
 
-ABSENT = msgspec.Raw(b"")
-
-
 class Head(msgspec.Struct, gc=False):
     """Just enough of any message to know what it is."""
 
@@ -213,10 +204,6 @@ class Answer(msgspec.Struct, gc=False):
     retCode: int
     retMsg: str = ""
     result: msgspec.Raw = ABSENT
-
-
-def reader(kind: Any) -> Callable[[bytes | msgspec.Raw], Any]:
-    return msgspec.json.Decoder(kind, strict=False).decode
 
 
 read_head = reader(Head)

@@ -22,12 +22,12 @@ from typing import Final, Literal, get_args
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.instruments import Instrument, Kind, split_pair
+from tapeline.venues.listing import MONTHS
 
 Category = Literal["spot", "linear", "inverse"]
 CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 
 _LETTERS = "FGHJKMNQUVXZ"  # of the months, as all futures exchanges have them
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _ADDRESS = re.compile(r"/v5/public/(spot|linear|inverse)\b")
 _PATH = re.compile(r"(?<![a-z])(spot|linear|inverse)(?![a-z])", re.IGNORECASE)
 _DASHED = re.compile(r"([A-Z0-9]+)-(\d{1,2})([A-Z]{3})(\d\d)")
@@ -100,9 +100,9 @@ def _parts(category: Category, symbol: str) -> tuple[str, str, str]:
     """(base, quote, PERP or date of delivery or nothing)."""
     if category == "spot":
         return *(split_pair(symbol) or (symbol, "")), ""
-    if (dashed := _DASHED.fullmatch(symbol)) is not None and dashed[3] in _MONTHS:
+    if (dashed := _DASHED.fullmatch(symbol)) is not None and dashed[3] in MONTHS:
         base, quote = split_pair(dashed[1]) or (dashed[1], "USDC")
-        return base, quote, f"{dashed[4]}{_MONTHS.index(dashed[3]) + 1:02}{int(dashed[2]):02}"
+        return base, quote, f"{dashed[4]}{MONTHS.index(dashed[3]) + 1:02}{int(dashed[2]):02}"
     if category == "inverse" and (lettered := _LETTERED.fullmatch(symbol)) is not None:
         day = _last_friday(2000 + int(lettered[4]), _LETTERS.index(lettered[3]) + 1)
         return lettered[1], lettered[2], f"{day:%y%m%d}"
@@ -125,7 +125,7 @@ def native_of(symbol: str) -> str:
     year, month, day = end[:2], int(end[2:4]), int(end[4:])
     if category == "inverse":
         return f"{category}/{base}{quote}{_LETTERS[month - 1]}{year}"
-    return f"{category}/{base}{'' if quote == 'USDC' else quote}-{day}{_MONTHS[month - 1]}{year}"
+    return f"{category}/{base}{'' if quote == 'USDC' else quote}-{day}{MONTHS[month - 1]}{year}"
 
 
 def _last_friday(year: int, month: int) -> date:

@@ -31,6 +31,7 @@ from tapeline.venues import bybit_messages as w
 from tapeline.venues.base import Ack, BookMessage, Record
 from tapeline.venues.bybit_names import Category
 from tapeline.venues.decoding import DAY, EARLIEST, MOST_SAID, OFF_BOOK, OTHER, RPI, SAMPLED, BaseDecoder, long_run
+from tapeline.venues.shapes import AnyPrice, Levels, Millis, Rate, Size
 
 INTERVALS: dict[str, str] = {
     "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h", "240": "4h", "360": "6h", "720": "12h",
@@ -46,11 +47,11 @@ _OPTION = re.compile(r"-[CP](-|$)")
 SIDES: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
 _CLOSED_BY: dict[str, Side] = {"Buy": "sell", "Sell": "buy"}
 _FIGURES: dict[str, Any] = {
-    "lastPrice": w.AnyPrice, "prevPrice24h": w.AnyPrice, "highPrice24h": w.AnyPrice, "lowPrice24h": w.AnyPrice,
-    "volume24h": w.Size, "turnover24h": w.Size, "price24hPcnt": w.Rate, "markPrice": w.AnyPrice, "indexPrice": w.AnyPrice,
-    "fundingRate": w.Rate, "nextFundingTime": w.Time, "openInterest": w.Size,
+    "lastPrice": AnyPrice, "prevPrice24h": AnyPrice, "highPrice24h": AnyPrice, "lowPrice24h": AnyPrice,
+    "volume24h": Size, "turnover24h": Size, "price24hPcnt": Rate, "markPrice": AnyPrice, "indexPrice": AnyPrice,
+    "fundingRate": Rate, "nextFundingTime": Millis, "openInterest": Size,
 }  # fmt: skip
-_TOUCH: dict[str, Any] = {"bid1Price": w.AnyPrice, "bid1Size": w.Size, "ask1Price": w.AnyPrice, "ask1Size": w.Size}
+_TOUCH: dict[str, Any] = {"bid1Price": AnyPrice, "bid1Size": Size, "ask1Price": AnyPrice, "ask1Size": Size}
 
 Route = Callable[[bytes, int], Sequence[Record]]
 Figures = dict[str, Any]  # by the venue's key; None: unknown
@@ -279,7 +280,7 @@ class Reader:
         return f"{self.category}/{topic}"
 
 
-def best(levels: w.Levels, before: Best) -> Best:
+def best(levels: Levels, before: Best) -> Best:
     """Level 1 of a side after a message: the level that it sets, else the one before unless it removes that."""
     for level in levels:
         if level[1]:

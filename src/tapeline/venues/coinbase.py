@@ -23,10 +23,12 @@ import msgspec
 
 from tapeline.clock import SECOND
 from tapeline.config import INTERVALS
-from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Registry
+from tapeline.plans import parts
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
 from tapeline.venues.coinbase_wire import ExchangeDecoder, event_time
+from tapeline.venues.listing import each, step, whole
+from tapeline.venues.shapes import reader
 
 STREAMS_PER_MESSAGE = 100
 MOST_TRADES = 1000  # of one answer
@@ -73,12 +75,7 @@ class _Control(msgspec.Struct):
 
 _read_control = msgspec.json.Decoder(_Control).decode
 _read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_read_product = msgspec.json.Decoder(_Product, strict=False).decode
-
-
-def step(size: float | None) -> float | None:
-    """None where it cannot be the smallest step of anything: 0, negative, no number, absurd."""
-    return size if size is not None and 1e-12 <= size <= 1e12 else None
+_read_product = reader(_Product)
 
 
 def by_name(streams: Iterable[Stream]) -> dict[str, list[str]]:
@@ -102,24 +99,14 @@ class CoinbaseVenue(Venue):
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
         chosen = [(channel, self._native(channel)) for channel in channels if channel in self.channels]
         streams = [Stream(f"{name}:{i.native}", channel, i.id) for i in instruments for channel, name in chosen]
-        most = self.limits.streams_per_connection
-        return [self._connection(streams[i : i + most]) for i in range(0, len(streams), most)]
+        return [self.connection("", part, self.first()) for part in parts(streams, self.limits.streams_per_connection)]
 
     def _native(self, channel: Channel) -> str:
         other = self.settings.streams.get(channel)
         if other and self.named.get(other) != channel:
             fitting = ", ".join(name for name, carried in self.named.items() if carried == channel) or "nothing"
-            raise ConfigError(
-                f"venues.{self.name}.streams.{channel}", other, f"this is no stream of {channel}; fitting: {fitting}"
-            )
+            raise self.no_stream(channel, f"fitting: {fitting}")
         return other or next(name for name, carried in self.named.items() if carried == channel)
-
-    def _connection(self, streams: list[Stream]) -> ConnectionPlan:
-        hello = (*self.first(), *self.subscribe(streams, 1))
-        url = (self.settings.ws_url or self.ws_url).rstrip("/")
-        return ConnectionPlan(
-            venue=self.name, url=url, streams=tuple(streams), hello=hello, acks=self.acks(hello), limits=self.limits
-        )
 
     def first(self) -> tuple[bytes, ...]:
         """What is said before anything is subscribed."""
@@ -132,31 +119,6 @@ class CoinbaseVenue(Venue):
 
     def is_ack(self, data: bytes) -> bool:
         return _IS_ACK.search(data, 0, _HEAD) is not None
-
-    def ask(self, purpose: str, path: str, native: str = "", attempt: int = 0, not_before: int = 0) -> Request:
-        url = (self.settings.http_url or self.http_url).rstrip("/") + path
-        return Request(
-            venue=self.name, purpose=purpose, url=url, weight=1, native=native, attempt=attempt, not_before=not_before
-        )
-
-    def read_each(self, products: Sequence[msgspec.Raw], label: str) -> list[Instrument]:
-        """One by one: a product of a shape not known yet must not hide the others."""
-        listed: dict[str, Instrument] = {}
-        error: Exception | None = None
-        for raw in products:
-            try:
-                instrument = self.listed(raw, label, listed)
-            except (msgspec.MsgspecError, ValueError) as e:
-                error = e
-                continue
-            if instrument is not None:
-                listed[instrument.id] = instrument
-        if error is not None and not listed:
-            raise MalformedFrame(f"products of {self.name}: none can be read: {error}")
-        return list(listed.values())
-
-    def listed(self, raw: msgspec.Raw, label: str, others: dict[str, Instrument]) -> Instrument | None:
-        raise NotImplementedError
 
     def derive(self, native: str, label: str) -> Instrument:
         base, _, quoted = native.partition("-")
@@ -191,8 +153,7 @@ class Coinbase(CoinbaseVenue):
         return self._control("unsubscribe", streams)
 
     def _control(self, what: str, streams: Sequence[Stream]) -> tuple[bytes, ...]:
-        parts = (streams[i : i + STREAMS_PER_MESSAGE] for i in range(0, len(streams), STREAMS_PER_MESSAGE))
-        return tuple(self._message(what, by_name(part)) for part in parts)
+        return tuple(self._message(what, by_name(part)) for part in parts(streams, STREAMS_PER_MESSAGE))
 
     @staticmethod
     def _message(what: str, named: dict[str, list[str]]) -> bytes:
@@ -244,13 +205,11 @@ class Coinbase(CoinbaseVenue):
         return self.ask("trades", path, native, attempt, not_before)
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            products = _read_list(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"products of {self.name}: {e}") from None
-        return self.read_each(products, label)
+        what = f"products of {self.name}"
+        return each(whole(_read_list, body, what), lambda raw: self._listed(raw, label), what)
 
-    def listed(self, raw: msgspec.Raw, label: str, others: dict[str, Instrument]) -> Instrument | None:
+    @staticmethod
+    def _listed(raw: msgspec.Raw, label: str) -> Instrument:
         p = _read_product(raw)
         said = ("trading_disabled", "cancel_only", "limit_only", "post_only", "auction_mode")
         symbol = f"{p.base_currency}-{p.quote_currency}"

@@ -27,17 +27,18 @@ import msgspec
 
 from tapeline.clock import SECOND
 from tapeline.config import INTERVALS
-from tapeline.errors import MalformedFrame
 from tapeline.instruments import Instrument, Registry
+from tapeline.plans import parts
 from tapeline.venues.base import Asked, Channel, Limits, Request, Stream
-from tapeline.venues.coinbase import MOST_TRADES, STREAMS_PER_MESSAGE, CoinbaseVenue, by_name, step
+from tapeline.venues.coinbase import MOST_TRADES, STREAMS_PER_MESSAGE, CoinbaseVenue, by_name
 from tapeline.venues.coinbase_advanced_wire import AdvancedDecoder
 from tapeline.venues.decoding import iso_nanoseconds
+from tapeline.venues.listing import MONTHS, each, step, whole
+from tapeline.venues.shapes import reader
 
 API = "/api/v3/brokerage/market"
 CANDLES = 300  # asked for; at most 350 are given
 PAST = {"1m": "ONE_MINUTE", "5m": "FIVE_MINUTE", "15m": "FIFTEEN_MINUTE", "1h": "ONE_HOUR", "4h": "FOUR_HOUR", "1d": "ONE_DAY"}
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATED = re.compile(r"([A-Z0-9]+)-(\d{1,2})([A-Z]{3})(\d\d)-CDE")
 _CHANNELS: dict[str, Channel] = {
     "market_trades": "trades",
@@ -87,7 +88,7 @@ class _Control(msgspec.Struct):
 
 _read_control = msgspec.json.Decoder(_Control).decode
 _read_products = msgspec.json.Decoder(_Products).decode
-_read_product = msgspec.json.Decoder(_Product, strict=False).decode
+_read_product = reader(_Product)
 _STATES = ("is_disabled", "trading_disabled", "view_only", "cancel_only", "limit_only", "post_only", "auction_mode")
 
 
@@ -118,9 +119,9 @@ class CoinbaseAdvanced(CoinbaseVenue):
     @staticmethod
     def _control(what: str, streams: Sequence[Stream]) -> tuple[bytes, ...]:
         return tuple(
-            _message(what, name, products[i : i + STREAMS_PER_MESSAGE])
+            _message(what, name, part)
             for name, products in by_name(streams).items()
-            for i in range(0, len(products), STREAMS_PER_MESSAGE)
+            for part in parts(products, STREAMS_PER_MESSAGE)
         )
 
     def asked(self, data: bytes) -> Asked | None:
@@ -158,13 +159,12 @@ class CoinbaseAdvanced(CoinbaseVenue):
         return self.ask("trades", f"{API}/products/{quote(native)}/ticker?limit={MOST_TRADES}", native, attempt, not_before)
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            products = _read_products(body).products
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"products of {self.name}: {e}") from None
-        return self.read_each(products, label)
+        what, taken = f"products of {self.name}", set[str]()
+        return each(whole(_read_products, body, what).products, lambda raw: self._listed(raw, label, taken), what)
 
-    def listed(self, raw: msgspec.Raw, label: str, others: dict[str, Instrument]) -> Instrument | None:
+    @staticmethod
+    def _listed(raw: msgspec.Raw, label: str, taken: set[str]) -> Instrument | None:
+        """`taken`: the ids so far."""
         p = _read_product(raw)
         contract = p.future_product_details if p.product_type == "FUTURE" else None
         about: dict[str, Any] = {
@@ -174,7 +174,7 @@ class CoinbaseAdvanced(CoinbaseVenue):
             "status": next((flag for flag in _STATES if getattr(p, flag)), p.status),
         }
         if contract is not None:
-            return _contract(p, contract, label, others, about)
+            return _contract(p, contract, label, taken, about)
         base, quoted = p.base_currency_id, p.quote_currency_id
         if not base or not quoted:
             return None
@@ -184,8 +184,8 @@ class CoinbaseAdvanced(CoinbaseVenue):
     def derive(self, native: str, label: str) -> Instrument:
         if dated := _DATED.fullmatch(native):
             code, day, month, year = dated.groups()
-            if month in _MONTHS:
-                symbol = f"{code}-USD-{year}{_MONTHS.index(month) + 1:02}{int(day):02}"
+            if month in MONTHS:
+                symbol = f"{code}-USD-{year}{MONTHS.index(month) + 1:02}{int(day):02}"
                 return Instrument(id=f"{label}:{symbol}", venue=label, native=native, kind="future", base=code, quote="USD")
         if native.endswith("-PERP-INTX"):
             base = native.removesuffix("-PERP-INTX")
@@ -200,7 +200,7 @@ class CoinbaseAdvanced(CoinbaseVenue):
         if end == "PERP":
             return f"{base}-PERP-INTX"
         if pair and re.fullmatch(r"\d{6}", end) and 1 <= int(end[2:4]) <= 12:
-            return f"{base}-{int(end[4:])}{_MONTHS[int(end[2:4]) - 1]}{end[:2]}-CDE"
+            return f"{base}-{int(end[4:])}{MONTHS[int(end[2:4]) - 1]}{end[:2]}-CDE"
         return symbol
 
 
@@ -209,13 +209,14 @@ def _message(what: str, channel: str, products: Sequence[str] = ()) -> bytes:
     return msgspec.json.encode({"type": what, **({"product_ids": products} if products else {}), "channel": channel})
 
 
-def _contract(p: _Product, c: _Contract, label: str, others: dict[str, Instrument], about: dict[str, Any]) -> Instrument:
+def _contract(p: _Product, c: _Contract, label: str, taken: set[str], about: dict[str, Any]) -> Instrument:
     """Two contracts on one asset and day (a nano and a whole one) differ by their codes: the second one is named by its own."""
     base, quoted = c.contract_root_unit or p.product_id.partition("-")[0], p.quote_currency_id or "USD"
     perpetual = c.contract_expiry_type == "PERPETUAL"
     end = "PERP" if perpetual else _day(c)
-    if f"{label}:{base}-{quoted}-{end}" in others:
+    if f"{label}:{base}-{quoted}-{end}" in taken:
         base = c.contract_code or p.product_id.partition("-")[0]
+    taken.add(f"{label}:{base}-{quoted}-{end}")
     size = step(c.contract_size) or 1.0
     return Instrument(
         id=f"{label}:{base}-{quoted}-{end}",

@@ -2,24 +2,18 @@
 
 Sources: docs.cdp.coinbase.com "Exchange WebSocket channels" (2025-05), "Advanced Trade WebSocket", live captures of 2026-08 and 09.
 Both name the kind of a message in one field (`type`, `channel`), so one tagged union routes and types it in one pass. Numbers come
-as strings; only fields that are used stand here. The constraints refuse NaN, infinities, negative sizes, numbers that no market has
-and ids past 2⁶³ while decoding.
+as strings; only fields that are used stand here.
 
 `Loose…` are the same book messages with sizes as texts: Coinbase has sent sizes like `0.-10000`, and one such level must not cost a
 whole snapshot.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import msgspec
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 10**9)]
+from tapeline.venues.shapes import AnyPrice, Id, Price, Rate, Seconds, Size, reader
+
 Taken = Literal["buy", "sell"]
 Quoted = Literal["bid", "offer"]
 Phase = Literal["snapshot", "update"]
@@ -280,10 +274,6 @@ class PastCandle(msgspec.Struct, array_like=True, gc=False):
 
 class PastCandles(msgspec.Struct, gc=False):
     candles: list[Candle]
-
-
-def reader(kind: Any) -> Callable[[bytes], Any]:
-    return msgspec.json.Decoder(kind, strict=False).decode
 
 
 read_exchange = reader(Match | LastMatch | L2Update | L2Snapshot | Ticker | Heartbeat | Subscriptions | Error)

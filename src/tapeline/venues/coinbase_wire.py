@@ -37,6 +37,7 @@ from tapeline.venues.decoding import (
     BaseDecoder,
     iso_nanoseconds,
 )
+from tapeline.venues.shapes import Size
 
 LEVEL2 = ("level2_batch", "level2", "level2_50")
 """What is asked for by one of these names may be acknowledged by another."""
@@ -59,7 +60,7 @@ def event_time(raw: bytes) -> int | None:
 
 def size_of(text: str) -> float | None:
     """A size as the wire prints it; None where it is one of those that cannot be one. ValueError on what is no number."""
-    return None if _NO_SIZE.fullmatch(text) else float(msgspec.convert(text, w.Size, strict=False))
+    return None if _NO_SIZE.fullmatch(text) else float(msgspec.convert(text, Size, strict=False))
 
 
 def sizes_of(levels: Loose, *, snapshot: bool) -> list[Level]:

@@ -23,11 +23,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapeline.errors import ConfigError, MalformedFrame
+from tapeline.errors import ConfigError
 from tapeline.instruments import Instrument, Registry
 from tapeline.venues import finnhub_names as names
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
 from tapeline.venues.finnhub_wire import FinnhubDecoder, event_time
+from tapeline.venues.listing import each, whole
 
 LISTS = (
     ("stock", "US"),
@@ -53,7 +54,8 @@ class _Control(msgspec.Struct):
     symbol: str
 
 
-_read_symbols = msgspec.json.Decoder(list[_Symbol]).decode
+_read_symbols = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_read_symbol = msgspec.json.Decoder(_Symbol).decode
 _read_control = msgspec.json.Decoder(_Control).decode
 
 
@@ -74,9 +76,8 @@ class Finnhub(Venue):
     )
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
-        if self.settings.streams:
-            channel, other = next(iter(self.settings.streams.items()))
-            raise ConfigError(f"venues.finnhub.streams.{channel}", other, "Finnhub has one stream a symbol; leave it out")
+        for channel in self.settings.streams:
+            raise self.no_stream(channel, "Finnhub has one stream a symbol; leave it out")
         if not set(channels) & set(self.channels) or not instruments:
             return []
         streams = tuple(dict.fromkeys(Stream(_PREFIX + i.native, self._channel(i.native), i.id) for i in instruments))
@@ -84,19 +85,7 @@ class Finnhub(Venue):
             most = self.limits.streams_per_connection
             fix = f"a key of the free plan takes {most} symbols; for another plan set venues.finnhub.most_streams"
             raise ConfigError("instruments", f"{len(streams)} of finnhub", fix)
-        return [
-            ConnectionPlan(
-                venue=self.name,
-                url=self._address(),
-                streams=streams,
-                hello=self.subscribe(streams, 1),
-                acks=0,
-                limits=self.limits,
-            )
-        ]
-
-    def _address(self) -> str:
-        return (self.settings.ws_url or self.ws_url).rstrip("/") + (f"/?token={quote(self.key, safe='')}" if self.key else "/")
+        return [self.connection(f"/?token={quote(self.key, safe='')}" if self.key else "/", streams)]
 
     @staticmethod
     def _channel(native: str) -> Channel:
@@ -131,11 +120,8 @@ class Finnhub(Venue):
         return FinnhubDecoder(registry, self.derive, simulated=simulated)
 
     def _request(self, purpose: str, path: str, native: str = "", not_before: int = 0) -> Request:
-        url = f"{(self.settings.http_url or self.http_url).rstrip('/')}/api/v1/{path}"
         headers = (("X-Finnhub-Token", self.key),) if self.key else ()
-        return Request(
-            venue=self.name, purpose=purpose, url=url, weight=1, native=native, not_before=not_before, headers=headers
-        )
+        return self.ask(purpose, f"/api/v1/{path}", native, not_before=not_before, headers=headers)
 
     def instruments_requests(self) -> list[Request]:
         return [self._request("instruments", f"{kind}/symbol?exchange={quote(exchange)}") for kind, exchange in LISTS]
@@ -145,15 +131,10 @@ class Finnhub(Venue):
         return [self._request("poll", f"quote?symbol={quote(n, safe='')}", n, not_before) for n in natives]
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            listed = _read_symbols(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"symbols of finnhub: {e}") from None
-        made: dict[str, Instrument] = {}
-        for s in listed:
-            one = names.derive(s.symbol, label, s.displaySymbol if ":" in s.symbol else "", s.currency)
+        what, made = "symbols of finnhub", dict[str, Instrument]()
+        for one in each(whole(_read_symbols, body, what), lambda raw: _listed(raw, label), what):
             if one.id in made:  # two symbols of an exchange by one name: the second keeps the venue's own
-                one = msgspec.structs.replace(one, id=f"{label}:{s.symbol.replace(' ', '_')}")
+                one = msgspec.structs.replace(one, id=f"{label}:{one.native.replace(' ', '_')}")  # noqa: PLW2901
             made.setdefault(one.id, one)
         return list(made.values())
 
@@ -172,3 +153,8 @@ class Finnhub(Venue):
 
     def event_time(self, data: bytes) -> int | None:
         return event_time(data)
+
+
+def _listed(raw: msgspec.Raw, label: str) -> Instrument:
+    s = _read_symbol(raw)
+    return names.derive(s.symbol, label, s.displaySymbol if ":" in s.symbol else "", s.currency)

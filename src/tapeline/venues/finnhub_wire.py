@@ -19,7 +19,6 @@ A quote over HTTP tells of the trading day, `dp` in per cent of the close before
 import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Annotated
 
 import msgspec
 
@@ -39,12 +38,8 @@ from tapeline.venues.decoding import (
     inexact,
     long_run,
 )
+from tapeline.venues.shapes import AnyPrice, Millis, Price, Rate, Seconds
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-Figure = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Change = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // MILLI)]
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // SECOND)]
 _TRADES_END = b'"type":"trade"}'
 _TIME = re.compile(rb'"t"\s*:\s*(\d{12,15})\b')
 _by_time = attrgetter("t")
@@ -53,8 +48,8 @@ _by_time = attrgetter("t")
 class _Print(msgspec.Struct, gc=False):
     p: Price
     s: str
-    t: Time
-    v: Figure = 0.0
+    t: Millis
+    v: AnyPrice = 0.0
     c: list[str] | None = None
 
 
@@ -68,11 +63,11 @@ class _Head(msgspec.Struct, gc=False):
 
 
 class _Quote(msgspec.Struct, gc=False):
-    c: Figure = 0.0
-    o: Figure = 0.0
-    h: Figure = 0.0
-    l: Figure = 0.0  # noqa: E741 - the venue's name
-    dp: Change | None = None
+    c: AnyPrice = 0.0
+    o: AnyPrice = 0.0
+    h: AnyPrice = 0.0
+    l: AnyPrice = 0.0  # noqa: E741 - the venue's name
+    dp: Rate | None = None
     t: Seconds = 0
 
 

@@ -24,8 +24,8 @@ import msgspec
 
 from tapeline.clock import SECOND
 from tapeline.config import VenueSettings
-from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Registry, split_pair
+from tapeline.plans import parts
 from tapeline.venues import kraken_messages as w
 from tapeline.venues.base import (
     Asked,
@@ -39,8 +39,10 @@ from tapeline.venues.base import (
     TradeIds,
     Venue,
 )
+from tapeline.venues.decoding import iso_nanoseconds
 from tapeline.venues.kraken_v1 import seconds_to_ns
-from tapeline.venues.kraken_wire import KrakenDecoder, result_of, step, timestamp
+from tapeline.venues.kraken_wire import KrakenDecoder, result_of
+from tapeline.venues.listing import each, step, whole
 
 SYMBOLS_PER_MESSAGE = 50
 PAST_MINUTES = (1, 5, 15, 60, 240, 1440)
@@ -53,6 +55,7 @@ _DEFAULTS: dict[Channel, str] = {
     "bars": "ohlc-1",
     "ticker": "ticker",
 }
+API = "/0/public"
 _PING = b'{"method":"ping"}'
 _IS_ACK = re.compile(rb'"method"\s*:\s*"subscribe"')
 _IS_DATA = re.compile(rb'^\s*\{\s*"channel"')
@@ -103,8 +106,9 @@ class Kraken(Venue):
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
         kinds = self._kinds(channels)
         streams = [Stream(f"{kind}:{i.native}", channel, i.id) for i in instruments for channel, kind in kinds.items()]
+        first = (_message("subscribe", "instrument", (), 1),)
         most = self.limits.streams_per_connection
-        return [self._connection(streams[i : i + most]) for i in range(0, len(streams), most)]
+        return [self.connection("/v2", part, first, client_ping=_PING) for part in parts(streams, most)]
 
     def _kinds(self, channels: Sequence[Channel]) -> dict[Channel, str]:
         kinds = {channel: self._kind(channel) for channel in dict.fromkeys(channels) if channel in _DEFAULTS}
@@ -118,22 +122,9 @@ class Kraken(Venue):
             return _DEFAULTS[channel]
         known = self.stream(f"{other}:x")
         if known is None or (known[0] != channel and not (channel == "quotes" and other.startswith("ticker"))):
-            key = f"venues.{self.name}.streams.{channel}"
             fits = ", ".join(k for k in w.KINDS if _CHANNELS.get(k.partition("-")[0]) == channel) or "ticker, ticker-bbo"
-            raise ConfigError(key, other, f"this is no stream of {channel}; there are {fits}")
+            raise self.no_stream(channel, f"there are {fits}")
         return other
-
-    def _connection(self, streams: list[Stream]) -> ConnectionPlan:
-        hello = (_message("subscribe", "instrument", (), 1), *self.subscribe(streams, 2))
-        return ConnectionPlan(
-            venue=self.name,
-            url=(self.settings.ws_url or self.ws_url).rstrip("/") + "/v2",
-            streams=tuple(streams),
-            hello=hello,
-            acks=self.acks(hello),
-            limits=self.limits,
-            client_ping=_PING,
-        )
 
     def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
         return _messages("subscribe", streams, number)
@@ -171,60 +162,31 @@ class Kraken(Venue):
 
     # HTTP
 
-    def _http(self) -> str:
-        return (self.settings.http_url or self.http_url).rstrip("/") + "/0/public"
-
     def instruments_requests(self) -> list[Request]:
-        return [Request(venue=self.name, purpose="instruments", url=f"{self._http()}/AssetPairs", weight=1)]
+        return [self.ask("instruments", f"{API}/AssetPairs")]
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:
         """Up to 720 candles of each longer interval, one question a second whatever the pair: more are refused."""
         first = max(not_before, self._next_past)
         self._next_past = first + len(PAST_MINUTES) * SECOND
+        of = f"{API}/OHLC?pair={quote(w.rest_pair(native))}"
         return [
-            Request(
-                venue=self.name,
-                purpose=f"bars {w.MINUTES[minutes]}",
-                url=f"{self._http()}/OHLC?pair={quote(w.rest_pair(native))}&interval={minutes}",
-                weight=1,
-                native=native,
-                not_before=first + n * SECOND,
-            )
+            self.ask(f"bars {w.MINUTES[minutes]}", f"{of}&interval={minutes}", native, not_before=first + n * SECOND)
             for n, minutes in enumerate(PAST_MINUTES)
         ]
 
     def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
         """The latest 1,000: ids cannot be asked for."""
-        return Request(
-            venue=self.name,
-            purpose="trades",
-            url=f"{self._http()}/Trades?pair={quote(w.rest_pair(native))}&count=1000",
-            weight=1,
-            native=native,
-            attempt=attempt,
-            not_before=not_before,
-        )
+        return self.ask("trades", f"{API}/Trades?pair={quote(w.rest_pair(native))}&count=1000", native, attempt, not_before)
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            result = result_of(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"AssetPairs of {self.name}: {e}") from None
-        listed: list[Instrument] = []
-        error: Exception | None = None
-        for raw in result.values():  # one by one: a pair of a shape not known yet must not hide the others
-            try:
-                pair: w.RestPair = w.read_rest_pair(raw)
-            except (msgspec.MsgspecError, ValueError) as e:
-                error = e
-            else:
-                if "/" in pair.wsname:  # what has no such name is not on the feed (dark pools)
-                    listed.append(self._listed(pair, label))
-        if error is not None and not listed:
-            raise MalformedFrame(f"AssetPairs of {self.name}: no pair can be read: {error}")
-        return listed
+        what = f"AssetPairs of {self.name}"
+        return each(whole(result_of, body, what).values(), lambda raw: self._listed(raw, label), what)
 
-    def _listed(self, pair: w.RestPair, label: str) -> Instrument:
+    def _listed(self, raw: msgspec.Raw, label: str) -> Instrument | None:
+        pair: w.RestPair = w.read_rest_pair(raw)
+        if "/" not in pair.wsname:  # it is not on the feed (dark pools)
+            return None
         tick = pair.tick_size if pair.tick_size is not None else _power(pair.pair_decimals)
         lot = _power(pair.lot_decimals)
         derived = self.derive(w.modern(pair.wsname), label)
@@ -243,7 +205,7 @@ class Kraken(Venue):
     def event_time(self, data: bytes) -> int | None:
         try:
             if (found := _EVENT_TIME.search(data)) is not None:
-                return timestamp(found[1].decode())
+                return iso_nanoseconds(found[1].decode())
             old = _EVENT_TIME_V1.search(data)
             return seconds_to_ns(old[1].decode()) if old is not None else None
         except ValueError:
@@ -261,8 +223,8 @@ def _messages(method: str, streams: Sequence[Stream], number: int) -> tuple[byte
         by_kind.setdefault(kind, []).append(symbol)
     found: list[bytes] = []
     for kind, symbols in by_kind.items():
-        for i in range(0, len(symbols), SYMBOLS_PER_MESSAGE):
-            found.append(_message(method, kind, tuple(symbols[i : i + SYMBOLS_PER_MESSAGE]), number + len(found)))
+        for part in parts(symbols, SYMBOLS_PER_MESSAGE):
+            found.append(_message(method, kind, tuple(part), number + len(found)))
     return tuple(found)
 
 

@@ -2,23 +2,17 @@
 
 Sources: docs.kraken.com, "Spot WebSocket v2" (book, trade, ticker, ohlc, instrument, status), "Spot WebSocket v1" and "Spot REST"
 (AssetPairs, Trades, OHLC), 2026. Only the fields that are used stand here. v2 prints prices and sizes as JSON numbers, v1 and REST
-as texts; either is read everywhere. The constraints refuse infinities, negative sizes, numbers that no market has and ids past 2⁶³
-while decoding.
+as texts; either is read everywhere.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Change = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+from tapeline.venues.shapes import AnyPrice, Id, Price, Rate, Seconds, Size, reader
+
 Symbol = Annotated[str, msgspec.Meta(min_length=1)]
 Crc = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 // 10**9)]
 Type = Literal["snapshot", "update"]
 
 DEPTHS = (10, 25, 100, 500, 1000)
@@ -105,7 +99,7 @@ class Ticker(msgspec.Struct, gc=False):
     volume: Size | None = None
     low: AnyPrice | None = None
     high: AnyPrice | None = None
-    change_pct: Change | None = None
+    change_pct: Rate | None = None
     timestamp: str = ""
 
 
@@ -221,20 +215,16 @@ class RestCandle(msgspec.Struct, array_like=True, gc=False):
     count: Id
 
 
-def reader(kind: Any, *, strict: bool = True) -> Callable[[bytes | msgspec.Raw], Any]:
-    return msgspec.json.Decoder(kind, strict=strict).decode
-
-
-read_head = reader(Head)
-read_books = reader(Books, strict=False)
-read_book_texts = reader(BooksTexts)
-read_trades = reader(Trades, strict=False)
-read_tickers = reader(Tickers, strict=False)
-read_candles = reader(Candles, strict=False)
-read_instruments = reader(Instruments)
-read_pair = reader(Pair)
-read_statuses = reader(Statuses)
-read_rest = reader(RestAnswer)
-read_rest_pair = reader(RestPair, strict=False)
-read_rest_trades = reader(list[RestTrade], strict=False)
-read_rest_candles = reader(list[RestCandle], strict=False)
+read_head = reader(Head, strict=True)
+read_books = reader(Books)
+read_book_texts = reader(BooksTexts, strict=True)
+read_trades = reader(Trades)
+read_tickers = reader(Tickers)
+read_candles = reader(Candles)
+read_instruments = reader(Instruments, strict=True)
+read_pair = reader(Pair, strict=True)
+read_statuses = reader(Statuses, strict=True)
+read_rest = reader(RestAnswer, strict=True)
+read_rest_pair = reader(RestPair)
+read_rest_trades = reader(list[RestTrade])
+read_rest_candles = reader(list[RestCandle])

@@ -19,6 +19,7 @@ from tapeline.venues import kraken_messages as w
 from tapeline.venues.base import UNNUMBERED, Ack, BookMessage, Record
 from tapeline.venues.decoding import MOST_SAID, NO_VENUE_TIME, BaseDecoder
 from tapeline.venues.kraken_candles import CandleClosing
+from tapeline.venues.shapes import AnyPrice, Id, Price, Size, reader
 
 MINUTE = 60 * SECOND
 _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?", re.ASCII)
@@ -43,48 +44,48 @@ class Sides(msgspec.Struct, gc=False):
 
 
 class OldTrade(msgspec.Struct, array_like=True, gc=False):
-    price: w.Price
-    volume: w.Size
+    price: Price
+    volume: Size
     time: str
     side: str
 
 
 class OldSpread(msgspec.Struct, array_like=True, gc=False):
-    bid: w.AnyPrice
-    ask: w.AnyPrice
+    bid: AnyPrice
+    ask: AnyPrice
     time: str
-    bid_volume: w.Size
-    ask_volume: w.Size
+    bid_volume: Size
+    ask_volume: Size
 
 
 class OldCandle(msgspec.Struct, array_like=True, gc=False):
     time: str
     end: str
-    open: w.AnyPrice
-    high: w.AnyPrice
-    low: w.AnyPrice
-    close: w.AnyPrice
-    vwap: w.AnyPrice
-    volume: w.Size
-    count: w.Id
+    open: AnyPrice
+    high: AnyPrice
+    low: AnyPrice
+    close: AnyPrice
+    vwap: AnyPrice
+    volume: Size
+    count: Id
 
 
 class OldTicker(msgspec.Struct, gc=False):
     """Each a list: of `c` the first is the last price, of the others the second is that of 24 hours."""
 
-    c: list[w.AnyPrice]
-    v: list[w.Size]
-    l: list[w.AnyPrice]  # noqa: E741 - the venue's name
-    h: list[w.AnyPrice]
+    c: list[AnyPrice]
+    v: list[Size]
+    l: list[AnyPrice]  # noqa: E741 - the venue's name
+    h: list[AnyPrice]
 
 
-_read_parts = w.reader(list[msgspec.Raw])
-_read_text = w.reader(str)
-_read_sides = w.reader(Sides)
-_read_trades = w.reader(list[OldTrade], strict=False)
-_read_spread = w.reader(OldSpread, strict=False)
-_read_candle = w.reader(OldCandle, strict=False)
-_read_ticker = w.reader(OldTicker, strict=False)
+_read_parts = reader(list[msgspec.Raw], strict=True)
+_read_text = reader(str, strict=True)
+_read_sides = reader(Sides, strict=True)
+_read_trades = reader(list[OldTrade])
+_read_spread = reader(OldSpread)
+_read_candle = reader(OldCandle)
+_read_ticker = reader(OldTicker)
 
 
 def seconds_to_ns(text: str) -> int:
@@ -102,7 +103,7 @@ def _texts(printed: Sequence[OldLevel]) -> list[tuple[str, str]]:
 
 def _levels(printed: Sequence[OldLevel]) -> list[tuple[float, float]]:
     """Their numbers, judged by the same types as everything else."""
-    return msgspec.convert([(x.price, x.volume) for x in printed], list[tuple[w.Price, w.Size]], strict=False)
+    return msgspec.convert([(x.price, x.volume) for x in printed], list[tuple[Price, Size]], strict=False)
 
 
 class V1:

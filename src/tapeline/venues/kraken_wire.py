@@ -20,11 +20,10 @@ a refusal names the symbol and not the channel, so that our `req_id` must say wh
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import lru_cache
 
 import msgspec
 
-from tapeline.clock import MICRO, SECOND
+from tapeline.clock import SECOND
 from tapeline.errors import MalformedFrame
 from tapeline.events import Bar, Side, Status, StatusKind, Ticker, Trade
 from tapeline.frames import HttpAnswer
@@ -34,6 +33,7 @@ from tapeline.venues.base import UNNUMBERED, Ack, BookMessage, Past, Record
 from tapeline.venues.decoding import MOST_SAID, NO_VENUE_TIME, OTHER, RECOVERED, BaseDecoder, iso_nanoseconds
 from tapeline.venues.kraken_candles import CandleClosing
 from tapeline.venues.kraken_v1 import MINUTE, V1, quote, seconds_to_ns
+from tapeline.venues.listing import step
 
 USUAL_DEPTH = 100
 MOST_REMEMBERED = 20_000  # symbols whose depth or last figures are kept
@@ -55,19 +55,6 @@ Unfinished = tuple[float | None, ...]
 
 def meaning(status: str) -> str:
     return _MEANING.get(status, "a state that is not documented")
-
-
-@lru_cache(maxsize=64)
-def _second(text: str) -> int:
-    return iso_nanoseconds(text)
-
-
-def timestamp(text: str) -> int:
-    """Kraken's usual `2026-08-26T15:16:16.730423Z` in ns at a third of the cost: the same second comes again and again."""
-    micros = text[20:26]
-    if len(text) == 27 and text[19] == "." and text[26] == "Z" and micros.isdecimal() and text.isascii():
-        return _second(text[:19]) + int(micros) * MICRO
-    return iso_nanoseconds(text)
 
 
 class KrakenDecoder(BaseDecoder):
@@ -165,13 +152,13 @@ class KrakenDecoder(BaseDecoder):
     # Everything else that is streamed
 
     def _time(self, text: str, ts_recv: int, flags: int) -> tuple[int, int]:
-        return self.timed(timestamp(text), ts_recv, flags) if text else (ts_recv, flags | NO_VENUE_TIME)
+        return self.timed(iso_nanoseconds(text), ts_recv, flags) if text else (ts_recv, flags | NO_VENUE_TIME)
 
     def _trades(self, raw: bytes, ts_recv: int) -> Sequence[Record]:
         m: w.Trades = w.read_trades(raw)
         flags, trades = self.flags_of(raw), []
         for t in m.data:
-            ts, marked = self.timed(timestamp(t.timestamp), ts_recv, flags)
+            ts, marked = self.timed(iso_nanoseconds(t.timestamp), ts_recv, flags)
             trades.append(Trade(self.instrument(t.symbol), ts, ts_recv, marked, t.price, t.qty, t.side, str(t.trade_id)))
         if m.type == "update":
             return trades
@@ -213,7 +200,7 @@ class KrakenDecoder(BaseDecoder):
         if interval is None:
             raise MalformedFrame(f"a candle of {c.interval} minutes is none of Kraken's")
         return Bar(
-            self.instrument(c.symbol), ts, ts_recv, flags, interval, timestamp(c.interval_begin), c.open, c.high, c.low,
+            self.instrument(c.symbol), ts, ts_recv, flags, interval, iso_nanoseconds(c.interval_begin), c.open, c.high, c.low,
             c.close, c.volume, None, None, c.vwap or None, c.trades, False, 0, "venue",
         )  # fmt: skip
 
@@ -315,11 +302,6 @@ def _kind(req_id: int | None, result: w.Result) -> str:
         case "":
             return ours
     return result.channel
-
-
-def step(value: float | None) -> float | None:
-    """None where it cannot be the smallest step of anything: 0, negative, absurd."""
-    return value if value is not None and 1e-18 <= value <= 1e12 else None
 
 
 def listed_pair(pair: w.Pair, derived: Instrument) -> Instrument:

@@ -23,18 +23,20 @@ from zlib import crc32
 
 import msgspec
 
-from tapeline.errors import ConfigError, MalformedFrame
+from tapeline.errors import MalformedFrame
 from tapeline.instruments import Instrument, Kind, Registry
-from tapeline.plans import fitting
+from tapeline.plans import fitting, parts
+from tapeline.venues import okx_messages as w
 from tapeline.venues.base import Asked, BookChecksum, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, TradeIds, Venue
+from tapeline.venues.listing import each, step, whole
 from tapeline.venues.okx_figures import INTERVALS, UNLISTED
-from tapeline.venues.okx_messages import Control, Listed, read_answer, read_control, read_head, read_listed, read_raw_rows
 from tapeline.venues.okx_wire import OkxDecoder, event_time
 
 PAST_INTERVALS = ("1m", "5m", "15m", "1H", "4H", "1Dutc")
 TYPES = ("SPOT", "SWAP", "FUTURES")
 ARGS_PER_MESSAGE = 200  # some 60 bytes each: far below 64 KB
 MOST_PAST_TRADES = 100
+API = "/api/v5"
 _CHANNELS: dict[str, Channel] = {
     "trades": "trades",
     "trades-all": "trades",
@@ -96,7 +98,7 @@ class Okx(Venue):
         plans: list[ConnectionPlan] = []
         for path, streams in by_path.items():
             while streams:
-                plans.append(self._connection(path, fitting(streams, (), self.limits)))
+                plans.append(self.connection(path, fitting(streams, (), self.limits), client_ping=b"ping"))
         return plans
 
     def _names(self, channel: Channel, instrument: Instrument) -> tuple[str, ...]:
@@ -104,24 +106,12 @@ class Okx(Venue):
         other = self.settings.streams.get(channel)
         if not other:
             return _TICKERS.get(instrument.kind, ()) if channel == "ticker" else (usual[channel],) if channel in usual else ()
-        key, known = f"venues.{self.name}.streams.{channel}", self.stream(f"{other}:x")
+        known = self.stream(f"{other}:x")
         if other in _LOGIN:
-            raise ConfigError(key, other, "the venue gives this channel to those who log in alone; take books or books5")
+            raise self.no_stream(channel, "the venue gives it to those who log in alone; take books or books5")
         if known is None or known[0] != channel:
-            raise ConfigError(key, other, f"this is no channel of {channel}; see docs/settings.md for what fits")
+            raise self.no_stream(channel, "see docs/venues.md for what fits")
         return (other,)
-
-    def _connection(self, path: str, streams: list[Stream]) -> ConnectionPlan:
-        hello = self.subscribe(streams, 1)
-        return ConnectionPlan(
-            venue=self.name,
-            url=(self.settings.ws_url or self.ws_url).rstrip("/") + path,
-            streams=tuple(streams),
-            hello=hello,
-            acks=self.acks(hello),
-            limits=self.limits,
-            client_ping=b"ping",
-        )
 
     def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
         return _control("subscribe", streams, number)
@@ -130,7 +120,7 @@ class Okx(Venue):
         return _control("unsubscribe", streams, number)
 
     def acks(self, messages: Sequence[bytes]) -> int:
-        return sum(len(read_control(m).args) for m in messages)
+        return sum(len(w.read_control(m).args) for m in messages)
 
     def stream(self, name: str) -> tuple[Channel, str] | None:
         label, _, native = name.partition(":")
@@ -154,7 +144,7 @@ class Okx(Venue):
         if b'"event"' not in data[:200]:
             return False
         try:
-            return read_head(data).event in _ANSWERS
+            return w.read_head(data).event in _ANSWERS
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return False
 
@@ -163,59 +153,34 @@ class Okx(Venue):
 
     # HTTP
 
-    def _request(self, purpose: str, path: str, native: str = "", attempt: int = 0, not_before: int = 0) -> Request:
-        return Request(
-            venue=self.name,
-            purpose=purpose,
-            url=f"{(self.settings.http_url or self.http_url).rstrip('/')}/api/v5/{path}",
-            weight=1,
-            native=native,
-            attempt=attempt,
-            not_before=not_before,
-        )
-
     def _ask_book(self, native: str, attempt: int, not_before: int) -> Request:
-        return self._request("book", f"market/books?instId={quote(native)}&sz=400&source=0", native, attempt, not_before)
+        return self.ask("book", f"{API}/market/books?instId={quote(native)}&sz=400&source=0", native, attempt, not_before)
 
     def past_requests(self, native: str, not_before: int) -> list[Request]:
+        of = f"{API}/market/candles?instId={quote(native)}"
         return [
-            self._request(
-                f"bars {INTERVALS[bar][0]}", f"market/candles?instId={quote(native)}&bar={bar}&limit=300", native, 0, not_before
-            )
+            self.ask(f"bars {INTERVALS[bar][0]}", f"{of}&bar={bar}&limit=300", native, not_before=not_before)
             for bar in PAST_INTERVALS
         ]
 
     def trades_request(self, native: str, first: int | None, last: int | None, attempt: int, not_before: int) -> Request:
         """The most recent 500, or the first 100 of a range: pages go back from `after`, and what is left is asked for next."""
         if first is None or last is None:
-            return self._request("trades", f"market/trades?instId={quote(native)}&limit=500", native, attempt, not_before)
+            return self.ask("trades", f"{API}/market/trades?instId={quote(native)}&limit=500", native, attempt, not_before)
         after = min(last, first + MOST_PAST_TRADES - 1) + 1
-        path = f"market/history-trades?instId={quote(native)}&type=1&after={after}&limit={MOST_PAST_TRADES}"
-        return self._request("trades", path, native, attempt, not_before)
+        path = f"{API}/market/history-trades?instId={quote(native)}&type=1&after={after}&limit={MOST_PAST_TRADES}"
+        return self.ask("trades", path, native, attempt, not_before)
 
     def instruments_requests(self) -> list[Request]:
-        return [self._request("instruments", f"public/instruments?instType={kind}") for kind in TYPES]
+        return [self.ask("instruments", f"{API}/public/instruments?instType={kind}") for kind in TYPES]
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            answer = read_answer(body)
-            rows = read_raw_rows(answer.data)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"instruments of {self.name}: {e}") from None
+        what = f"instruments of {self.name}"
+        answer: w.Answer = whole(w.read_answer, body, what)
         if str(answer.code) != "0":
-            raise MalformedFrame(f"instruments of {self.name}: {answer.msg} (code {answer.code})")
-        listed: list[Instrument] = []
-        error: Exception | None = None
-        for raw in rows:  # one by one: a row of a shape not known yet must not hide the others
-            try:
-                row = read_listed(raw)
-                if row.instType in _KINDS:
-                    listed.append(_listed(row, label))
-            except (msgspec.MsgspecError, ValueError) as e:
-                error = e
-        if error is not None and not listed:
-            raise MalformedFrame(f"instruments of {self.name}: none can be read: {error}")
-        return listed
+            raise MalformedFrame(f"{what}: {answer.msg} (code {answer.code})")
+        rows: list[msgspec.Raw] = whole(w.read_raw_rows, bytes(answer.data), what)
+        return each(rows, lambda raw: _listed(w.read_listed(raw), label), what)
 
     def derive(self, native: str, label: str) -> Instrument:
         kind, symbol, base, quoted = _names_of(native)
@@ -245,17 +210,16 @@ def _path(channel: str) -> str:
 
 def _control(op: str, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
     args = [dict(zip(("channel", "instId"), s.name.split(":", 1), strict=True)) for s in streams]
-    return tuple(
-        msgspec.json.encode({"id": str(n), "op": op, "args": args[i : i + ARGS_PER_MESSAGE]})
-        for n, i in enumerate(range(0, len(args), ARGS_PER_MESSAGE), number)
-    )
+    messages = enumerate(parts(args, ARGS_PER_MESSAGE), number)
+    return tuple(msgspec.json.encode({"id": str(n), "op": op, "args": part}) for n, part in messages)
 
 
-def _read(data: bytes) -> Control | None:
+def _read(data: bytes) -> w.Control | None:
     try:
-        return read_control(data)
+        message: w.Control = w.read_control(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return message
 
 
 def _names_of(native: str) -> tuple[Kind, str, str, str]:
@@ -267,28 +231,25 @@ def _names_of(native: str) -> tuple[Kind, str, str, str]:
     return ("future" if rest else "spot"), native, base, quoted
 
 
-def _listed(row: Listed, label: str) -> Instrument:
+def _listed(row: w.Listed, label: str) -> Instrument | None:
     """What a contract is worth decides: `ctVal` × `ctMult` of the base asset (linear), or of the quote asset (inverse)."""
+    if row.instType not in _KINDS:
+        return None
     _, symbol, base, quoted = _names_of(row.instId)
     kind = _KINDS[row.instType]
-    lot, tick = _step(row.lotSz), _step(row.tickSz)
+    lot, tick = step(row.lotSz), step(row.tickSz)
     if kind == "spot":
         base, quoted = row.baseCcy or base, row.quoteCcy or quoted
         return Instrument(
             id=f"{label}:{symbol}", venue=label, native=row.instId, kind=kind, base=base, quote=quoted, tick=tick, lot=lot,
             status=row.state,
         )  # fmt: skip
-    worth = _step(row.ctVal)
+    worth = step(row.ctVal)
     if worth is None or row.ctValCcy not in {base, quoted}:
         raise ValueError(f"{row.instId}: a contract is worth {row.ctVal!r} {row.ctValCcy!r}")
-    worth = float(f"{worth * (_step(row.ctMult) or 1.0):.15g}")
+    worth = float(f"{worth * (step(row.ctMult) or 1.0):.15g}")
     inverse = row.ctValCcy != base
     return Instrument(
         id=f"{label}:{symbol}", venue=label, native=row.instId, kind=kind, base=base, quote=quoted, tick=tick,
         lot=lot if lot is None or inverse else float(f"{lot * worth:.15g}"), contract_size=worth, inverse=inverse, status=row.state,
     )  # fmt: skip
-
-
-def _step(step: float | str) -> float | None:
-    """None where it cannot be the smallest step, or the worth, of anything: nothing, 0, absurd."""
-    return step if isinstance(step, float) and 1e-12 <= step <= 1e12 else None

@@ -2,8 +2,7 @@
 
 Sources: OKX API v5, the pages of the public channels and of the market data endpoints as of 2025-08 and 2026-07.
 Only the fields that are used stand here: unknown ones are skipped by the parser. Numbers come as texts, and a number that does not
-exist as an empty one. The constraints in the types refuse NaN, infinities, negative sizes, numbers that no market has (past 10³⁰),
-ids past 2⁶³ and times whose nanoseconds would not fit 64 bits while decoding, at no cost of their own.
+exist as an empty one.
 
 A level is `[price, size, "0" (deprecated), number of orders]`: what follows the size is not looked at.
 """
@@ -13,14 +12,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from tapeline.instruments import Instrument
+from tapeline.venues.shapes import ABSENT, AnyPrice, Id, PreviousId, Price, Rate, Size, reader
+from tapeline.venues.shapes import Millis as Time
 
-Price = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
-AnyPrice = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Size = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
-Rate = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-PreviousId = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
-Time = Annotated[int, msgspec.Meta(ge=0, le=(2**63 - 1) // 1_000_000)]
 Checksum = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Nothing = Literal[""]
 Side = Literal["buy", "sell"]
@@ -178,7 +172,7 @@ class Head(msgspec.Struct, gc=False):
     channel: str = ""
     connCount: str = ""
     table: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")
+    data: msgspec.Raw = ABSENT
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -192,7 +186,7 @@ class Answer(msgspec.Struct, gc=False):
 class Row(msgspec.Struct, gc=False):
     """The first element of an answer's `data`, where nobody says what was asked."""
 
-    bids: msgspec.Raw = msgspec.Raw(b"")
+    bids: msgspec.Raw = ABSENT
     instType: str = ""
     tradeId: str | int = ""
 
@@ -218,22 +212,22 @@ class Control(msgspec.Struct, gc=False):
     id: str | int | None = None
 
 
-read_books = msgspec.json.Decoder(Books, strict=False).decode
-read_texts = msgspec.json.Decoder(Texts).decode
-read_trades = msgspec.json.Decoder(Trades, strict=False).decode
-read_tickers = msgspec.json.Decoder(Tickers, strict=False).decode
-read_mark_prices = msgspec.json.Decoder(MarkPrices, strict=False).decode
-read_funding_rates = msgspec.json.Decoder(FundingRates, strict=False).decode
-read_open_interests = msgspec.json.Decoder(OpenInterests, strict=False).decode
-read_liquidations = msgspec.json.Decoder(Liquidated, strict=False).decode
-read_candles = msgspec.json.Decoder(Candles, strict=False).decode
-read_arg = msgspec.json.Decoder(Arg).decode
-read_head = msgspec.json.Decoder(Head).decode
-read_answer = msgspec.json.Decoder(Answer).decode
-read_rows = msgspec.json.Decoder(list[Row]).decode
-read_raw_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
-read_listed = msgspec.json.Decoder(Listed, strict=False).decode
-read_control = msgspec.json.Decoder(Control).decode
+read_books = reader(Books)
+read_texts = reader(Texts, strict=True)
+read_trades = reader(Trades)
+read_tickers = reader(Tickers)
+read_mark_prices = reader(MarkPrices)
+read_funding_rates = reader(FundingRates)
+read_open_interests = reader(OpenInterests)
+read_liquidations = reader(Liquidated)
+read_candles = reader(Candles)
+read_arg = reader(Arg, strict=True)
+read_head = reader(Head, strict=True)
+read_answer = reader(Answer, strict=True)
+read_rows = reader(list[Row], strict=True)
+read_raw_rows = reader(list[msgspec.Raw], strict=True)
+read_listed = reader(Listed)
+read_control = reader(Control, strict=True)
 
 
 class Unit:

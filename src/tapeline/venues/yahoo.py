@@ -20,13 +20,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from tapeline.errors import ConfigError, MalformedFrame
 from tapeline.instruments import Instrument, Registry
+from tapeline.plans import parts
 from tapeline.venues.base import Asked, Channel, ConnectionPlan, Decoder, Limits, Request, Stream, Venue
+from tapeline.venues.listing import whole
 from tapeline.venues.yahoo_names import EXCHANGES, SEARCHED, derive
 from tapeline.venues.yahoo_wire import YahooDecoder, event_time
 
-SYMBOLS_PER_CONNECTION = 100
 WITHOUT_VOLUME = frozenset({"fx", "spot", "index"})  # kinds that no trades can be made of
 SEARCH_RESULTS = 25
 
@@ -59,37 +59,26 @@ class Yahoo(Venue):
     trade_sides = False
     limits = Limits(
         messages_per_second=5,  # none is known
-        streams_per_connection=SYMBOLS_PER_CONNECTION,
+        streams_per_connection=100,
         connects_per_5_minutes=110,
         http_weight_per_minute=60,  # none is known
         client_ping_seconds=15,
     )
 
     def plan(self, instruments: Sequence[Instrument], channels: Sequence[Channel]) -> list[ConnectionPlan]:
-        if self.settings.streams:
-            channel, other = next(iter(self.settings.streams.items()))
-            raise ConfigError(f"venues.yahoo.streams.{channel}", other, "Yahoo has one stream a symbol; leave it out")
+        for channel in self.settings.streams:
+            raise self.no_stream(channel, "Yahoo has one stream a symbol; leave it out")
         if not set(channels) & set(self.channels):
             return []
         streams = [Stream(i.native, self._channel(i.native), i.id) for i in instruments]
-        most = SYMBOLS_PER_CONNECTION
-        return [self._connection(streams[i : i + most]) for i in range(0, len(streams), most)]
+        return [self._connection(part) for part in parts(streams, self.limits.streams_per_connection)]
 
     def _channel(self, native: str) -> Channel:
         return "ticker" if derive(native, "").kind in WITHOUT_VOLUME else "trades"
 
     def _connection(self, streams: Sequence[Stream]) -> ConnectionPlan:
-        hello = self.subscribe(streams, 1)
-        return ConnectionPlan(
-            venue=self.name,
-            url=(self.settings.ws_url or self.ws_url).rstrip("/") + "/?version=2",
-            streams=tuple(streams),
-            hello=hello,
-            acks=0,
-            limits=self.limits,
-            client_ping=hello[0],
-            origin="https://finance.yahoo.com",
-        )
+        (again,) = self.subscribe(streams, 1)
+        return self.connection("/?version=2", streams, client_ping=again, origin="https://finance.yahoo.com")
 
     def subscribe(self, streams: Sequence[Stream], number: int) -> tuple[bytes, ...]:
         return (msgspec.json.encode({"subscribe": [s.name for s in streams]}),)
@@ -127,9 +116,7 @@ class Yahoo(Venue):
         return self._search(words, SEARCH_RESULTS)
 
     def _search(self, words: str, results: int) -> Request:
-        http = (self.settings.http_url or self.http_url).rstrip("/")
-        url = f"{http}/v1/finance/search?q={quote(words)}&quotesCount={results}&newsCount=0"
-        return Request(venue=self.name, purpose="instruments", url=url, weight=1)
+        return self.ask("instruments", f"/v1/finance/search?q={quote(words)}&quotesCount={results}&newsCount=0")
 
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         """Nothing, whatever was found: were this a list, all that is not on it would be refused."""
@@ -137,10 +124,7 @@ class Yahoo(Venue):
         return []
 
     def read_search(self, body: bytes, label: str) -> list[Instrument]:
-        try:
-            found = _read_search(body).quotes
-        except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-            raise MalformedFrame(f"search of yahoo: {e}") from None
+        found = whole(_read_search, body, "search of yahoo").quotes
         return [_instrument(one, label) for one in found if one.symbol]
 
     def derive(self, native: str, label: str) -> Instrument:
