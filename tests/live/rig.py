@@ -1,7 +1,7 @@
 """A collector against a simulated market over real sockets, with what was published kept to be compared."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,18 @@ PIPELINE = PipelineSettings(bar_grace_ms=100, stale_seconds=1.0, quiet_seconds=3
 
 def settings(sim: SimServer, data: Path, **changes: Any) -> Settings:
     """`changes`: fields of Settings; `streams` by venue goes into the venues' settings."""
-    if "venues" in changes:
-        return settings_at("", "", data, **changes)
-    return settings_at(sim.ws_url("binance"), sim.http_url("binance"), data, **changes)
+    return _settings({venue: (sim.ws_url(venue), sim.http_url(venue)) for venue in sim.wires}, data, **changes)
 
 
 def settings_at(ws_url: str, http_url: str, data: Path, **changes: Any) -> Settings:
+    return _settings(dict.fromkeys(("binance", "binance-usdm"), (ws_url, http_url)), data, **changes)
+
+
+def _settings(places: Mapping[str, tuple[str, str]], data: Path, **changes: Any) -> Settings:
     streams = changes.pop("streams", {})
     venues = {
         venue: VenueSettings(ws_url=ws_url, http_url=http_url, streams=streams.get(venue, {}))
-        for venue in ("binance", "binance-usdm")
+        for venue, (ws_url, http_url) in places.items()
     }
     base: dict[str, Any] = {
         "instruments": ALL,
@@ -48,7 +50,9 @@ def settings_at(ws_url: str, http_url: str, data: Path, **changes: Any) -> Setti
 
 
 class Run:
-    """One collector at work: `events` as published, `lines` as JSON."""
+    """One collector at work: `events` as published, `lines` as JSON. `natives`: where the simulator has each instrument."""
+
+    natives: Mapping[str, tuple[str, str]] = NATIVE
 
     def __init__(self, collector: Collector, data: Path, sim: SimServer) -> None:
         self.collector, self.data, self.sim = collector, data, sim
@@ -75,7 +79,7 @@ class Run:
         await until(what, seconds)
 
     async def synced(self, *instruments: str, seconds: float = 15.0) -> None:
-        names = instruments or tuple(NATIVE)
+        names = instruments or tuple(self.natives)
         await until(lambda: all(self.state(name) == "synced" for name in names), seconds)
 
     def state(self, instrument: str) -> str:
@@ -87,25 +91,25 @@ class Run:
 
         A market that stands still proves no book that is being joined: then it goes on for a while, and is stopped again.
         """
-        names = instruments or tuple(NATIVE)
+        names = instruments or tuple(self.natives)
         async with asyncio.timeout(seconds):
             while True:
                 await self.synced(*names, seconds=seconds)
                 self.sim.pause()
                 with suppress(TimeoutError):
-                    await until(lambda: all(self._equal_seq(name) for name in names), 0.5)
+                    await until(lambda: all(self.in_step(name) for name in names), 0.5)
                     return
                 self.sim.resume()
                 await asyncio.sleep(0.3)
 
-    def _equal_seq(self, name: str) -> bool:
+    def in_step(self, name: str) -> bool:
         view = self.collector.book(name, 1)
-        return view is not None and view.state == "synced" and view.seq == self.sim.book(*NATIVE[name]).last_update_id
+        return view is not None and view.state == "synced" and view.seq == self.sim.book(*self.natives[name]).last_update_id
 
     def assert_books_equal(self, *instruments: str) -> None:
         """Level by level, within what we say we know."""
-        for name in instruments or tuple(NATIVE):
-            view, truth = self.collector.book(name, 100_000), self.sim.book(*NATIVE[name])
+        for name in instruments or tuple(self.natives):
+            view, truth = self.collector.book(name, 100_000), self.sim.book(*self.natives[name])
             assert view is not None
             assert (view.state, view.seq) == ("synced", truth.last_update_id), name
             floor, ceiling = view.bid_floor or 0.0, view.ask_ceiling or float("inf")
@@ -123,11 +127,13 @@ async def until(what: Callable[[], Any], seconds: float = 15.0) -> None:
 
 
 @asynccontextmanager
-async def running(sim: SimServer, data: Path, *, connect: bool = True, **changes: Any) -> AsyncIterator[Run]:
+async def running(
+    sim: SimServer, data: Path, *, connect: bool = True, kind: type[Run] = Run, **changes: Any
+) -> AsyncIterator[Run]:
     """A collector that records into `data`, connected; stopped at the end."""
     chosen = settings(sim, data, **changes)
     collector = Collector(chosen, data=data)
-    run = Run(collector, data, sim)
+    run = kind(collector, data, sim)
     await collector.start()
     try:
         if connect:
