@@ -44,6 +44,14 @@ def test_a_restart_of_the_numbers_is_seen_after_a_run_of_old_ones() -> None:
     assert verdicts == ["next"] + ["duplicate"] * (OLD_RUN_IS_RESET - 1) + ["reset", "next", "next"]
 
 
+def test_a_long_message_that_comes_twice_is_no_reset():
+    tracker = IdTracker()
+    for _ in range(2):
+        verdicts = [tracker.see(n, ts_recv=7) for n in range(1, 3 * OLD_RUN_IS_RESET)]
+    assert set(verdicts) == {Seen.DUPLICATE}
+    assert tracker.last == 3 * OLD_RUN_IS_RESET - 1
+
+
 def test_doubles_that_are_scattered_are_no_restart() -> None:
     """The caller advances `last` itself on its quick way."""
     tracker = IdTracker()

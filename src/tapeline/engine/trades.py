@@ -162,7 +162,7 @@ class Trades:
     ) -> bool:
         """Report what an unexpected id means; False where the trade is a double. `until`: its venue time, if it tells one."""
         last = tracker.last
-        seen = tracker.see(number, first)
+        seen = tracker.see(number, first, ts_recv)
         counted = self.aggregated is None or tracker is self.ids[1 if self.aggregated else 0]
         if seen is Seen.GAP:
             self._gap(last + 1, (first or number) - 1, until, ts_recv, out, counted=counted)

@@ -1,8 +1,8 @@
 """Is anything missing? Continuity of numbered trades, and silence of streams that should speak.
 
 Trade ids of one stream are consecutive integers. A jump is a hole and is reported at once; an id from inside a hole that comes
-after all fills it (two connections overlap, a venue reorders); any other id at or below the last is a duplicate. Many of those in
-a row mean that the venue restarted its numbers.
+after all fills it (two connections overlap, a venue reorders); any other id at or below the last is a duplicate. Many messages of
+those in a row mean that the venue restarted its numbers; many in one message mean nothing, because a message may hold hundreds.
 
 Silence is judged once a second on the pipeline's clock, so the hot path only stores a time. A stream is stale when it has been
 silent for three times its usual longest pause, and for longer than any stream of its kind may be: `stale_seconds` where something
@@ -51,15 +51,17 @@ def far_back(number: int, last: int) -> bool:
 class IdTracker:
     """`see(id)` judges one id; `last` may be advanced by the caller itself when `id == last + 1`. Holes: (first, last) ranges."""
 
-    __slots__ = ("_old_at", "_old_run", "holes", "last")
+    __slots__ = ("_old_at", "_old_recv", "_old_run", "holes", "last")
 
     def __init__(self) -> None:
         self.last = -1
         self.holes: list[tuple[int, int]] = []
-        self._old_run, self._old_at = 0, -1
+        self._old_run, self._old_at, self._old_recv = 0, -1, 0
 
-    def see(self, number: int, first: int = 0) -> Seen:
-        """`first`: where the record stands for the ids `first` … `number` (0: for `number` alone)."""
+    def see(self, number: int, first: int = 0, ts_recv: int = 0) -> Seen:
+        """`first`: where the record stands for the ids `first` … `number` (0: for `number` alone). `ts_recv`: when its message came,
+        0 where it came alone.
+        """
         last = self.last
         if last < 0 or (first or number) == last + 1:
             self.last = number
@@ -71,8 +73,10 @@ class IdTracker:
             return Seen.GAP if (first or number) > last else Seen.NEXT
         if self.fill(number):
             return Seen.FILLED
-        self._old_run = self._old_run + 1 if self._old_at == last else 1
-        self._old_at = last
+        if self._old_at != last:
+            self._old_run, self._old_at, self._old_recv = 1, last, ts_recv
+        elif ts_recv == 0 or ts_recv != self._old_recv:
+            self._old_run, self._old_recv = self._old_run + 1, ts_recv
         if self._old_run >= OLD_RUN_IS_RESET or far_back(number, last):
             self.last = number
             self.holes.clear()
