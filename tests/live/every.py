@@ -18,9 +18,10 @@ from tapeline.events import Flag, Status, Trade
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.sim.faultbox import Armed
-from tapeline.sim.registry import simulated, wire_class
+from tapeline.sim.registry import simulated
 from tapeline.venues.registry import venue_class
 from tests.live.rig import Run, running
+from tests.venues.wire_talk import natives_of
 
 VENUES = tuple(simulated())
 BOOKS = tuple(v for v in VENUES if "book" in venue_class(v).channels)
@@ -42,7 +43,6 @@ TRADES: dict[str, str] = {
     "finnhub": "*",
     "yahoo": "*",
 }
-AT_ONCE = 2  # instruments a venue
 NO_BOOK = "it has no book"
 NO_CHECKSUM = "its messages bear no checksum"
 NOT_NUMBERED = "nothing numbers its updates: one that is lost, doubled or late is impossible to see"
@@ -55,7 +55,9 @@ def _senseless() -> dict[tuple[str, str], str]:
     found |= {("resnapshot", v): "its books are fetched over HTTP" for v in BINANCE}
     found |= {(fault, v): "its books begin on the socket" for fault in ("late_snapshot", "stale_snapshot") for v in ON_SOCKET}
     found |= {("http", v): "its books begin on the socket" for v in VENUES if v not in BINANCE}  # of depth; others below
-    found |= {(fault, v): "it acknowledges nothing" for fault in ("never_ack", "late_ack", "swap_acks", "ack_error") for v in MUTE}
+    found |= {
+        (fault, v): "it acknowledges nothing" for fault in ("never_ack", "late_ack", "swap_acks", "ack_error") for v in MUTE
+    }
     return found
 
 
@@ -78,9 +80,7 @@ class Everywhere(Run):
 
     def look_around(self) -> None:
         """Find out what the instruments are called: the venues' lists were read."""
-        self.of = {
-            venue: [self._name(venue, native) for native in self.sim.wires[venue].natives()] for venue in self.sim.wires
-        }
+        self.of = {venue: [self._name(venue, native) for native in self.sim.wires[venue].natives()] for venue in self.sim.wires}
         self.natives = {
             name: (venue, native)
             for venue, names in self.of.items()
@@ -228,10 +228,8 @@ async def everywhere(
     data: Path, *, seed: int = 21, rate: float = 3.0, before: Callable[[SimServer], None] | None = None, **changes: Any
 ) -> AsyncIterator[Everywhere]:
     """A collector connected to every venue, all books in step. `before` acts on the market before that (and nothing is awaited)."""
-    natives = [f"{v}:{native}" for v in VENUES for native in wire_class(v).default[:AT_ONCE]]
-    names = tuple(
-        venue_class(v)().derive(native, v).id for v in VENUES for native in wire_class(v).default[:AT_ONCE]
-    )
+    natives = [f"{v}:{native}" for v in VENUES for native in natives_of(v)]
+    names = tuple(venue_class(v)().derive(native, v).id for v in VENUES for native in natives_of(v))
     async with SimServer(seed=seed, venues=VENUES, instruments=natives, rate=rate) as sim:
         if before is not None:
             before(sim)

@@ -12,9 +12,8 @@ from tapeline.clock import SECOND
 from tapeline.engine import connections
 from tapeline.sim import faults as f
 from tapeline.sim.faultbox import Armed
-from tapeline.sim.registry import wire_class
 from tapeline.venues.registry import venue_class
-from tests.live.every import AT_ONCE, BOOKS, SENSELESS, TRADES, UNTOLD, VENUES, Everywhere, everywhere, senseless, tag
+from tests.live.every import SENSELESS, TRADES, UNTOLD, VENUES, Everywhere, everywhere, senseless, tag
 
 LOST = ("gap", "crossed", "rejected", "resyncing")
 SAID = ("rejected", "gap")
@@ -106,7 +105,9 @@ async def test_a_fault_while_running(tmp_path, fault, wanted):
         venues = places(fault)
         armed = run.arm(fault, venues)
         await run.none_left(lambda: [f"{v}: hit {a.hits} times" for v, a in armed.items() if not acted(a)], 10)
-        await run.none_left(lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10)
+        await run.none_left(
+            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10
+        )
         await run.hears_trades()
         await all_right(run)
     assert run.replayed() == run.published()
@@ -119,7 +120,9 @@ async def test_a_fault_at_the_start(tmp_path, monkeypatch, fault, wanted):
     async with everywhere(tmp_path, before=lambda sim: [sim.fault(_at(fault, v)) for v in venues]) as run:
         armed = run.sim.faults.armed
         await run.none_left(lambda: [f"{a.fault.venue}: no hit" for a in armed if not a.hits], 10)
-        await run.none_left(lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10)
+        await run.none_left(
+            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10
+        )
         await run.hears_trades()
         await all_right(run)
     assert run.replayed() == run.published()
@@ -170,4 +173,3 @@ def test_the_tables_know_each_venue_and_nothing_else():
     assert {fault for fault, _ in UNTOLD} <= set(f.NAMES)
     tried = {tag(fault) for fault, _ in [*RUNNING, *STARTING]} | {"ack_error"}
     assert tried == set(f.NAMES)
-    assert all(len(wire_class(v).default) >= AT_ONCE for v in BOOKS)
