@@ -58,14 +58,14 @@ def make(name: str, settings: VenueSettings | None = None) -> Venue:
     return venue_class(name)(settings or VenueSettings(), KEY if venue_class(name).secret else "")
 
 
-def natives_of(name: str) -> list[str]:
-    """Two instruments of a venue, and one of each kind that it has."""
+def natives_of(name: str, least: int = 2) -> list[str]:
+    """So many instruments of a venue, and one of each kind that it has."""
     wire = wire_class(name)
     specs = {s.native: s for s in wire.specs}
     kinds: dict[tuple[str, bool], str] = {}
     for native in wire.default:
         kinds.setdefault((specs[native].kind, specs[native].inverse), native)
-    return sorted({*wire.default[:2], *kinds.values()}, key=wire.default.index)
+    return sorted({*wire.default[:least], *kinds.values()}, key=wire.default.index)
 
 
 def instruments(venue: Venue, natives: Sequence[str]) -> list[Instrument]:
