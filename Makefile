@@ -23,7 +23,7 @@ run: setup ## stream live markets (or the simulated one) and open the page; ARGS
 test: check ## everything: check, the page's unit tests, a short benchmark, all tests
 	$(BIN)/python hatch_build.py test
 	@if [ -f bench/run.py ]; then $(BIN)/python bench/run.py --short; fi
-	@if [ -f tools/soak.py ]; then $(BIN)/python tools/soak.py --short; fi
+	@if [ -f tools/soak.py ]; then $(BIN)/python tools/soak.py --short && $(BIN)/python tools/soak.py --short --venues all; fi
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 check: setup ## lint, format, types, import floors, documents: seconds, no network

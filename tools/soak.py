@@ -2,6 +2,7 @@
 
     python tools/soak.py [--minutes 10] [--rate 10] [--seed 1]      the faults follow from the seed
     python tools/soak.py --short                                    some 25 seconds, part of `make test`
+    python tools/soak.py --venues all [--short] [--minutes 10]      every simulated venue at once, in peace
 
 The simulated market is a process of its own (`tapeline simulate`), so that memory and descriptors seen here are Tapeline's. In this
 process runs what `tapeline run` runs: collector, tape, both sinks, the page's server. Around it, two viewers, one of them far too
@@ -13,6 +14,9 @@ slow, and every few seconds a fault. At the end the faults are taken away, the m
     tape      verifies; its replay gives the digest that was taken of the live events
     sinks     hold each event once: counts and column sums equal the replay's
 
+With `--venues all` no fault is armed (those are tried venue by venue in tests/live/test_every_venue.py). Instead nothing may be
+lost: no gap, no connection, no message, no book crossed; and the table says what each venue cost.
+
 A sink may owe its last events when the program ends: the next start brings them in from the tape, and so does this, saying how
 many. One table on standard output; exit code 1 and a plain sentence for each thing that does not hold.
 """
@@ -23,7 +27,6 @@ import contextlib
 import gc
 import logging
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -34,17 +37,19 @@ from typing import Any
 import aiohttp
 import structlog
 import uvloop
+from soak_books import Feeds, every
 from soak_faults import SHOWS_AS, schedule
 from soak_proof import Digest, Expected, differences, kept_in_lake, kept_in_sqlite
-from soak_watch import Viewer, Watch, descriptors, memory
-from soak_world import BOOKS, Plan, World, market
+from soak_watch import Viewer, Watch, descriptors, memory, threads
+from soak_world import Plan, World, market
 
 from tapeline.cli.live import LiveSession
-from tapeline.config import PipelineSettings, ServerSettings, Settings, SinkSettings, VenueSettings, WireSettings
+from tapeline.config import PipelineSettings, ServerSettings, Settings, SinkSettings, WireSettings
 from tapeline.engine.bus import Batch
 from tapeline.engine.replay import batches
 from tapeline.events import Status
 from tapeline.server.app import Server
+from tapeline.sim.wire import SimBook
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
 from tapeline.tape import reader
@@ -79,14 +84,14 @@ class Report:
 
 def settings(address: str, data: Path, plan: Plan) -> Settings:
     """As a user has them, but quicker to reconnect and to notice silence, so that more happens in a minute."""
-    venue = VenueSettings(ws_url=address.replace("http", "ws", 1), http_url=address)
     short = plan.seconds < JUDGE_MEMORY_AFTER
     return Settings(
         data=str(data),
-        venues={"binance": venue, "binance-usdm": venue},
+        instruments=tuple(plan.feeds.instruments),
+        venues=plan.feeds.settings(address),
         server=ServerSettings(port=0),
         wire=WireSettings(backoff_first=0.2, backoff_most=2.0, stable_seconds=5.0, silence_seconds=10.0),
-        pipeline=PipelineSettings(stale_seconds=3.0, quiet_seconds=30.0),
+        pipeline=PipelineSettings(stale_seconds=30.0 if plan.feeds.calm else 3.0, quiet_seconds=30.0),
         sinks=SinkSettings(lake_seconds=5.0 if short else 30.0),
     )
 
@@ -94,8 +99,8 @@ def settings(address: str, data: Path, plan: Plan) -> Settings:
 class Live:
     """The session at work: what is counted on the loop while it runs."""
 
-    def __init__(self, session: LiveSession) -> None:
-        self.session = session
+    def __init__(self, session: LiveSession, feeds: Feeds) -> None:
+        self.session, self.feeds = session, feeds
         self.digest = Digest()
         self.statuses: Counter[str] = Counter()
         session.collector.bus.tap(self._tap)
@@ -107,19 +112,25 @@ class Live:
     def queues(self) -> list[int]:
         return [s.depth for s in self.session.collector.bus.subscriptions]
 
-    async def in_step(self, truth: dict[str, int], seconds: float = IN_STEP_SECONDS) -> bool:
-        """Whether every book is proved within `seconds`, and stands at the update id that `truth` names for it."""
+    async def in_step(self, truth: dict[str, SimBook] | None = None, seconds: float = IN_STEP_SECONDS) -> bool:
+        """Whether every book is proved within `seconds`, and is what `truth` says it is."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            views = [(name, self.session.collector.book(name, 1)) for name in BOOKS]
-            if all(v and v.state == "synced" and v.seq == truth.get(name, v.seq) for name, v in views):
+            if not self.apart(truth):
                 return True
             await asyncio.sleep(0.05)
         return False
 
-    def standing(self) -> str:
-        views = [(name, self.session.collector.book(name, 1)) for name in BOOKS]
-        return ", ".join(f"{name} {v.state} at {v.seq}" if v else f"{name} has no book" for name, v in views)
+    def apart(self, truth: dict[str, SimBook] | None = None) -> list[str]:
+        """The books that are not proved, or not what `truth` says."""
+        views = {name: self.session.collector.book(name, 1 if truth is None else 1_000_000) for name in self.feeds.books}
+        if truth is not None:
+            return self.feeds.differences(views, truth)
+        return [
+            f"{name} {view.state if view else 'has no book'}"
+            for name, view in views.items()
+            if not view or view.state != "synced"
+        ]
 
 
 @contextlib.asynccontextmanager
@@ -141,10 +152,10 @@ async def run(plan: Plan, data: Path, report: Report) -> Digest:
         async with aiohttp.ClientSession() as http:
             world = World(http, address)
             await world.ask("GET", "status")
-            before = (len(asyncio.all_tasks()), threading.active_count(), descriptors())
+            before = (len(asyncio.all_tasks()), threads(), descriptors())
             live = await run_session(plan, settings(address, data, plan), world, report)
             await last_writers(before[1], report)
-            after = (len(asyncio.all_tasks()), threading.active_count(), descriptors())
+            after = (len(asyncio.all_tasks()), threads(), descriptors())
     report.row(
         "left behind", "tasks {}, threads {}, descriptors {}".format(*(a - b for a, b in zip(after, before, strict=True)))
     )
@@ -154,10 +165,10 @@ async def run(plan: Plan, data: Path, report: Report) -> Digest:
     return live.digest
 
 
-async def last_writers(threads: int, report: Report) -> None:
+async def last_writers(usual: int, report: Report) -> None:
     """A sink that did not manage its last commit in the time that an end may take goes on in its thread; wait for it."""
     began = time.monotonic()
-    while threading.active_count() > threads and time.monotonic() - began < LAST_WRITERS_SECONDS:  # noqa: ASYNC110 - no event says so
+    while threads() > usual and time.monotonic() - began < LAST_WRITERS_SECONDS:  # noqa: ASYNC110 - no event says so
         await asyncio.sleep(0.05)
     report.row("last writers done after (s)", f"{time.monotonic() - began:.1f}")
     gc.collect()
@@ -166,14 +177,15 @@ async def last_writers(threads: int, report: Report) -> None:
 async def run_session(plan: Plan, chosen: Settings, world: World, report: Report) -> Live:
     began = time.monotonic()
     async with LiveSession(chosen) as session:
-        live = Live(session)
+        live = Live(session, plan.feeds)
         server = Server(session.collector, chosen.server, session.collector.clock)
         page = await server.start()
         await session.connect("live")
-        report.demand(await live.in_step({}), f"the books were not in step at the start: {live.standing()}")
+        report.demand(await live.in_step(), f"the books were not in step at the start: {', '.join(live.apart())}")
         report.row("books in step after (s)", f"{time.monotonic() - began:.1f}")
         watch = Watch(plan.seconds, session.collector.status, live.queues)
-        quick, slow = Viewer(page, list(BOOKS)), Viewer(page, list(BOOKS), pause=0.5)
+        watched = list(plan.feeds.books)
+        quick, slow = Viewer(page, watched), Viewer(page, watched, pause=0.5)
         async with busy(watch.run(), quick.run(), slow.run()):
             await unleash(plan, world)
             await world.disarm()
@@ -181,6 +193,7 @@ async def run_session(plan: Plan, chosen: Settings, world: World, report: Report
         tell_viewers(report, quick, slow, server)
         await server.stop()
         tell_faults(report, live, world, await world.ask("GET", "status"))
+        tell_venues(report, live)
         stopping = time.monotonic()
     lasted = time.monotonic() - stopping
     status = session.collector.status()
@@ -193,46 +206,50 @@ async def run_session(plan: Plan, chosen: Settings, world: World, report: Report
 async def unleash(plan: Plan, world: World) -> None:
     """The faults, each at its time."""
     began = time.monotonic()
-    for planned in schedule(plan.seed, plan.seconds, plan.every):
+    for planned in [] if plan.feeds.calm else schedule(plan.seed, plan.seconds, plan.every):
         await asyncio.sleep(max(0.0, began + planned.at - time.monotonic()))
         await world.arm(planned.faults)
     await asyncio.sleep(max(0.0, began + plan.seconds - time.monotonic()))
 
 
-async def stop_in_step(live: Live, world: World) -> bool:
-    """Stop the market where no book waits for its next update.
+async def stop_in_step(live: Live, world: World) -> list[str]:
+    """Stop the market where no book waits for its next update; the books that were not the simulator's.
 
     A fault may still be at work when it is taken away (a silence, an announced shutdown), and a book that lost its step then can
     only find it again in a market that goes on.
     """
-    deadline = time.monotonic() + IN_STEP_SECONDS
+    deadline, left = time.monotonic() + IN_STEP_SECONDS, ["none was in step"]
     while time.monotonic() < deadline:
-        await live.in_step({})
+        await live.in_step()
         await world.ask("POST", "pause")
-        truth = {name: (await world.book(name)).last_update_id for name in BOOKS}
+        truth = {name: await world.book(*place) for name, place in live.feeds.books.items()}
         if await live.in_step(truth, SETTLE_SECONDS):
-            return True
+            return []
+        left = live.apart(truth)
         await world.ask("POST", "resume")
         await asyncio.sleep(SETTLE_SECONDS)
-    return False
+    return left
 
 
 async def compare_books(live: Live, world: World, report: Report) -> None:
     began = time.monotonic()
-    stopped = await stop_in_step(live, world)
+    left = await stop_in_step(live, world)
     report.row("and after the faults (s)", f"{time.monotonic() - began:.1f}")
-    report.demand(stopped, f"without faults the books did not come in step within {IN_STEP_SECONDS:g} s: {live.standing()}")
-    equal = 0
-    for name in BOOKS:
-        view, truth = live.session.collector.book(name, 1_000_000), await world.book(name)
-        if view is None:
-            continue
-        floor, ceiling = view.bid_floor or 0.0, view.ask_ceiling or float("inf")
-        bids, asks = ([x for x in truth.bids if x[0] >= floor], [x for x in truth.asks if x[0] <= ceiling])
-        same = view.bids == bids and view.asks == asks and len(bids) > 50 and len(asks) > 50
-        equal += same
-        report.demand(same, f"the book of {name} differs from the simulator's")
-    report.row("books equal to the simulator's", f"{equal} of {len(BOOKS)}")
+    report.row("books equal to the simulator's", f"{len(live.feeds.books) - len(left)} of {len(live.feeds.books)}")
+    report.demand(not left, f"the books did not become the simulator's within {IN_STEP_SECONDS:g} s: {', '.join(left)}")
+
+
+def tell_venues(report: Report, live: Live) -> None:
+    """What each venue cost, of the time that the process took altogether; in peace, that nothing was lost."""
+    collector = live.session.collector
+    seconds = (collector.clock.now() - collector.started) / 1e9
+    for venue in collector.status()["venues"]:
+        share = venue["cpu_seconds"] / seconds
+        report.row(f"cpu {venue['protocol']}", f"{share:.2%} of a core, {venue['frames']} frames, {venue['events']} events")
+    report.row("cpu of the process", f"{time.process_time() / seconds:.0%} of a core: sinks, page, tape and viewers, too")
+    if live.feeds.calm:
+        lost = {kind: n for kind in ("gap", "rejected", "crossed", "disconnected") if (n := live.statuses[kind])}
+        report.demand(not lost, f"something was lost in peace: {lost}")
 
 
 def tell_viewers(report: Report, quick: Viewer, slow: Viewer, server: Server) -> None:
@@ -327,15 +344,19 @@ def options() -> Plan:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, help="how busy the market is; 1 is normal (default 10, short 2)")
     parser.add_argument("--seed", type=int, default=1, help="of the market and of the faults")
+    parser.add_argument("--venues", choices=("binance", "all"), default="binance", help="all: every simulated venue, no faults")
     given = parser.parse_args()
     seconds = 14.0 if given.short else given.minutes * 60
-    return Plan(seconds, given.rate or (2.0 if given.short else 10.0), given.seed, 1.5 if given.short else 5.0)
+    feeds = every() if given.venues == "all" else Feeds()
+    usual = 1.0 if feeds.calm else 2.0 if given.short else 10.0
+    return Plan(seconds, given.rate or usual, given.seed, 1.5 if given.short else 5.0, feeds)
 
 
 def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     plan, report = options(), Report()
-    report.row("soak", f"{plan.seconds:g} s at rate {plan.rate:g}, seed {plan.seed}, a fault every {plan.every:g} s or so")
+    what = f"{len(plan.feeds.venues)} venues in peace" if plan.feeds.calm else f"a fault every {plan.every:g} s or so"
+    report.row("soak", f"{plan.seconds:g} s at rate {plan.rate:g}, seed {plan.seed}, {what}")
     with tempfile.TemporaryDirectory(prefix="tapeline-soak-") as directory:
         data = Path(directory)
         live = uvloop.run(run(plan, data, report))

@@ -38,13 +38,18 @@ def descriptors() -> int:
         return 0
 
 
+def threads() -> int:
+    """Those at work; the event loop's pool keeps its own for the next call."""
+    return sum(not t.name.startswith("asyncio_") for t in threading.enumerate())
+
+
 def measure(status: dict[str, Any], queues: list[int]) -> dict[str, float]:
     sinks, tape = status["sinks"], status["tape"]
     return {
         "memory (MB)": memory() / 1e6,
         "descriptors": descriptors(),
         "tasks": len(asyncio.all_tasks()),
-        "threads": threading.active_count(),
+        "threads": threads(),
         "bus depth (events)": max(queues, default=0),
         "sink depth (events)": max((s["depth"] for s in sinks), default=0),
         "sink lag (s)": max((s["lag_seconds"] for s in sinks), default=0.0),

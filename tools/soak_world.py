@@ -14,16 +14,11 @@ from typing import IO, Any, NamedTuple
 
 import aiohttp
 import msgspec
+from soak_books import Feeds
 
 from tapeline.sim.wire import SimBook
 
 ROOT = Path(__file__).resolve().parent.parent
-BOOKS = {
-    "sim:BTC-USDT": ("binance", "BTCUSDT"),
-    "sim:ETH-USDT": ("binance", "ETHUSDT"),
-    "sim:SOL-USDT": ("binance", "SOLUSDT"),
-    "sim:BTC-USDT-PERP": ("binance-usdm", "BTCUSDT"),
-}
 
 
 class Plan(NamedTuple):
@@ -31,6 +26,7 @@ class Plan(NamedTuple):
     rate: float
     seed: int
     every: float  # seconds between two faults
+    feeds: Feeds
 
 
 class World:
@@ -58,16 +54,15 @@ class World:
             self.hits[report["fault"]] += report["hits"]
         await self.ask("DELETE", "faults")
 
-    async def book(self, name: str) -> SimBook:
-        venue, native = BOOKS[name]
+    async def book(self, venue: str, native: str) -> SimBook:
         return msgspec.convert(await self.ask("GET", "book", venue=venue, symbol=native), SimBook)
 
 
 @contextlib.contextmanager
 def market(plan: Plan) -> Iterator[str]:
     """`tapeline simulate` in a process of its own; its address."""
-    symbols = sorted({native for _, native in BOOKS.values()})
-    command = [sys.executable, "-m", "tapeline", "simulate", *symbols, "--port", "0"]
+    command = [sys.executable, "-m", "tapeline", "simulate", *plan.feeds.symbols, "--venues", ",".join(plan.feeds.venues)]
+    command += ["--port", "0"]
     command += ["--seed", str(plan.seed), "--rate", str(plan.rate)]
     with (
         tempfile.TemporaryFile() as said,
