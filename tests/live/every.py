@@ -237,7 +237,7 @@ def senseless(fault: f.AnyFault, venue: str) -> str:
     if (of_books or name == "resnapshot" or name.endswith("_snapshot")) and venue not in BOOKS:
         return NO_BOOK
     if isinstance(fault, f.HttpFail) and fault.path == "*":
-        return ""
+        return "what a contract is worth stands in its list alone" if venue == "okx" else ""
     return SENSELESS.get((name, venue), "")
 
 

@@ -68,6 +68,7 @@ class Link:
         self.pollers: dict[Supervisor, Poller] = {}
         self.trouble: VenueError | None = None  # why it is not even tried
         self.unlisted: VenueError | None = None  # why there is no list, though it is tried on
+        self.whole = False  # whether each part of the list came: only then what is not on it does not exist
         self.since = around.clock.now()
         self.lock = asyncio.Lock()
         self.feed: Feed | None = None  # known once the venue has answered
@@ -106,6 +107,7 @@ class Link:
         """
         requests, seconds = self.venue.instruments_requests(), self._around.settings.answer_seconds * LIST_SHARE
         answers = await asyncio.gather(*(self._answer(request, seconds) for request in requests))
+        self.whole = all(answer.status == 200 for answer in answers)
         return answers[0]
 
     async def _answer(self, request: Request, seconds: float) -> HttpAnswer:
@@ -148,7 +150,7 @@ class Link:
             known = registry.by_id.get(f"{registry.label}:{name}") or registry.by_native.get(name)
             if known is not None:
                 return known
-        if registry.listed and self.venue.lists(symbol):
+        if registry.listed and self.whole and self.venue.lists(symbol):
             near = ", ".join(f"{self.name}:{n.partition(':')[2]}" for n in registry.nearest(symbol))
             raise UsageError(f"{self.name} lists no {symbol}: did you mean {near or 'another? see `tapeline instruments`'}?")
         return self.feed.venue.derive(self.feed.venue.native_of(symbol), self.feed.label)
