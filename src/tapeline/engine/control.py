@@ -47,6 +47,7 @@ class Control:
         self.prepare: Callable[[str], Awaitable[None]] = _nothing
         self._around, self._venues = around, venues
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._reading = asyncio.Lock()  # of calendars: they change the process's filter of warnings, so one venue at a time
         self._started = False
 
     @property
@@ -145,7 +146,8 @@ class Control:
 
     async def _settle(self, link: Link) -> None:
         if sessions := {i.session for i in link.instruments.values() if i.session}:
-            await asyncio.to_thread(prepare, sessions, self._around.clock.now())  # a calendar takes a second to read
+            async with self._reading:
+                await asyncio.to_thread(prepare, sessions, self._around.clock.now())  # a calendar takes a second to read
         link.settle()
 
     # Changes

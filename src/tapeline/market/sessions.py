@@ -19,7 +19,6 @@ first instrument with such a session turns up, and a year is made once; `prepare
 nobody may wait.
 """
 
-import threading
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -35,7 +34,6 @@ Part = Literal["pre", "regular", "post", "overnight", ""]
 ALWAYS, FX = "", "FX"
 HOUR = 3600 * SECOND
 FX_HOUR = 17
-_one_at_a_time = threading.Lock()
 _NEW_YORK = "America/New_York"
 
 
@@ -94,9 +92,7 @@ def _year(session: str, year: int) -> tuple[Span, ...] | None:
     """The spans of an exchange from some days before a year to some days after it, in order; None where there is no calendar."""
     import exchange_calendars
 
-    # What pandas deprecates is the calendars' affair. Filters belong to the whole process: two threads in here at once would
-    # put back one another's.
-    with _one_at_a_time, warnings.catch_warnings():
+    with warnings.catch_warnings():  # what pandas deprecates is the calendars' affair
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         try:
