@@ -35,7 +35,7 @@ def trades(*numbers: int, at: int = T0) -> list[Frame]:
 
 
 def test_trade_ids_missing_doubled_and_late() -> None:
-    events = play([opened(), *trades(1, 2, 2, 5, 3, 3, 6)])
+    events = play([opened(), *trades(1, 2, 2, 5, 3, 3, 6), tick(T0 + 2 * SECOND)])
     assert [e.id for e in events if isinstance(e, Trade)] == ["1", "2", "5", "3", "6"]
     assert [(s.kind, s.from_seq, s.to_seq, s.count) for s in statuses(events, channel="trades")] == [
         ("gap", 3, 4, 2),

@@ -137,3 +137,37 @@ def test_a_hole_that_stays_is_said(status: int) -> None:
     last = [e for e in events if type(e) is Status and e.channel == "trades"][-1]
     assert last.kind == "gap"
     assert "the hole stays: 0 trades fetched, missing still" in last.reason
+
+
+def fill(at: int, number: int, fills: int) -> Frame:
+    """A row of OKX: trades `number` − `fills` + 1 … `number` in one, each of size 1."""
+    row = {"instId": "BTC-USDT", "tradeId": str(number), "px": "100", "sz": str(fills), "side": "buy", "count": str(fills)}
+    row |= {"ts": str(T0 // MS + at), "source": "0", "seqId": 1}
+    return recv(T0 + at * MS, {"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": [row]})
+
+
+def test_a_row_of_several_trades_that_comes_late_fills_the_hole_of_them_all() -> None:
+    """They are not fetched one by one as well: their volume would count twice."""
+    pipeline = Pipeline()
+    frames = [opened(venue="okx", streams=["trades:BTC-USDT"]), fill(1, 10, 1), fill(2, 18, 4), fill(3, 14, 4)]
+    events = play(pipeline, frames)
+    assert [r.purpose for r in pipeline.requests] == ["trades"]
+    past = [
+        {"instId": "BTC-USDT", "tradeId": str(n), "px": "100", "sz": "1", "side": "buy", "ts": str(T0 // MS), "source": "0"}
+        for n in range(14, 10, -1)
+    ]
+    body = {"code": "0", "msg": "", "data": past}
+    events += play(pipeline, [answer(T0 + 9 * MS, body, venue="okx", native="BTC-USDT", purpose="trades")])
+    assert sum(e.size for e in events if type(e) is Trade) == 9.0
+    assert ("recovered", 11, 14, 4) in of_trades(events)
+
+
+def test_missing_trades_that_a_lagging_connection_brings_are_told_once() -> None:
+    pipeline = Pipeline()
+    frames = [opened(streams=STREAMS), opened(T0 + 1, 2, streams=STREAMS), live(1, 1), live(1, 2)]
+    frames += [live(50, 1), *(live(n, 2, 50) for n in range(2, 50)), live(51, 1)]
+    events = play(pipeline, frames)
+    assert [n for n, _ in trades(events)] == [1, 50, *range(2, 50), 51]
+    told = [s for s in of_trades(events) if s[0] == "recovered"]
+    assert told[0] == ("recovered", 2, 49, 48)
+    assert len(told) <= 2  # and that the hole is whole

@@ -66,6 +66,20 @@ def test_holes_are_bounded() -> None:
     for n in range(0, 5 * MOST_HOLES, 2):
         tracker.see(n)
     assert len(tracker.holes) == MOST_HOLES
+    last = 5 * MOST_HOLES
+    assert tracker.missing(1, 1) == (1, 1)  # forgotten, not found
+    assert tracker.missing(last - 1, last) is None
+    assert tracker.see(1) is Seen.DUPLICATE
+
+
+def test_a_record_of_several_ids_fills_all_of_them_or_none() -> None:
+    tracker = IdTracker()
+    assert [tracker.see(10), tracker.see(18, 15)] == [Seen.NEXT, Seen.GAP]
+    assert tracker.see(12) is Seen.FILLED
+    assert tracker.see(14, 11) is Seen.DUPLICATE  # with what came by itself it would count twice
+    assert tracker.holes == [(11, 11), (13, 14)]
+    assert tracker.see(14, 13) is Seen.FILLED
+    assert tracker.holes == [(11, 11)]
 
 
 def silence(

@@ -134,6 +134,7 @@ class Lane:
             self.sync.damage(reason, ts_recv, out)
 
     def tend(self, ts_recv: int, out: list[Event]) -> None:
+        self.trades.tell_came(ts_recv, out)
         self.sync.retry(ts_recv, out)
         if self.spares is not None:
             self.spares.tend(ts_recv, out)
@@ -175,6 +176,7 @@ class Lane:
             self.ending = NEVER
             self.sync.on_lost("", ts_recv, out)
         elif channel == "trades":
+            self.trades.tell_came(ts_recv, out)
             self.trades.bars.finish(ts_recv, out)
             self.trades = self._no_trades()
         self.status("disconnected", channel, "unsubscribed", ts_recv, out)

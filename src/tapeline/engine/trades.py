@@ -19,6 +19,7 @@ OFF_BOOK = int(Flag.OFF_BOOK)
 RECOVERED = int(Flag.RECOVERED)
 
 SETTLE = SECOND  # how long the streams of a new connection are given before missing trades are asked for
+NONE_CAME = (-2, -2)
 Say = Callable[..., None]
 """(kind, reason, ts_recv, out, from_seq, to_seq, count): a Status of the channel "trades"."""
 
@@ -27,8 +28,8 @@ class Trades:
     """`queued`: when the pipeline comes back to close the next bar."""
 
     __slots__ = (
-        "_say", "aggregated", "bars", "gaps", "ids", "known", "last_price", "lost_at", "numbered", "queued", "repair", "trade_ids",
-        "unsure",
+        "_say", "aggregated", "bars", "came", "gaps", "ids", "known", "last_price", "lost_at", "numbered", "queued", "repair",
+        "trade_ids", "unsure",
     )  # fmt: skip
 
     def __init__(self, bars: Bars, trade_ids: TradeIds, ask: Ask, requests: list[Request | Again], say: Say) -> None:
@@ -40,6 +41,7 @@ class Trades:
         self.repair = Repair(ask, requests)
         self.unsure: Hole | None = None  # the connection was lost: whether trades are missing shows when the next one comes
         self.lost_at = 0  # venue time of the last trade before that
+        self.came = NONE_CAME  # the first and last id of missing trades that came after all, and are not told of yet
         self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
         self.last_price = 0.0
         self.gaps = 0
@@ -174,10 +176,26 @@ class Trades:
             self.gaps += 1
             self._say("gap", f"trade ids went back from {last}: the venue restarted its numbers", ts_recv, out)
         elif seen is Seen.FILLED:
-            self._say("recovered", "a missing trade came after all", ts_recv, out, number, number)
+            self._came(tracker, first or number, number, ts_recv, out)
             self.repair.check(tracker, ts_recv)
             self.report(ts_recv, out)
         return seen is not Seen.DUPLICATE
+
+    def _came(self, tracker: IdTracker, first: int, last: int, ts_recv: int, out: list[Event]) -> None:
+        """Missing trades that come after all are told where a run of them ends, or within a second: there may be thousands."""
+        start, end = self.came
+        if end + 1 != first:
+            self.tell_came(ts_recv, out)
+            start = first
+        self.came = start, last
+        if tracker.missing(last + 1, last + 1) is None:
+            self.tell_came(ts_recv, out)
+
+    def tell_came(self, ts_recv: int, out: list[Event]) -> None:
+        (first, last), self.came = self.came, NONE_CAME
+        if last >= 0:
+            what = "a missing trade came" if first == last else f"{last - first + 1} missing trades came"
+            self._say("recovered", f"{what} after all", ts_recv, out, first, last)
 
     def _gap(self, first: int, last: int, until: int | None, ts_recv: int, out: list[Event], *, counted: bool) -> None:
         """Trades of these ids are missing: say so, and ask for them, where the bars are made from them."""

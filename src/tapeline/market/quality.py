@@ -49,13 +49,17 @@ def far_back(number: int, last: int) -> bool:
 
 
 class IdTracker:
-    """`see(id)` judges one id; `last` may be advanced by the caller itself when `id == last + 1`. Holes: (first, last) ranges."""
+    """`see(id)` judges one id; `last` may be advanced by the caller itself when `id == last + 1`. Holes: (first, last) ranges.
 
-    __slots__ = ("_old_at", "_old_recv", "_old_run", "holes", "last")
+    Of too many holes the oldest are forgotten, and never filled: up to `forgotten` something stays missing.
+    """
+
+    __slots__ = ("_old_at", "_old_recv", "_old_run", "forgotten", "holes", "last")
 
     def __init__(self) -> None:
         self.last = -1
         self.holes: list[tuple[int, int]] = []
+        self.forgotten = -1
         self._old_run, self._old_at, self._old_recv = 0, -1, 0
 
     def see(self, number: int, first: int = 0, ts_recv: int = 0) -> Seen:
@@ -71,14 +75,14 @@ class IdTracker:
                 self.lack(last + 1, (first or number) - 1)
             self.last = number
             return Seen.GAP if (first or number) > last else Seen.NEXT
-        if self.fill(number):
+        if self.fill(number, first):
             return Seen.FILLED
         if self._old_at != last:
             self._old_run, self._old_at, self._old_recv = 1, last, ts_recv
         elif ts_recv == 0 or ts_recv != self._old_recv:
             self._old_run, self._old_recv = self._old_run + 1, ts_recv
         if self._old_run >= OLD_RUN_IS_RESET or far_back(number, last):
-            self.last = number
+            self.last, self.forgotten = number, -1
             self.holes.clear()
             return Seen.RESET
         return Seen.DUPLICATE
@@ -86,10 +90,13 @@ class IdTracker:
     def lack(self, first: int, last: int) -> None:
         """Ids that are known to be missing."""
         self.holes.append((first, last))
-        del self.holes[:-MOST_HOLES]
+        if len(self.holes) > MOST_HOLES:
+            self.forgotten = max(self.forgotten, self.holes.pop(0)[1])
 
     def missing(self, first: int, last: int) -> tuple[int, int] | None:
         """The first hole within `first` … `last`; None where nothing of it is missing."""
+        if first <= self.forgotten:
+            return first, min(last, self.forgotten)
         for start, end in self.holes:
             if start <= last and end >= first:
                 return max(start, first), min(end, last)
@@ -98,11 +105,16 @@ class IdTracker:
     def has(self, number: int) -> bool:
         return number <= self.last and not any(first <= number <= last for first, last in self.holes)
 
-    def fill(self, number: int) -> bool:
-        """Take a number out of the hole that it is missing from; False where it is missing from none."""
-        for i, (first, last) in enumerate(self.holes):
-            if first <= number <= last:
-                self.holes[i : i + 1] = [h for h in ((first, number - 1), (number + 1, last)) if h[0] <= h[1]]
+    def fill(self, number: int, first: int = 0) -> bool:
+        """Take a number, or `first` … `number`, out of the hole that it is missing from; False where it is missing from none.
+
+        A record that stands for several of which some came already is refused: it would give them out twice, and those that are
+        missing are still to be had one by one.
+        """
+        first = first or number
+        for i, (start, end) in enumerate(self.holes):
+            if start <= first and number <= end:
+                self.holes[i : i + 1] = [h for h in ((start, first - 1), (number + 1, end)) if h[0] <= h[1]]
                 return True
         return False
 
