@@ -31,7 +31,7 @@ ASK = {"method": "SUBSCRIBE", "params": ["btcusdt@trade", "nosuch@trade"], "id":
 
 
 def trades(*numbers: int, at: int = T0) -> list[Frame]:
-    return [recv(at, trade(n, NOW + n)) for n in numbers]
+    return [recv(at + i, trade(n, NOW + n)) for i, n in enumerate(numbers)]
 
 
 def test_trade_ids_missing_doubled_and_late() -> None:
