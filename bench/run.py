@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "wire", "imports")
+SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "wire", "simulator", "imports")
+MANY = {"sinks", "simulator"}  # scripts that print a line a row
 
 
 class Row(NamedTuple):
@@ -36,7 +37,7 @@ def results(script: str, *, short: bool) -> dict[str, Any]:
     if done.returncode:
         raise SystemExit(f"bench/{script}.py failed:\n{done.stderr}")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {"sinks": lines} if script == "sinks" else lines[0]
+    return {script: lines} if script in MANY else lines[0]
 
 
 def rate(x: float) -> str:
@@ -84,6 +85,14 @@ def wire_rows(measured: dict[str, Any]) -> Iterator[Row]:
         yield Row(f"wire alone, frames a core-second, {load}", rate(r["tapeline"]), "", beside, "bench/wire.py")
 
 
+def simulator_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for r in measured["simulator"]:
+        names = r["venues"].split()
+        where = names[0] if len(names) == 1 else f"{len(names)} venues at once"
+        what = f"simulated: {where}, {r['listed']} instruments, every channel"
+        yield Row(what, f"{r['core']:.1%} of a core", "", f"{rate(r['messages'])} sent", "bench/simulator.py")
+
+
 def imports_rows(measured: dict[str, Any]) -> Iterator[Row]:
     r = measured["imports"]
     bare = r["python -c pass"]
@@ -97,6 +106,7 @@ ROWS = {
     "bars": bars_rows,
     "sinks": sinks_rows,
     "wire": wire_rows,
+    "simulator": simulator_rows,
     "imports": imports_rows,
 }
 
