@@ -112,7 +112,7 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """Streams of a venue that are asked for no more, on whatever connection: it was down, or has nothing else to carry."""
+    """Streams of a venue that a connection carried, and that its successors will not. Another connection may."""
 
     venue: str
     streams: list[str]

@@ -33,6 +33,15 @@ def test_a_name_that_cannot_be_meant_is_answered_before_anything_starts(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wrong_name_in_the_settings_is_a_wrong_setting(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tapeline.toml").write_text('instruments = ["mtgox:BTC-USD"]\n')
+    assert main(["run"]) == 3
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "setting instruments = 'mtgox:BTC-USD': there is no venue 'mtgox'" in said
+    assert "tapeline.toml" in said
+
+
 def test_what_the_simulated_market_lacks_is_said_of_the_simulated_market(tmp_path, capsys):
     assert main(["record", "binance:SOL-BTC", "--simulate", "--data", str(tmp_path / "d")]) == 2
     assert "in the simulated market binance lists no SOL-BTC" in capsys.readouterr().err

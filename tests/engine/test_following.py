@@ -164,7 +164,19 @@ def test_streams_that_went_without_a_message_are_told_by_their_frame() -> None:
     assert told(events, "disconnected") == ["trades"]
     assert {e.instrument for e in events if isinstance(e, Bar)} == {ETH}
     assert set(pipeline.lanes) == {BTC}
-    assert run(opened(), gone(T0, "btcusdt@trade", venue="binance-usdm"))[1].connections[1].streams
+
+
+def test_a_stream_that_another_connection_carries_is_not_gone() -> None:
+    frames = [
+        opened(streams=("btcusdt@trade", "ethusdt@trade")),
+        opened(T0, 2, streams=("ethusdt@trade",)),
+        closed(T0 + SECOND),
+    ]
+    frames += [gone(T0 + SECOND, "ethusdt@trade"), gone(T0 + SECOND, "btcusdt@trade", venue="binance-usdm")]
+    events, pipeline = run(*frames, recv(T0 + SECOND, trade(1, T0 // MS, symbol="ETHUSDT"), 2))
+    assert not told(events, "disconnected")
+    assert isinstance(events[-1], Trade)
+    assert set(pipeline.lanes) == {BTC, ETH}
 
 
 def test_what_is_left_of_an_instrument_whose_connection_is_down_keeps_its_trade_ids() -> None:

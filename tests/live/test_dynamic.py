@@ -196,6 +196,24 @@ async def test_each_name_succeeds_or_fails_by_itself(tmp_path):
         assert kept == [{BTC: ("trades",), ETH: ("trades",)}], "only what changed something is kept"
 
 
+async def test_what_a_venue_refuses_is_shown_with_its_words(tmp_path):
+    async with SimServer(seed=81) as sim, running(sim, tmp_path, instruments=(BTC,), channels=("trades",)) as run:
+        await run.until(lambda: run.trades(SIM_BTC))
+        control = run.collector.control
+        sim.fault(f.AckError(times=1, msg="Too many topics"))
+        await control.subscribe([ETH], ("trades",))
+        await run.until(lambda: run.statuses("rejected"))
+        assert [s["error"] for s in control.subscriptions()] == ["", "ethusdt@trade: Too many topics (code 2)"]
+        await control.unsubscribe([ETH])
+        await control.subscribe([ETH], ("trades",))
+        await run.until(lambda: run.trades(SIM_ETH))
+        assert [s["error"] for s in control.subscriptions()] == ["", ""]
+        sim.fault(f.NeverAck(times=3))
+        await control.subscribe([ETH], ("book",))
+        await run.synced(SIM_ETH)
+    assert run.published() == run.replayed()
+
+
 # Venues that are new, and venues that do not answer
 
 

@@ -75,6 +75,18 @@ async def test_what_changes_nothing_sends_nothing() -> None:
     assert watch.data(SENT) == list(HELLO)
 
 
+async def test_a_ping_that_is_the_subscription_said_again_says_what_is_carried_now() -> None:
+    """Else the venue would go on with what was unsubscribed."""
+    limits = msgspec.structs.replace(LIMITS, client_ping_seconds=0.05)
+    p = plan("", hello=(b"+1 btcusdt@trade",), acks=1, limits=limits, client_ping=b"+1 btcusdt@trade")
+    async with venue(obliging) as v, supervised(msgspec.structs.replace(p, url=v.url)) as (s, watch):
+        await watch.until(lambda: watch.data(SENT).count(b"+1 btcusdt@trade") == 3)
+        s.change(add=[ETH], remove=[BTC])
+        mark = len(watch.data(SENT))
+        await watch.until(lambda: watch.data(SENT)[mark:].count(b"+1 ethusdt@trade") == 3)
+    assert b"+1 btcusdt@trade" not in watch.data(SENT)[mark:]
+
+
 async def test_changes_keep_to_the_message_rate() -> None:
     limits = msgspec.structs.replace(LIMITS, messages_per_second=3)
     loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ from tapeline.config import Settings
 from tapeline.engine import subscriptions
 from tapeline.engine.connections import is_simulated, real_name
 from tapeline.engine.subscriptions import FILE, Kept, Wanted
-from tapeline.errors import UsageError
+from tapeline.errors import ConfigError, UsageError
 from tapeline.instruments import split_id, split_pair
 from tapeline.venues.registry import venue_class
 
@@ -52,7 +52,12 @@ def choose(named: tuple[str, ...], channels: str | None, flags: Mapping[str, obj
         why = f"{count} of {file}, as the last session left them; name some to begin a new set"
         return Chosen(settings=settings, configured=configured, wanted=wanted, why=why, kept=True)
     for name in settings.instruments:
-        _served(name)
+        try:
+            _served(name)
+        except UsageError as e:
+            if named:
+                raise
+            raise ConfigError("instruments", name, f"{e} ({loaded.origin('instruments')})") from None
     origin = "named here" if named else f"of the settings ({loaded.origin('instruments')})"
     why = f"{many(len(settings.instruments), 'instrument')} {origin}, a new set"
     wanted = subscriptions.wanted(settings.instruments, settings.channels)

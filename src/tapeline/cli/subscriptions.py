@@ -75,7 +75,7 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
         say("nothing is streamed: `tapeline subscribe binance:BTC-USDT` begins")
     for row in answer["subscriptions"]:
         if row["error"]:
-            say(f"{row['name']}: {row['error']}; it is tried again and again")
+            say(f"{row['name']}: {row['error']}")
     if answer["subscriptions"]:
         write(columns([[row["name"], row["instrument"], ", ".join(row["channels"])] for row in answer["subscriptions"]]))
 

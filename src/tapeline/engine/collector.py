@@ -58,6 +58,7 @@ class Collector(Engine):
         self.door = Funnel(self.deliver)  # one for all, so that frames keep their order where one connection is behind
         around = Surroundings(settings, clock, self.door, self.pipeline.feed_of, self._run, self._number)
         self.control = Control(around, self.venues)
+        self.control.refused = self._refused
         self._by_connection: dict[int, Supervisor] = {}
         self.loads = Loads(lambda conn: self._by_connection[conn].plan.venue if conn in self._by_connection else "")
         self._next_connection = 0
@@ -201,6 +202,13 @@ class Collector(Engine):
             tape = self.tape.stats()
             status["tape"] = msgspec.to_builtins(tape)
         return status
+
+    def _refused(self) -> dict[str, str]:
+        return {
+            connection.streams[name][1]: f"{name}: {error}"
+            for connection in self.pipeline.connections.values()
+            for name, error in connection.refused.items()
+        }
 
     def _connection_row(self, s: ConnectionState) -> dict[str, Any]:
         connection = self.pipeline.connections.get(s.id)

@@ -84,6 +84,7 @@ class Connection:
         self.counted: int | None = None  # the number of its next message, where the venue counts them
         self.counted_ahead: set[int] = set()  # of acknowledgements that were heard while the others were held
         self.streams: dict[str, tuple[Channel, str]] = {}  # native name → channel, instrument id
+        self.refused: dict[str, str] = {}  # of the streams: what the venue said
         self._ended: dict[str, set[Channel]] = {}  # by instrument: what is not to be heard any more
         for name in opened.streams:
             if (found := self.means(name)) is not None:
@@ -113,6 +114,7 @@ class Connection:
         if name in self.streams or (found := self.means(name)) is None:
             return None
         channel, instrument = self.streams[name] = found
+        self.refused.pop(name, None)
         self.silences[name] = silence_of(self, name, channel, ts, settings)
         if (ended := self._ended.get(instrument)) is not None:
             ended.discard(channel)
@@ -126,6 +128,7 @@ class Connection:
         if (found := self.streams.pop(name, None)) is None:
             return None
         self.silences.pop(name, None)
+        self.refused.pop(name, None)
         channel, instrument = found
         self._ended.setdefault(instrument, set()).add(channel)
         self.decode = self._sifted
@@ -172,6 +175,7 @@ class Connection:
         if ack.error:
             what = ", ".join(names) or (f"message {str(ack.id)[:40]}" if ack.id is not None else "something")
             out.append(self.status("rejected", f"{self.feed.label} refused {what}: {ack.error}", ts, max(len(names), 1)))
+            self.refused.update({name: ack.error for name in names if name in self.streams})
             return
         for name in names:
             if name in self.silences:

@@ -37,7 +37,9 @@ async def _nothing(_: Any) -> None:
 
 
 class Control:
-    """`tell` is said to the user; `prepare` is called with each venue's name before anything is asked of it for the first time."""
+    """`tell` is said to the user; `prepare` is called with each venue's name before anything is asked of it for the first time;
+    `refused` gives, by instrument, what venues said of streams that they will not give.
+    """
 
     def __init__(self, around: Surroundings, venues: Mapping[str, VenueSettings]) -> None:
         self.links: dict[str, Link] = {}
@@ -45,6 +47,7 @@ class Control:
         self.tell: Callable[[str], None] = log.warning
         self.keep: Callable[[Wanted], Awaitable[None]] = _nothing
         self.prepare: Callable[[str], Awaitable[None]] = _nothing
+        self.refused: Callable[[], dict[str, str]] = dict
         self._around, self._venues = around, venues
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reading = asyncio.Lock()  # of calendars: they change the process's filter of warnings, so one venue at a time
@@ -242,14 +245,15 @@ class Control:
 
     def subscriptions(self) -> list[dict[str, Any]]:
         """What is wanted, by instrument. `name` is its real name, `instrument` the one that its events bear; `error`: why its venue
-        is not asked for it yet, "" where it is.
+        is not asked for it yet, or what it refused of it; "" where all is well.
         """
+        refused = self.refused()
         return [
             {
-                "instrument": f"{link.label}:{symbol}",
+                "instrument": (shown := f"{link.label}:{symbol}"),
                 "name": f"{link.name}:{symbol}",
                 "channels": list(channels),
-                "error": "" if link.feed is not None or link.trouble is None else str(link.trouble),
+                "error": refused.get(shown, "") if link.feed is not None or link.trouble is None else str(link.trouble),
             }
             for link in self.links.values()
             for symbol, channels in link.wanted.items()

@@ -198,10 +198,8 @@ class Pipeline:
         self._lanes.drop_idle(lane)
 
     def _gone(self, frame: Frame, out: list[Event]) -> None:
+        """What another connection carries is not gone: an instrument that came back may have moved to that one."""
         gone, ts = unpack_gone(frame.data), frame.ts_recv
-        for connection in self.connections.values():
-            if connection.feed.venue.name == gone.venue:
-                self._end_streams(connection, gone.streams, ts, out)
         for feed in self.feeds.values():
             for name in gone.streams if feed.venue.name == gone.venue else ():
                 if (known := feed.venue.stream(name)) is not None:

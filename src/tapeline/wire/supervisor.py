@@ -336,6 +336,7 @@ class Supervisor:
     # Streams begun and ended
 
     def _tell(self, connection: Connection, begun: Sequence[Stream], ended: Sequence[Stream]) -> None:
+        connection.plan = self.plan
         connection.told.update(s.name for s in begun)
         dialect, number = self._dialect, connection.next_number
         leave = dialect.unsubscribe(ended, number) if ended else ()
