@@ -18,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import uvloop
 from pipeline import drop
+from sending import serve_process
 from sessions import load
 from wire import LIMITS
 
@@ -32,61 +32,12 @@ from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.frames import Frame, FrameKind, Session
 from tapeline.plans import ConnectionPlan
-from tapeline.sim import wsframes
 from tapeline.tape.writer import TapeWriter
 from tapeline.venues.registry import venue_class
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.supervisor import Supervisor
 
-BLOCK = 500
 VENUE = "binance-usdm"
-
-
-async def serve(pipe: Pipe, messages: list[bytes]) -> None:
-    """Send the first `count` messages to whoever opens /COUNT."""
-    from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
-
-    encoded = [wsframes.encode(message) for message in messages]
-    tasks: set[asyncio.Task[None]] = set()
-
-    class Sender(WSListener):
-        def __init__(self, count: int) -> None:
-            self.count = count
-            self.room = asyncio.Event()
-            self.room.set()
-
-        def on_ws_connected(self, transport: WSTransport) -> None:
-            task = asyncio.ensure_future(self.send(transport))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            if frame.msg_type == WSMsgType.CLOSE:
-                transport.send_close()
-                transport.disconnect()
-
-        def pause_writing(self) -> None:
-            self.room.clear()
-
-        def resume_writing(self) -> None:
-            self.room.set()
-
-        async def send(self, transport: WSTransport) -> None:
-            for i in range(0, self.count, BLOCK):
-                await self.room.wait()
-                transport.underlying_transport.write(b"".join(encoded[i : min(i + BLOCK, self.count)]))
-
-    def listener(request: WSUpgradeRequest) -> Sender:
-        return Sender(int(request.path.decode().strip("/")))
-
-    server = await ws_create_server(listener, "127.0.0.1", 0)
-    pipe.send(server.sockets[0].getsockname()[1])
-    await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-    server.close()
-
-
-def serve_process(pipe: Pipe, messages: list[bytes]) -> None:
-    uvloop.run(serve(pipe, messages))
 
 
 def now() -> dict[str, float]:

@@ -2,7 +2,7 @@
 
     python bench/wire.py [--short] [--json]
 
-The server is a process of its own, so that its work is not counted: it writes ready-made frames to the socket. Two loads: as
+The server is a process of its own (`sending.py`). Two loads: as
 fast as the client can (`saturated`, many frames a read), and one frame a wake-up (`paced`). Counted is the client's CPU time
 (`time.process_time`) from the first frame to the last, medians of several rounds, the clients taking turns. Messages are of the
 sizes of trades and book diffs (190 bytes); a `websockets` message is made into the same `Frame`, so both end at the same place.
@@ -17,9 +17,9 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from multiprocessing.connection import Connection as Pipe
 
 import uvloop
+from sending import serve_process
 
 from tapeline.clock import LiveClock
 from tapeline.config import WireSettings
@@ -34,60 +34,6 @@ MESSAGE = (
     b'"p":"60123.45000000","q":"0.00123000","f":3700000000,"l":3700000001,"T":1723100000000,"m":true}}'
 )
 LIMITS = Limits(messages_per_second=1000, streams_per_connection=1, connects_per_5_minutes=300, http_weight_per_minute=1)
-PACE_SECONDS = 0.001  # shorter naps are rounded to none, and frames would come in company
-
-
-async def serve(pipe: Pipe) -> None:
-    """Send `count` frames to whoever connects; the path says how: /COUNT/saturated or /COUNT/paced."""
-    from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
-
-    tasks: set[asyncio.Task[None]] = set()
-
-    class Sender(WSListener):
-        def __init__(self, count: int, paced: bool) -> None:
-            self.count, self.paced = count, paced
-            self.room = asyncio.Event()
-            self.room.set()
-
-        def on_ws_connected(self, transport: WSTransport) -> None:
-            task = asyncio.ensure_future(self.send(transport))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-            if frame.msg_type == WSMsgType.CLOSE:
-                transport.send_close()
-                transport.disconnect()
-
-        def pause_writing(self) -> None:
-            self.room.clear()
-
-        def resume_writing(self) -> None:
-            self.room.set()
-
-        async def send(self, transport: WSTransport) -> None:
-            if self.paced:
-                for _ in range(self.count):
-                    transport.send(WSMsgType.TEXT, MESSAGE)
-                    await asyncio.sleep(PACE_SECONDS)
-                return
-            block = (bytes([0x81, 126]) + len(MESSAGE).to_bytes(2, "big") + MESSAGE) * 500
-            for _ in range(self.count // 500):
-                await self.room.wait()
-                transport.underlying_transport.write(block)
-
-    def listener(request: WSUpgradeRequest) -> Sender:
-        _, count, how = request.path.decode().split("/")
-        return Sender(int(count), how == "paced")
-
-    server = await ws_create_server(listener, "127.0.0.1", 0)
-    pipe.send(server.sockets[0].getsockname()[1])
-    await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-    server.close()
-
-
-def serve_process(pipe: Pipe) -> None:
-    uvloop.run(serve(pipe))
 
 
 class Meter:
@@ -158,7 +104,7 @@ def main() -> None:
     loads = {"saturated": 20_000, "paced": 200} if given.short else {"saturated": 300_000, "paced": 2_000}
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    server = context.Process(target=serve_process, args=(theirs,), daemon=True)
+    server = context.Process(target=serve_process, args=(theirs, [MESSAGE]), daemon=True)
     server.start()
     try:
         results = measure(ours.recv(), 1 if given.short else given.rounds, loads)

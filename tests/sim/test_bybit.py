@@ -296,6 +296,13 @@ async def test_other_answers(sim):
         assert (answer["retCode"], answer["retMsg"]) == (10001, text)
 
 
+async def test_a_category_of_which_nothing_runs_is_an_empty_list():
+    async with SimServer(venues=["bybit"], seed=7, live=False, instruments=["spot/BTCUSDT"]) as sim:
+        for category in ("linear", "inverse"):
+            answer = await ask(sim, f"instruments-info?category={category}&limit=1000")
+            assert (answer["retCode"], answer["result"]) == (0, {"category": category, "list": [], "nextPageCursor": ""})
+
+
 async def test_a_dated_future_and_one_in_usdc():
     natives = ["linear/BTCUSDT-26MAR27", "linear/BTCPERP", "inverse/BTCUSDH27"]
     async with SimServer(venues=["bybit"], seed=7, live=False, instruments=natives) as sim:

@@ -10,6 +10,7 @@ streams are acknowledged and silent, as a market without any would be).
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from tapeline.clock import MILLI, SECOND
@@ -126,13 +127,10 @@ class Spot(BinanceWire):
         return self._book_text(line, book.last_update_id, book.bids[:limit], book.asks[:limit])
 
     def slow(self, topics: Topics, now: int) -> None:
+        self.emit_all(topics, "ticker", "!ticker@arr", self.ticker_text, now)
+        self.emit_all(topics, "miniTicker", "!miniTicker@arr", self.mini_ticker_text, now)
         for line in self.by_name.values():
-            self.emit(topics, f"{line.low}@ticker", lambda unit, ln=line: self.ticker_text(ln, unit, now))  # type: ignore[misc]
-            self.emit(topics, f"{line.low}@miniTicker", lambda unit, ln=line: self.mini_ticker_text(ln, unit, now))  # type: ignore[misc]
-            self.emit(topics, f"{line.low}@avgPrice", lambda unit, ln=line: self.average_text(ln, unit, now))  # type: ignore[misc]
-        lines = self.by_name.values()
-        self.emit(topics, "!ticker@arr", lambda unit: f"[{','.join(self.ticker_text(ln, unit, now) for ln in lines)}]")
-        self.emit(topics, "!miniTicker@arr", lambda unit: f"[{','.join(self.mini_ticker_text(ln, unit, now) for ln in lines)}]")
+            self.emit(topics, f"{line.low}@avgPrice", partial(self.average_text, line, now=now))
 
     def ticker_text(self, line: BinanceLine, unit: int, now: int) -> str:
         p, day, instrument = line.printer, line.day(now), line.instrument

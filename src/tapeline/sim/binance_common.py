@@ -114,6 +114,17 @@ class BinanceWire(BinanceProtocol):
         for unit, conns in (topics.get(name) or {}).items():
             self.hub.deliver(self.venue, name, conns, text(unit))
 
+    def emit_all(self, topics: Topics, suffix: str, array: str, text: Callable[[BinanceLine, int, int], str], now: int) -> None:
+        """One message of each instrument's `@suffix` and one of `array`, which has all of them: `text(line, unit, now)`."""
+
+        def told(line: BinanceLine) -> Callable[[int], str]:
+            return lambda unit: text(line, unit, now)
+
+        lines = self.by_name.values()
+        for line in lines:
+            self.emit(topics, f"{line.low}@{suffix}", told(line))
+        self.emit(topics, array, lambda unit: f"[{','.join(text(line, unit, now) for line in lines)}]")
+
     def _depth(self, topics: Topics, line: BinanceLine, now: int) -> None:
         for cadence, batch in line.instrument.batches.items():
             if now % cadence or not batch.first:

@@ -151,22 +151,11 @@ class UsdM(BinanceWire):
             for name in (f"{line.low}@forceOrder", "!forceOrder@arr"):
                 self.emit(topics, name, lambda unit, ln=line, liq=one: self.force_text(ln, liq, unit, now))  # type: ignore[misc]
         self.forced.clear()
-        lines = self.by_name.values()
-        suffixes = ("@1s", "") if now % (3 * SECOND) == 0 else ("@1s",)
-        for suffix in suffixes:
-            for line in lines:
-                self.emit(topics, f"{line.low}@markPrice{suffix}", lambda unit, ln=line: self.mark_text(ln, unit, now))  # type: ignore[misc]
-            self.emit(
-                topics, f"!markPrice@arr{suffix}", lambda unit: f"[{','.join(self.mark_text(ln, unit, now) for ln in lines)}]"
-            )
+        for suffix in ("@1s", "") if now % (3 * SECOND) == 0 else ("@1s",):
+            self.emit_all(topics, f"markPrice{suffix}", f"!markPrice@arr{suffix}", self.mark_text, now)
         if now % _TICKER_EVERY == 0:
-            for line in lines:
-                self.emit(topics, f"{line.low}@ticker", lambda unit, ln=line: self.ticker_text(ln, unit, now))  # type: ignore[misc]
-                self.emit(topics, f"{line.low}@miniTicker", lambda unit, ln=line: self.mini_ticker_text(ln, unit, now))  # type: ignore[misc]
-            self.emit(topics, "!ticker@arr", lambda unit: f"[{','.join(self.ticker_text(ln, unit, now) for ln in lines)}]")
-            self.emit(
-                topics, "!miniTicker@arr", lambda unit: f"[{','.join(self.mini_ticker_text(ln, unit, now) for ln in lines)}]"
-            )
+            self.emit_all(topics, "ticker", "!ticker@arr", self.ticker_text, now)
+            self.emit_all(topics, "miniTicker", "!miniTicker@arr", self.mini_ticker_text, now)
 
     def marks(self, line: BinanceLine) -> tuple[str, str, str, str]:
         """Mark price, index price, estimated settle price and funding rate, as text."""

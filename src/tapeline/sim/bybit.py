@@ -22,7 +22,7 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.sim import bybit_rest
 from tapeline.sim.hub import MILLIS, Conn, Hub
 from tapeline.sim.instrument import Trade
-from tapeline.sim.json_wire import Ask, JsonWire, Refused
+from tapeline.sim.json_wire import Ask, JsonWire, Refused, object_of
 from tapeline.sim.klines import INTERVALS, bucket
 from tapeline.sim.lob import Fill
 from tapeline.sim.market import Book, Market
@@ -147,11 +147,7 @@ class Bybit(JsonWire):
         return msgspec.json.encode({**answer, "op": ask.op})
 
     def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
-        try:
-            message = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            message = {}
-        message = message if isinstance(message, dict) else {}
+        message = object_of(data)
         answer = {"success": False, "ret_msg": msg, "conn_id": str(uuid.UUID(int=0)), "req_id": message.get("req_id", "")}
         return msgspec.json.encode({**answer, "op": message.get("op", "")})
 

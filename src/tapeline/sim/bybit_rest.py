@@ -16,6 +16,7 @@ from tapeline.sim.instrument import Trade
 from tapeline.sim.market import Book, Market
 from tapeline.sim.printing import Printer, trimmed
 from tapeline.sim.wire import Line, Reply
+from tapeline.venues.bybit_names import CATEGORIES
 
 INTERVAL_NAMES = {
     "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h", "240": "4h", "360": "6h", "720": "12h",
@@ -61,7 +62,7 @@ def _result(
     if name == "time":
         return {"timeSecond": str(now // SECOND), "timeNano": str(now)}
     category = params.get("category", "")
-    if not any(native.startswith(f"{category}/") for native in lines):
+    if category not in CATEGORIES:
         raise Wrong(10001, "params error: Category is invalid")
     if name == "instruments-info":
         return instruments(lines, category, params.get("symbol", ""))

@@ -33,6 +33,15 @@ class Refused(Exception):
         super().__init__(msg)
 
 
+def object_of(data: bytes) -> dict[str, Any]:
+    """A message that may be anything, as far as it is a JSON object; else an empty one: for refusals, which repeat parts of it."""
+    try:
+        message = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
 class JsonWire(Wire):
     rejects_one = True
     snapshot_first: ClassVar[bool] = False  # snapshots come before the acknowledgements (Coinbase Advanced)

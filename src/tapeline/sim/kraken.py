@@ -24,7 +24,7 @@ from tapeline.clock import MICRO, MILLI, SECOND
 from tapeline.sim.depths import View
 from tapeline.sim.hub import Conn
 from tapeline.sim.instrument import Instrument, Trade
-from tapeline.sim.json_wire import Ask, Refused
+from tapeline.sim.json_wire import Ask, Refused, object_of
 from tapeline.sim.klines import Kline, bucket
 from tapeline.sim.kraken_rest import KrakenRest, iso
 from tapeline.sim.limits import too_many
@@ -143,11 +143,7 @@ class Kraken(KrakenRest):
         return self._timed({"method": "pong"}, ask.message)
 
     def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
-        try:
-            message = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            message = {}
-        message = message if isinstance(message, dict) else {}
+        message = object_of(data)
         return self._timed({"error": msg, "method": str(message.get("method", "")), "success": False}, message)
 
     def _timed(self, answer: dict[str, Any], message: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from tapeline.sim import okx_texts as texts
 from tapeline.sim.depths import View
 from tapeline.sim.hub import MILLIS, Conn, Hub
 from tapeline.sim.instrument import Aggregate, Instrument
-from tapeline.sim.json_wire import Ask, JsonWire, Refused
+from tapeline.sim.json_wire import Ask, JsonWire, Refused, object_of
 from tapeline.sim.klines import INTERVALS
 from tapeline.sim.lob import Fill
 from tapeline.sim.market import Market
@@ -127,11 +127,8 @@ class OkxWire(JsonWire):
         return [msgspec.json.encode(one) for one in said]
 
     def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
-        try:
-            message = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            message = {}
-        number = {"id": message["id"]} if isinstance(message, dict) and "id" in message else {}
+        message = object_of(data)
+        number = {"id": message["id"]} if "id" in message else {}
         return msgspec.json.encode({**number, "event": "error", "code": str(code or 60012), "msg": msg, "connId": CONN_ID})
 
     def channel_exists(self, channel: str) -> bool:
