@@ -47,7 +47,7 @@ docs: setup ## write docs/settings.md, events.md, cli.md and metrics.md anew fro
 screenshots: setup ## take the pictures of docs/img from the simulated market
 	$(BIN)/python tools/screenshots.py
 
-soak: setup ## hours under load and faults, watching memory and integrity
+soak: setup ## hours under load and faults, watching memory and integrity; ARGS="--venues all" for every venue in peace
 	$(BIN)/python tools/soak.py $(ARGS)
 
 clean: ## remove the environment, the built page and all caches; recorded data stays

@@ -38,9 +38,12 @@ def descriptors() -> int:
         return 0
 
 
+POOLS = ("asyncio_", "uvloop_")  # of the event loop, kept for the next call
+
+
 def threads() -> int:
-    """Those at work; the event loop's pool keeps its own for the next call."""
-    return sum(not t.name.startswith("asyncio_") for t in threading.enumerate())
+    """Those at work."""
+    return sum(not t.name.startswith(POOLS) for t in threading.enumerate())
 
 
 def measure(status: dict[str, Any], queues: list[int]) -> dict[str, float]:
