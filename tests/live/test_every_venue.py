@@ -28,7 +28,7 @@ RUNNING: list[tuple[f.AnyFault, tuple[str, ...]]] = [
     (f.Crossed(), LOST),
     (f.Checksum(), LOST),
     (f.Skew(stream="trades", ms=-700_000, times=2), ()),
-    (f.Skew(stream="trades", ms=700, times=1), ()),
+    (f.Skew(stream="trades", ms=700_000, times=1), ()),
     (f.Fragment(times=3), ()),
     (f.Oversize(megabytes=2.0), ()),
     (f.Stall(count=5), ()),
