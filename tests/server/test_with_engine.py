@@ -70,7 +70,8 @@ async def test_the_api_shows_what_the_engine_published(played):
         ]
         status = await get("/status")
         assert (status["frames"], status["events"]) == (FRAMES, len(events))
-        assert [i["id"] for i in status["instruments"]] == [BTC]
+        (row,) = status["instruments"]
+        assert (row["id"], row["book"], row["last_price"]) == (BTC, "synced", trades[-1].price)
 
 
 async def test_a_viewer_opens_full(played):

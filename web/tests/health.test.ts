@@ -5,7 +5,7 @@ import { health, type HealthInput, troubleText } from "../src/state/health.ts";
 
 const connection = { id: 1, venue: "sim", protocol: "binance", url: "", state: "up", since: 0, streams: 1, frames: 1, last_frame: 0, attempts: 0, latency_ms: 1 } as const;
 const instrument = (state: FeedState, id = "sim:BTC-USDT") =>
-  ({ id, state, book: "synced", last_event: 0, price_decimals: 2, size_decimals: 5, last_status: null }) as const;
+  ({ id, state, book: "synced", last_event: 0, last_price: null, price_decimals: 2, size_decimals: 5, last_status: null }) as const;
 const status = (change: Partial<Status> = {}): Status => ({
   mode: "live", reason: "", version: "0", session: "s", started: 0, now: 10_000_000, speed: null, frames: 0, events: 0, frames_per_second: 0,
   gaps: 0, rejected: 0, resyncs: 0, connections: [connection], instruments: [instrument("live")],

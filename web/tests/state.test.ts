@@ -117,3 +117,17 @@ test("a bar made from trades stands before the venue's own candle", () => {
   assert.equal(series.put(bar(1, { origin: "venue", volume: 7, ts_recv: 99, revision: 5 })), "none");
   assert.deepEqual(series.bars.map((b) => b.volume), [3]);
 });
+
+test("without quotes an instrument is worth what it was last traded at", () => {
+  const row = new Row("sim-yahoo:AAPL");
+  row.sample();
+  assert.deepEqual([row.price, row.change, row.spark.length], [null, null, 0]);
+  const info = { id: row.id, state: "live", book: "none", last_event: 1, price_decimals: 2, size_decimals: 0, last_status: null } as const;
+  row.info = { ...info, last_price: 200 };
+  row.sample();
+  row.info = { ...info, last_price: 210 };
+  assert.deepEqual([row.mid, row.price, row.spark], [null, 210, [200]]);
+  assert.ok(Math.abs((row.change ?? 0) - 0.05) < 1e-12);
+  row.putMetrics({ instrument: row.id, ts_event: 0, ts_recv: 5, flags: [], mid: 4, spread: 1, spread_bps: 1, imbalance: 0, microprice: 4 });
+  assert.equal(row.price, 4);
+});

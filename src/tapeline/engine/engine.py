@@ -131,8 +131,9 @@ class Engine:
         return {
             "id": lane.instrument,
             "state": self._state(lane),
-            "book": lane.sync.state.value,
+            "book": lane.sync.state.value if lane.heard["book"] or "book" in lane.wanted.values() else "none",
             "last_event": max(lane.heard.values()),
+            "last_price": lane.trades.last_price or None,
             "price_decimals": price,
             "size_decimals": size,
             "gaps": lane.trades.gaps + lane.sync.gaps,

@@ -105,7 +105,8 @@ export interface Venue {
 export interface InstrumentStatus {
   readonly id: string;
   readonly state: FeedState;
-  readonly book: BookState | null;
+  readonly book: BookState | "none" | null; // "none": of this one no book is streamed
+  readonly last_price: number | null; // of the latest trade
   readonly last_event: Micros;
   readonly price_decimals: number | null;
   readonly size_decimals: number | null;

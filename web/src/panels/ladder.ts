@@ -40,6 +40,7 @@ export class Ladder implements Panel {
   private readonly bids = h("div", { class: "levels bids", "data-testid": "bids" });
   private readonly mid = value("num ladder-mid", "ladder-mid");
   private readonly spread = value("num ladder-spread", "ladder-spread");
+  private readonly verdict = value("veil-verdict");
   private readonly reason = value("veil-reason", "book-reason");
   private readonly veil: HTMLElement;
   private readonly body: HTMLElement;
@@ -49,7 +50,7 @@ export class Ladder implements Panel {
     this.session = session;
     const head = h("div", { class: "columns level" }, h("span", {}, "Price"), h("span", {}, "Size"), h("span", {}, "Total"));
     const middle = h("div", { class: "ladder-middle" }, this.mid.el, this.spread.el);
-    this.veil = h("div", { class: "veil", hidden: true }, h("b", {}, "Book not proved"), this.reason.el);
+    this.veil = h("div", { class: "veil", hidden: true }, this.verdict.el, this.reason.el);
     this.body = h("div", { class: "ladder value" }, this.asks, middle, this.bids);
     this.el = panel("ladder", "Order book", title, head, h("div", { class: "ladder-box" }, this.body, this.veil));
     new ResizeObserver(() => this.fit()).observe(this.body);
@@ -59,9 +60,10 @@ export class Ladder implements Panel {
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
     const book = view.book;
-    const state = book?.state ?? row?.info?.book ?? null;
-    mark(this.el, "book", state ?? "none");
+    const state = row?.info?.book === "none" ? "none" : (book?.state ?? row?.info?.book ?? null);
+    mark(this.el, "book", state ?? "unknown");
     show(this.veil, state !== "synced" || !book);
+    this.verdict.set(state === "none" ? "No book" : "Book not proved");
     if (state !== "synced" || !book) this.reason.set(this.why(row, state), state);
     if (!row) return;
     const count = this.rows.bids.length;
@@ -84,6 +86,7 @@ export class Ladder implements Panel {
   private why(row: Row | undefined, state: string | null): string {
     if (this.session.status?.finished) return "the recording ends here";
     if (state === null) return row && !this.session.health.dead ? "waiting for the book" : "no book";
+    if (state === "none") return "none is streamed of this instrument, or its venue has none";
     const said = row?.info?.last_status;
     const reason = said && said.kind !== "synced" && said.reason ? ` · ${said.reason}` : "";
     const words: Record<string, string> = {

@@ -1,4 +1,4 @@
-// All streamed instruments: mid, change, spread, age, the last five minutes. Arrow keys or a click select one.
+// All streamed instruments: mid (where there is none: the latest trade's price), change, spread, age, the last five minutes. Arrow keys or a click select one.
 
 import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
@@ -37,7 +37,9 @@ class Line {
   }
 
   render(row: Row, now: number, selected: boolean): void {
-    this.mid.set(fixed(row.mid, row.priceDecimals + 1), row.mid);
+    const { mid, price } = row;
+    this.mid.set(fixed(price, row.priceDecimals + (mid === null ? 0 : 1)), price);
+    this.mid.el.title = mid === null ? "the latest trade: there are no quotes" : "";
     const { change } = row;
     this.change.set(change === null ? "–" : `${signed(change * 100, 2)}%`, change);
     this.change.el.title = row.referenceIs ? `since ${row.referenceIs}: ${fixed(row.reference, row.priceDecimals)}` : "";

@@ -1,4 +1,4 @@
-// What is known of each instrument: touch, metrics, state, where it started, and where its mid went in the last minutes.
+// What is known of each instrument: touch, metrics, state, where it started, and where its price went in the last minutes.
 
 import type { InstrumentStatus, Metrics, Quote } from "../api/types.ts";
 import { decimalsOf } from "../ui/format.ts";
@@ -32,6 +32,11 @@ export class Row {
     return q && q.bid !== null && q.ask !== null ? (q.bid + q.ask) / 2 : (m?.mid ?? null);
   }
 
+  /** What it is worth: the mid, or the latest trade's price where neither book nor quotes are streamed (Yahoo, Finnhub). */
+  get price(): number | null {
+    return this.mid ?? this.info?.last_price ?? null;
+  }
+
   get spread(): number | null {
     const { quote: q, metrics: m } = this;
     return q && q.bid !== null && q.ask !== null ? q.ask - q.bid : (m?.spread ?? null);
@@ -43,8 +48,8 @@ export class Row {
   }
 
   get change(): number | null {
-    const { mid, reference } = this;
-    return mid === null || !reference ? null : mid / reference - 1;
+    const { price, reference } = this;
+    return price === null || !reference ? null : price / reference - 1;
   }
 
   get priceDecimals(): number {
@@ -74,10 +79,10 @@ export class Row {
   }
 
   sample(): void {
-    const mid = this.mid;
-    if (mid === null) return;
-    if (this.reference === null) this.setReference(mid, "the first price seen here");
-    this.spark.push(mid);
+    const { price } = this;
+    if (price === null) return;
+    if (this.reference === null) this.setReference(price, "the first price seen here");
+    this.spark.push(price);
     if (this.spark.length > SPARK_POINTS) this.spark.shift();
   }
 
