@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import BookUpdate, Event, Flag, Quote, Status, Ticker, Trade
 from tapeline.frames import Frame
-from tests.engine.feeds import MS, SECOND, T0, Market, answer, closed, opened, play, recv, statuses, trade
+from tests.engine.feeds import MS, SECOND, T0, Market, answer, closed, opened, play, recv, statuses, tick, trade
 
 SNAPSHOT = {"purpose": "book", "native": "BTCUSDT"}
 
@@ -133,3 +133,83 @@ def test_losing_one_of_two_is_no_gap(who: int) -> None:
     events = play(frames)
     assert trades(events) == [1, 2, 3, 4]
     assert [e for e in events if type(e) is Status and e.kind in {"gap", "resyncing"}] == []
+
+
+BOOK_200 = "linear/orderbook.200.BTCUSDT"
+
+
+def bybit(ms: int, conn: int, update: int, bid: int, kind: str = "delta") -> Frame:
+    """Bybit's numbered book: its best bid is the newest."""
+    data = {
+        "s": "BTCUSDT",
+        "b": [[str(bid), "1"]],
+        "a": [["90", "1"]] if kind == "snapshot" else [],
+        "u": update,
+        "seq": update,
+    }
+    at = T0 + ms * MS
+    return recv(at, {"topic": "orderbook.200.BTCUSDT", "type": kind, "ts": at // MS, "cts": at // MS, "data": data}, conn)
+
+
+def both_up(pipeline: Pipeline) -> list[Event]:
+    frames = [opened(T0, conn, "bybit", [BOOK_200]) for conn in (1, 2)]
+    return play([*frames, *(bybit(1, conn, 100, 50, "snapshot") for conn in (1, 2))], pipeline)
+
+
+def test_a_book_whose_connections_are_all_gone_is_lost_and_begins_wherever_the_venue_does() -> None:
+    """The spare was one update behind when the leader died, then it died, too; the venue began its numbers anew meanwhile."""
+    pipeline = Pipeline()
+    both_up(pipeline)
+    events = play([bybit(2, 1, 101, 51), closed(T0 + 3 * MS, 1), closed(T0 + 4 * MS, 2)], pipeline)
+    lane = pipeline.lanes["bybit:BTC-USDT-PERP"]
+    assert [s.reason for s in statuses(events, "resyncing")] == ["connection 2 lost"]
+    assert lane.sync.book.touch() == (None, None, None, None)
+    again = [opened(T0 + SECOND, conn, "bybit", [BOOK_200]) for conn in (3, 4)]
+    again += [bybit(1001, conn, 1, 70, "snapshot") for conn in (3, 4)]
+    play([*again, *(bybit(1002, conn, 2, 71) for conn in (3, 4))], pipeline)
+    assert lane.sync.state.value == "synced"
+    assert lane.sync.book.best_bid == 71.0
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_one_connection_that_comes_back_is_enough(first: int) -> None:
+    pipeline = Pipeline()
+    both_up(pipeline)
+    play([closed(T0 + 3 * MS, first), closed(T0 + 4 * MS, 3 - first), opened(T0 + SECOND, 3, "bybit", [BOOK_200])], pipeline)
+    play([bybit(1001, 3, 200, 70, "snapshot"), bybit(1002, 3, 201, 71), tick(T0 + 20 * SECOND)], pipeline)
+    lane = pipeline.lanes["bybit:BTC-USDT-PERP"]
+    assert (lane.sync.state.value, lane.sync.book.best_bid) == ("synced", 71.0)
+
+
+def test_a_spare_that_never_gets_there_is_not_waited_for_without_end() -> None:
+    pipeline = Pipeline()
+    both_up(pipeline)
+    events = play([bybit(2, 1, 101, 51), closed(T0 + 3 * MS, 1), *(tick(T0 + n * SECOND) for n in range(1, 9))], pipeline)
+    assert [s.kind for s in statuses(events, channel="book")] == ["resyncing", "synced"]
+    assert pipeline.lanes["bybit:BTC-USDT-PERP"].sync.book.best_bid == 50.0
+
+
+def test_a_leader_that_falls_behind_is_replaced() -> None:
+    """Half open: its connection is not closed, and it says nothing more."""
+    pipeline = Pipeline()
+    both_up(pipeline)
+    frames = [bybit(1000 * n, 2, 100 + n, 50 + n) for n in range(1, 8)]
+    events = play([*frames, tick(T0 + 8 * SECOND), bybit(8500, 2, 108, 58)], pipeline)
+    (taken,) = [s for s in statuses(events, "synced") if "taken over" in s.reason]
+    assert taken.ts_recv <= T0 + 7 * SECOND
+    assert [e.bid for e in events if type(e) is Quote][-1] == 58.0
+
+
+def test_no_unnumbered_book_goes_back_in_time() -> None:
+    def coinbase(ms: int, conn: int, bid: int, at: int) -> Frame:
+        time = f"2026-11-21T10:05:{at:02d}.000000Z"
+        changes = [["buy", str(bid), "1"]]
+        return recv(T0 + ms * MS, {"type": "l2update", "product_id": "BTC-USD", "changes": changes, "time": time}, conn)
+
+    stream = ["level2_batch:BTC-USD"]
+    whole = {"type": "snapshot", "product_id": "BTC-USD", "bids": [["40", "1"]], "asks": [["99", "1"]]}
+    frames = [opened(T0, conn, "coinbase", stream) for conn in (1, 2)] + [recv(T0 + MS, whole, conn) for conn in (1, 2)]
+    frames += [coinbase(1000, 1, 41, 1), coinbase(3000, 1, 43, 3), coinbase(3100, 2, 41, 1), closed(T0 + 3200 * MS, 1)]
+    frames += [coinbase(3300, 2, 43, 3), coinbase(3400, 2, 44, 4)]
+    bids = [e.bid for e in play(frames) if type(e) is Quote]
+    assert bids == [40.0, 41.0, 43.0, 43.0, 44.0]

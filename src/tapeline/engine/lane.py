@@ -117,6 +117,11 @@ class Lane:
             self.spares = Spares(self, leader, self._book)
         self.spares.add(connection, ts_recv)
 
+    def carried_by(self, connection: int, ts_recv: int) -> None:
+        """A connection carries the book from now on. Where several ever did it has one of its own, were it the only one left."""
+        if self.spares is not None:
+            self.spares.add(connection, ts_recv)
+
     def fetched(self, m: BookMessage, ts_recv: int, out: list[Event]) -> None:
         self.sync.on_message(m, ts_recv, out)
         if self.spares is not None:

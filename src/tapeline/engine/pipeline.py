@@ -175,7 +175,10 @@ class Pipeline:
             found = connection.begin(name, ts, self.settings)
             if found is not None and connection.held is None:
                 channel, instrument = found
-                self._lanes.of(instrument, connection.feed).begin(name, channel, connection.silences[name], ts, out)
+                lane = self._lanes.of(instrument, connection.feed)
+                lane.begin(name, channel, connection.silences[name], ts, out)
+                if channel == "book":
+                    lane.carried_by(connection.number, ts)
                 for other in self._twins(connection):
                     self._pair(connection, other, ts)
         self._expect(connection, ts)
@@ -224,6 +227,7 @@ class Pipeline:
             lane.watch(name, connection.silences[name])
             if channel == "book":
                 lane.ending = NEVER
+                lane.carried_by(connection.number, ts)
             elif channel == "trades":
                 lane.trades.begun(ts)
         for other in self._twins(connection):

@@ -16,7 +16,10 @@ from tapeline.market.sync import BookSync, State
 from tapeline.venues.base import BookMessage
 
 MOST_SPARES = 3
-PATIENCE = 5 * SECOND  # how long a spare waits for the snapshot that its stream begins with before it asks
+PATIENCE = 5 * SECOND
+"""How long a spare waits for the snapshot that its stream begins with before it asks, and is waited for where the leader is gone."""
+LAG = 5 * SECOND
+ANYWHERE = (-1, 0)
 
 
 class Shows(Protocol):
@@ -34,8 +37,11 @@ class Spares:
         self.taken_over = 0
         self._owner, self._make = owner, make
         self._since: dict[int, int] = {}
-        self._reached: int | None = None  # the last update shown before the book broke; None while it stands
+        self._reached: tuple[int, int] | None = (
+            None  # (id, venue time) of the last update shown before it broke; None: it stands
+        )
         self._orphaned = False  # the leader's connection is gone
+        self._orphaned_at = 0
 
     def add(self, connection: int, ts_recv: int) -> None:
         if connection == self.leader:
@@ -46,6 +52,7 @@ class Spares:
     def take(self, m: BookMessage, connection: int, ts_recv: int, out: list[Event]) -> None:
         """One message of one connection."""
         if connection == self.leader:
+            self._orphaned = False
             self._lead(m, ts_recv, out)
         elif (spare := self.books.get(connection)) is not None:
             if not spare.has(m):
@@ -56,26 +63,32 @@ class Spares:
         shown = self._owner.sync
         if shown.has(m):  # a successor of the leader's connection repeats what it said
             return
-        stood, at = shown.state is State.SYNCED, shown.book.seq
+        stood, at = shown.state is State.SYNCED, _place(shown)
         shown.on_message(m, ts_recv, out)
         if shown.state is State.SYNCED:
             self._reached = None
         elif stood:
             self._broke(at, ts_recv, out)
 
-    def _broke(self, at: int | None, ts_recv: int, out: list[Event]) -> None:
-        self._reached = -1 if at is None else at
+    def _broke(self, at: tuple[int, int], ts_recv: int, out: list[Event]) -> None:
+        self._reached = at
         self._promote(ts_recv, out)
 
     def lost(self, connection: int, reason: str, ts_recv: int, out: list[Event]) -> None:
         """A connection is gone, or carries this book no more, and with it what it kept."""
         if connection != self.leader:
             self.books.pop(connection, None)
-            return
-        self._orphaned = True
-        self._broke(self._owner.sync.book.seq, ts_recv, out)
+        elif not self._orphaned:
+            self._orphaned, self._orphaned_at = True, ts_recv
+            self._broke(_place(self._owner.sync), ts_recv, out)
         if self._orphaned and not any(spare.state is State.SYNCED for spare in self.books.values()):
+            self._give_up(reason, ts_recv, out)
+
+    def _give_up(self, reason: str, ts_recv: int, out: list[Event]) -> None:
+        """Nothing will continue the book that is shown: the next one that is proved takes its place."""
+        if self._reached != ANYWHERE:
             self._owner.sync.on_lost(reason, ts_recv, out)
+            self._reached = ANYWHERE
 
     def renamed(self, old: int, new: int) -> None:
         """A planned successor goes on with what its predecessor kept."""
@@ -89,7 +102,7 @@ class Spares:
         reached, former = self._reached, self._owner.sync
         if reached is None:
             return
-        fit = (n for n, b in self.books.items() if b.state is State.SYNCED and (b.book.seq is None or b.book.seq >= reached))
+        fit = (n for n, b in self.books.items() if b.state is State.SYNCED and _is_there(b, reached))
         if (connection := next(fit, None)) is None:
             return
         old, spare = self.leader, self.books.pop(connection)
@@ -116,7 +129,18 @@ class Spares:
             spare.retry(ts_recv, [])
             if ts_recv - self._since[connection] >= PATIENCE:
                 spare.begin(ts_recv, [])
+        if self._orphaned and ts_recv - self._orphaned_at >= PATIENCE:
+            self._give_up("no redundant connection reached where the lost one stood", ts_recv, out)
+        if self._reached is None:
+            self._outrun()
         self._promote(ts_recv, out)
+
+    def _outrun(self) -> None:
+        shown = self._owner.sync
+        place = _place(shown)
+        synced = (spare for spare in self.books.values() if spare.state is State.SYNCED)
+        if shown.state is State.SYNCED and any(_is_there(s, place) and s.book.ts_event - place[1] >= LAG for s in synced):
+            self._reached = place
 
     def damage(self, connection: int, reason: str, ts_recv: int, out: list[Event]) -> None:
         """Something that this connection should have said is missing."""
@@ -125,7 +149,17 @@ class Spares:
                 spare.damage(reason, ts_recv, [])
             return
         shown = self._owner.sync
-        stood, at = shown.state is State.SYNCED, shown.book.seq
+        stood, at = shown.state is State.SYNCED, _place(shown)
         shown.damage(reason, ts_recv, out)
         if stood:
             self._broke(at, ts_recv, out)
+
+
+def _place(sync: BookSync) -> tuple[int, int]:
+    """(id, venue time) of the update that a book stands at; id -1 where none is numbered, or there is no book."""
+    return (-1 if sync.book.seq is None else sync.book.seq), sync.book.ts_event
+
+
+def _is_there(spare: BookSync, reached: tuple[int, int]) -> bool:
+    seq, ts_event = _place(spare)
+    return seq >= reached[0] and (seq >= 0 or ts_event >= reached[1])
