@@ -13,13 +13,13 @@ from tapeline.engine.lines import bounded, decode_lines, open_lines
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import UsageError
 from tapeline.events import TYPES, Event, to_json
-from tapeline.venues.registry import venue_class
+from tapeline.venues.registry import VENUES, venue_class
 
 CHUNK = 4096
 
 
 def decode(
-    venue: Annotated[str, Parameter(help="Whose messages they are: binance, binance-usdm.")],
+    venue: Annotated[str, Parameter(help=f"Whose messages they are: {', '.join(VENUES)}.")],
     file: Annotated[
         str,
         Parameter(
