@@ -58,7 +58,7 @@ def decode(
     made_text = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "nothing"
     unknown = {kind: n for feed in pipeline.feeds.values() for kind, n in feed.decoder.unknown.items()}
     other = "; not used: " + ", ".join(f"{n} × {kind}" for kind, n in unknown.items()) if unknown else ""
-    print(f"tapeline: {made_text}; {stats['gaps']} gaps, {stats['rejected']} rejected{other}", file=sys.stderr)  # noqa: T201
+    print(f"tapeline: {made_text}; {stats['gaps']} gaps, {stats['rejected']} rejected{other}", file=sys.stderr)  # noqa: T201  what it did, beside the data
     if damage:
         raise UsageError(f"{file} is damaged or cut off: {damage[0]}; the events above are those before the damage")
 

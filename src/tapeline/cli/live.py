@@ -43,7 +43,7 @@ SINK_CLOSE_SECONDS = 0.8
 
 def say(text: str) -> None:
     """For a person: standard error, never mixed with data."""
-    print(f"tapeline: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"tapeline: {text}", file=sys.stderr, flush=True)  # noqa: T201  to whoever started it
 
 
 class LiveSession:

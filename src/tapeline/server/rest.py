@@ -62,7 +62,7 @@ class Rest:
         return Response(body, status, {"cache-control": "no-store"}, MEDIA["json"])
 
     async def _table(self, request: Request, rows: int, make: Callable[[], Table], more: bool | None = None) -> Response:
-        format: Format = asked.choice("format", request.query_params.get("format"), MEDIA)  # type: ignore[assignment]  # noqa: A001
+        format: Format = asked.choice("format", request.query_params.get("format"), MEDIA)  # type: ignore[assignment]  # noqa: A001  the parameter's name
         head: Row = {"mode": self._source.mode} | ({} if more is None else {"more": more})
         if rows > INLINE_ROWS or format in ("arrow", "parquet"):
             body = await asyncio.to_thread(lambda: make().render(format, head))

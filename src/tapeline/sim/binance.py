@@ -74,7 +74,7 @@ class Spot(BinanceWire):
     def printer(self, instrument: Instrument) -> Printer:
         return Printer(instrument.spec, 8, 8)
 
-    def serves(self, stream: str, path: str) -> bool:  # noqa: ARG002  one path serves all
+    def serves(self, stream: str, path: str) -> bool:  # one path serves all
         low, at, suffix = stream.partition("@")
         return stream in _ALL or (bool(at) and low in self.by_low and _SUFFIXES.fullmatch(suffix) is not None)
 
@@ -100,7 +100,7 @@ class Spot(BinanceWire):
             f'"m":{JSON_BOOL[one.buyer_is_maker]},"M":true}}'
         )
 
-    def touch_text(self, line: BinanceLine, touch: Touch, unit: int, now: int) -> str:  # noqa: ARG002  bookTicker has no times
+    def touch_text(self, line: BinanceLine, touch: Touch, unit: int, now: int) -> str:  # bookTicker has no times
         u, _, bid, bid_size, ask, ask_size = touch
         p = line.printer
         return (
@@ -115,7 +115,7 @@ class Spot(BinanceWire):
             f'"b":[{bids}],"a":[{asks}]}}'
         )
 
-    def partial_text(self, line: BinanceLine, batch: Batch, levels: int, unit: int, now: int) -> str:  # noqa: ARG002  no times
+    def partial_text(self, line: BinanceLine, batch: Batch, levels: int, unit: int, now: int) -> str:  # no times
         return self._book_text(line, batch.last, line.instrument.lob.bids.top(levels), line.instrument.lob.asks.top(levels))
 
     @staticmethod

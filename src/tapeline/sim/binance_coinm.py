@@ -52,7 +52,7 @@ class CoinM(UsdM):
     trade_suffix: ClassVar[str] = ""
     worth_key = "baseQty"
 
-    def serves(self, stream: str, path: str) -> bool:  # noqa: ARG002  one path for all
+    def serves(self, stream: str, path: str) -> bool:  # one path for all
         return super().serves(stream, "market") or super().serves(stream, "public")
 
     @staticmethod

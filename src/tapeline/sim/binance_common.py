@@ -215,7 +215,7 @@ class BinanceWire(BinanceProtocol):
                 return self._bars(self.line(params), params, now)
         return self.more(name, params, now)
 
-    def more(self, name: str, params: Mapping[str, str], now: int) -> str:  # noqa: ARG002  a hook
+    def more(self, name: str, params: Mapping[str, str], now: int) -> str:  # a hook
         """Addresses of one venue only."""
         raise BadRequest(-1, f"no such address: {name}", 404)
 

@@ -94,7 +94,7 @@ class Bybit(JsonWire):
 
     # Connections and control messages
 
-    def place(self, path: str, query: Mapping[str, str]) -> Place | None:  # noqa: ARG002
+    def place(self, path: str, query: Mapping[str, str]) -> Place | None:
         category = path.removeprefix("/v5/public/")
         return Place(category) if path.startswith("/v5/public/") and category in CATEGORIES else None
 
@@ -130,7 +130,7 @@ class Bybit(JsonWire):
     def serves(self, stream: str, path: str) -> bool:
         return super().serves(stream, path) and not stream.startswith("allLiquidation:spot/")
 
-    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:  # noqa: ARG002
+    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:
         if failed:
             return [self._answer(conn, ask, "; ".join(failed.values()), success=False)]
         return [self._answer(conn, ask, ask.op if conn.path == "spot" else "")]
@@ -146,12 +146,12 @@ class Bybit(JsonWire):
             answer["req_id"] = number
         return msgspec.json.encode({**answer, "op": ask.op})
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         message = object_of(data)
         answer = {"success": False, "ret_msg": msg, "conn_id": str(uuid.UUID(int=0)), "req_id": message.get("req_id", "")}
         return msgspec.json.encode({**answer, "op": message.get("op", "")})
 
-    def refusal(self, status: int) -> bytes | None:  # noqa: ARG002
+    def refusal(self, status: int) -> bytes | None:
         return msgspec.json.encode({"retCode": 10006, "retMsg": "Too many visits. Exceeded the API Rate Limit."})
 
     # Streams

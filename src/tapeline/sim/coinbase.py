@@ -70,7 +70,7 @@ class CoinbaseWire(JsonWire):
     weight_seconds = 1
     rejects_one = False
 
-    def place(self, path: str, query: Mapping[str, str]) -> Place | None:  # noqa: ARG002
+    def place(self, path: str, query: Mapping[str, str]) -> Place | None:
         return Place() if path in {"", "/"} else None
 
     def bars(self, line: Line, interval: str, now: int, limit: int) -> list[Kline]:
@@ -119,16 +119,16 @@ class Exchange(CoinbaseWire):
             raise Refused(f"{native} is not a valid product")
         return f"{name}:{native}"
 
-    def why_not(self, conn: Conn, stream: str) -> str:  # noqa: ARG002  `read` has judged
+    def why_not(self, conn: Conn, stream: str) -> str:  # `read` has judged
         return ""
 
     def channel_exists(self, channel: str) -> bool:
         return channel in _OPEN
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         return msgspec.json.encode({"type": "error", "message": "Failed to subscribe", "reason": msg})
 
-    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:  # noqa: ARG002
+    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:
         named: dict[str, list[str]] = {}
         for stream in conn.streams:
             name, _, native = stream.partition(":")

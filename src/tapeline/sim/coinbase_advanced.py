@@ -67,7 +67,7 @@ class Advanced(CoinbaseWire):
             raise Refused(f"{product} is not a valid product")
         return native
 
-    def read(self, conn: Conn, message: dict[str, Any]) -> Ask:  # noqa: ARG002
+    def read(self, conn: Conn, message: dict[str, Any]) -> Ask:
         op, channel = str(message.get("type")), str(message.get("channel"))
         if op not in {"subscribe", "unsubscribe"}:
             raise Refused("invalid type")
@@ -81,10 +81,10 @@ class Advanced(CoinbaseWire):
     def channel_exists(self, channel: str) -> bool:
         return channel == "heartbeats" or channel in _CHANNELS
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         return msgspec.json.encode({"type": "error", "message": "failure to subscribe", "reason": msg})
 
-    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:  # noqa: ARG002
+    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:
         granted: dict[str, list[str]] = {}
         for stream in conn.streams:
             channel, _, native = stream.partition(":")

@@ -102,7 +102,7 @@ class View:
         self._bids.touched |= bids
         self._asks.touched |= asks
 
-    def restart(self, last: int) -> None:  # noqa: ARG002  the next message carries the new id
+    def restart(self, last: int) -> None:  # the next message carries the new id
         self._restarted = True
 
     def step(self, *, even_empty: bool = False) -> Change | None:

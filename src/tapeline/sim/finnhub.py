@@ -59,7 +59,7 @@ class Finnhub(Wire):
 
     # Addresses
 
-    def place(self, path: str, query: Mapping[str, str]) -> Place | None:  # noqa: ARG002
+    def place(self, path: str, query: Mapping[str, str]) -> Place | None:
         return Place() if path in {"", "/"} else None
 
     def admit(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> int | None:
@@ -91,7 +91,7 @@ class Finnhub(Wire):
             self.hub.subscribe(conn, symbol, served=symbol in self.lines)
         return ()
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002  one shape for all
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # one shape for all
         return msgspec.json.encode({"msg": msg, "type": "error"})
 
     def tend(self, conn: Conn, now: float) -> Hangup | list[bytes] | None:
@@ -99,7 +99,7 @@ class Finnhub(Wire):
             return [b'{"type":"ping"}']
         return super().tend(conn, now)  # type: ignore[return-value]
 
-    def serves(self, stream: str, path: str) -> bool:  # noqa: ARG002
+    def serves(self, stream: str, path: str) -> bool:
         return stream in self.lines
 
     def publish(self, now: int) -> None:
@@ -122,7 +122,7 @@ class Finnhub(Wire):
     def endpoint(self, path: str) -> str | None:
         return path.removeprefix("/api/v1/") if path.startswith("/api/v1/") else None
 
-    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Any]) -> Reply:  # noqa: ARG002
+    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Any]) -> Reply:
         if name == "quote":
             return Reply(self._quote(params.get("symbol", ""), now).encode())
         kind, slash, what = name.partition("/")

@@ -67,14 +67,14 @@ class JsonWire(Wire):
         """
         raise NotImplementedError
 
-    def other(self, conn: Conn, ask: Ask) -> Answers:  # noqa: ARG002
+    def other(self, conn: Conn, ask: Ask) -> Answers:
         """Answers to whatever is no subscription (ping)."""
         raise Refused(f"unknown operation {ask.op}")
 
     def channel_exists(self, channel: str) -> bool:
         raise NotImplementedError
 
-    def why_not(self, conn: Conn, stream: str) -> str:  # noqa: ARG002
+    def why_not(self, conn: Conn, stream: str) -> str:
         """The reason in the venue's words for which a stream cannot be had; empty: it can."""
         channel, _, native = stream.partition(":")
         return "" if self.channel_exists(channel) and (not native or native in self.lines) else f"Invalid topic: {stream}"
@@ -121,7 +121,7 @@ class JsonWire(Wire):
         acks = self.acks(conn, ask, done, failed)
         return [*snapshots, *acks] if self.snapshot_first else [*acks, *snapshots]
 
-    def serves(self, stream: str, path: str) -> bool:  # noqa: ARG002
+    def serves(self, stream: str, path: str) -> bool:
         channel, _, native = stream.partition(":")
         return self.channel_exists(channel) and (not native or native in self.lines)
 

@@ -70,17 +70,17 @@ class Kraken(KrakenRest):
 
     # Connections and control messages
 
-    def place(self, path: str, query: Mapping[str, str]) -> Place | None:  # noqa: ARG002
+    def place(self, path: str, query: Mapping[str, str]) -> Place | None:
         return Place() if path == "/v2" else None
 
-    def opened(self, conn: Conn, now: int) -> Sequence[bytes]:  # noqa: ARG002
+    def opened(self, conn: Conn, now: int) -> Sequence[bytes]:
         return [self._status("online", conn)]
 
     def _status(self, system: str, conn: Conn) -> bytes:
         data = {"version": self.version, "system": system, "api_version": "v2", "connection_id": 2**63 + conn.number}
         return msgspec.json.encode({"channel": "status", "type": "update", "data": [data]})
 
-    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:  # noqa: ARG002
+    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:
         return self._status("maintenance", conn)
 
     def tend(self, conn: Conn, now: float) -> Sequence[bytes] | None:
@@ -91,7 +91,7 @@ class Kraken(KrakenRest):
             return self.command_error(data, 0, "Exceeded msg rate", wrapped=wrapped)
         return super().command(conn, data, wrapped=wrapped)
 
-    def read(self, conn: Conn, message: dict[str, Any]) -> Ask:  # noqa: ARG002
+    def read(self, conn: Conn, message: dict[str, Any]) -> Ask:
         method, params = message.get("method"), message.get("params")
         if method == "ping":
             return Ask("ping", [], message)
@@ -125,7 +125,7 @@ class Kraken(KrakenRest):
             return answers
         return [answer for answer in answers if isinstance(answer, bytes)]
 
-    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:  # noqa: ARG002
+    def acks(self, conn: Conn, ask: Ask, done: Sequence[str], failed: dict[str, str]) -> Sequence[bytes]:
         """One a symbol, in the order of the request."""
         return [self._ack(ask, stream, failed.get(stream, "")) for stream in ask.streams]
 
@@ -139,10 +139,10 @@ class Kraken(KrakenRest):
             answer |= {"result": {**kept, "symbol": symbol} if symbol else kept, "success": True}
         return self._timed(answer, ask.message)
 
-    def other(self, conn: Conn, ask: Ask) -> Answers:  # noqa: ARG002
+    def other(self, conn: Conn, ask: Ask) -> Answers:
         return self._timed({"method": "pong"}, ask.message)
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         message = object_of(data)
         return self._timed({"error": msg, "method": str(message.get("method", "")), "success": False}, message)
 

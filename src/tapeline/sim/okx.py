@@ -93,7 +93,7 @@ class OkxWire(JsonWire):
 
     # Addresses and control messages
 
-    def place(self, path: str, query: Mapping[str, str]) -> Place | None:  # noqa: ARG002
+    def place(self, path: str, query: Mapping[str, str]) -> Place | None:
         kind = path.removeprefix("/ws/v5/")
         return Place(kind) if path.startswith("/ws/v5/") and kind in {"public", "business"} else None
 
@@ -126,7 +126,7 @@ class OkxWire(JsonWire):
             said.append({**number, "event": "error", "code": code, "msg": text, "connId": f"{conn.number:08x}"})
         return [msgspec.json.encode(one) for one in said]
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         message = object_of(data)
         number = {"id": message["id"]} if "id" in message else {}
         return msgspec.json.encode({**number, "event": "error", "code": str(code or 60012), "msg": msg, "connId": CONN_ID})
@@ -151,7 +151,7 @@ class OkxWire(JsonWire):
             f"parameters referring to API document."
         )
 
-    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:  # noqa: ARG002
+    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:
         msg = "The connection will soon be closed for a service upgrade. Please reconnect."
         return msgspec.json.encode({"event": "notice", "code": "64008", "msg": msg, "connId": f"{conn.number:08x}"})
 

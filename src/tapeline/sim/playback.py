@@ -199,7 +199,7 @@ class Playback(BinanceProtocol):
             for conns in self.hub.topics.get(self.venue, {}).get(name, {}).values():
                 self.hub.deliver(self.venue, name, conns, text)
 
-    def weight(self, name: str, params: Mapping[str, str]) -> int:  # noqa: ARG002  a recording has patience
+    def weight(self, name: str, params: Mapping[str, str]) -> int:  # a recording has patience
         return 1
 
     def natives(self) -> list[str]:

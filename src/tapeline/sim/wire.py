@@ -136,7 +136,7 @@ class Wire:
 
     # Addresses
 
-    def owns(self, path: str) -> bool:  # noqa: ARG002  a hook
+    def owns(self, path: str) -> bool:  # a hook
         """Whether an address without the venue's name in front belongs to it."""
         return False
 
@@ -144,17 +144,17 @@ class Wire:
         """None where no socket lives."""
         raise NotImplementedError
 
-    def admit(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> int | None:  # noqa: ARG002
+    def admit(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> int | None:
         """Of each handshake and HTTP request: the status that refuses it (401), None where it may come in."""
         return None
 
-    def refusal(self, status: int) -> bytes | None:  # noqa: ARG002
+    def refusal(self, status: int) -> bytes | None:
         """The body of an HTTP refusal; None where the venue has none of its own."""
         return None
 
     # Connections
 
-    def opened(self, conn: Conn, now: int) -> Sequence[bytes]:  # noqa: ARG002
+    def opened(self, conn: Conn, now: int) -> Sequence[bytes]:
         """What is said before anything is asked."""
         return ()
 
@@ -178,11 +178,11 @@ class Wire:
             return self.idle_close
         return None
 
-    def stamp(self, conn: Conn, body: bytes) -> bytes:  # noqa: ARG002
+    def stamp(self, conn: Conn, body: bytes) -> bytes:
         """Where `stamps`: what each message, acknowledgements too, gets on this connection, before faults act on it."""
         return body
 
-    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:  # noqa: ARG002
+    def shutdown_notice(self, conn: Conn, now: int) -> bytes | None:
         """None where the venue gives none."""
         return None
 
@@ -196,11 +196,11 @@ class Wire:
         """Hand the hub what is due at `now` (ns), the end of a step of the market."""
         raise NotImplementedError
 
-    def snapshot(self, stream: str) -> Sequence[bytes]:  # noqa: ARG002
+    def snapshot(self, stream: str) -> Sequence[bytes]:
         """What a newcomer gets, standing where the stream's last message stood; nothing where books begin elsewhere."""
         return ()
 
-    def trading_changed(self, native: str, *, trading: bool) -> Sequence[Data]:  # noqa: ARG002
+    def trading_changed(self, native: str, *, trading: bool) -> Sequence[Data]:
         """What the venue says when an instrument is halted or delisted (the market has emptied its book), or trades again."""
         return ()
 
@@ -210,10 +210,10 @@ class Wire:
         """The name of an HTTP address, None where there is none."""
         return path.strip("/") or None
 
-    def weight(self, name: str, params: Mapping[str, str]) -> int:  # noqa: ARG002
+    def weight(self, name: str, params: Mapping[str, str]) -> int:
         return 1
 
-    def headers(self, used: int) -> dict[str, str]:  # noqa: ARG002
+    def headers(self, used: int) -> dict[str, str]:
         """Of an HTTP answer: `used` of the budget."""
         return {}
 

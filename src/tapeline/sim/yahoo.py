@@ -140,10 +140,10 @@ class Yahoo(Wire):
     def stamp(self, conn: Conn, body: bytes) -> bytes:
         return b'{"type":"pricing","message":"%b"}' % body if conn.path == "v2" else body
 
-    def serves(self, stream: str, path: str) -> bool:  # noqa: ARG002  one address serves all
+    def serves(self, stream: str, path: str) -> bool:  # one address serves all
         return stream in self.symbols
 
-    def command(self, conn: Conn, data: bytes, *, wrapped: bool) -> Answers:  # noqa: ARG002  errors are not told
+    def command(self, conn: Conn, data: bytes, *, wrapped: bool) -> Answers:  # errors are not told
         try:
             message = msgspec.json.decode(data, type=dict[str, list[str]])
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -157,7 +157,7 @@ class Yahoo(Wire):
             self.hub.subscribe(conn, symbol, served=symbol in self.symbols)
         return [Data(s, self.symbols[s].sample.encode()) for s in new if s in self.symbols and self.symbols[s].sample]
 
-    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:  # noqa: ARG002
+    def command_error(self, data: bytes, code: int, msg: str, *, wrapped: bool) -> bytes:
         return b'{"type":"error"}'  # Yahoo tells none: this is for faults only
 
     def publish(self, now: int) -> None:
@@ -169,7 +169,7 @@ class Yahoo(Wire):
     def endpoint(self, path: str) -> str | None:
         return "search" if path.strip("/") == "v1/finance/search" else None
 
-    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Any]) -> Reply:  # noqa: ARG002
+    def http(self, name: str, params: Mapping[str, str], now: int, book: Callable[[str], Any]) -> Reply:
         """Symbols that contain the words, in any case."""
         words, most = params.get("q", "").upper(), int(params.get("quotesCount", "7"))
         found = [self._found(native) for native in self.symbols if words in native][:most]

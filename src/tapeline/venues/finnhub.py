@@ -133,9 +133,10 @@ class Finnhub(Venue):
     def read_instruments(self, body: bytes, label: str) -> list[Instrument]:
         what, made = "symbols of finnhub", dict[str, Instrument]()
         for one in each(whole(_read_symbols, body, what), lambda raw: _listed(raw, label), what):
-            if one.id in made:  # two symbols of an exchange by one name: the second keeps the venue's own
-                one = msgspec.structs.replace(one, id=f"{label}:{one.native.replace(' ', '_')}")  # noqa: PLW2901
-            made.setdefault(one.id, one)
+            name = one.id
+            if name in made:  # two symbols of an exchange by one name: the second keeps the venue's own
+                name = f"{label}:{one.native.replace(' ', '_')}"
+            made.setdefault(name, msgspec.structs.replace(one, id=name))
         return list(made.values())
 
     def lists(self, symbol: str) -> bool:

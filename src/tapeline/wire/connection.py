@@ -147,7 +147,7 @@ class Connection(WSListener):
         if frame.last_in_buffer:
             self._flush()
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  picows calls it
         lost = Closed(code=1006, reason="the connection was lost without a close frame")
         self._finish(self._leaving or self._parser_fault() or lost)
 
