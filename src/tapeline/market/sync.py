@@ -28,13 +28,13 @@ from enum import Enum
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings
-from tapeline.events import BookUpdate, Event, Flag, Quote, Status, StatusKind
+from tapeline.events import Event, Flag, StatusKind
 from tapeline.market import chain
 from tapeline.market.book import Book
 from tapeline.market.checksum import Digits
-from tapeline.market.metrics import book_metrics
 from tapeline.market.quality import far_back
 from tapeline.market.renewal import Renewal
+from tapeline.market.telling import Teller
 from tapeline.venues.base import UNNUMBERED, Again, BookChecksum, BookMessage, Request
 
 BACKOFF_FIRST_MS, BACKOFF_MOST_MS = 500, 30_000
@@ -79,13 +79,15 @@ class BookSync:
         flags: int = 0,
         checksum: BookChecksum | None = None,
     ) -> None:
-        self.instrument, self.venue, self.settings, self.flags = instrument, venue, settings, flags
+        self.settings = settings
         self.book = Book(settings.book_levels)
         self.state = State.EMPTY
         self.buffer: deque[tuple[BookMessage, int]] = deque()
         self.gaps = self.resyncs = self.duplicates = 0
         self.renewal = Renewal(self._ask_again)
         self._ask, self._requests = ask, requests
+        teller = Teller(instrument, venue, settings, flags)
+        self._emit, self._status = teller.book, teller.status
         self._digits = Digits(checksum) if checksum is not None else None
         self._passed: deque[tuple[int, int]] = deque(maxlen=MOST_PASSED)  # (prev_seq, seq) of the last diffs of an exact chain
         self._again_at = 0  # when a stream that was begun anew and gave no snapshot is begun once more
@@ -289,7 +291,7 @@ class BookSync:
             return False
         if not self.book.crossed:
             self.renewal.begin(self.book)
-            self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=True)
+            self._emit(m, ts_recv, out, SNAPSHOT if proven else SNAPSHOT | BOOK_UNPROVEN, touch=self.book)
             return True
         self._emit(m, ts_recv, out, SNAPSHOT | BOOK_UNPROVEN)
         if m.kind != "partial":
@@ -331,7 +333,7 @@ class BookSync:
             self._emit(m, ts_recv, out, BOOK_UNPROVEN)
             self._resync(None, "crossed", self._crossing(), ts_recv, out)
             return
-        self._emit(m, ts_recv, out, 0, touch=True)
+        self._emit(m, ts_recv, out, 0, touch=self.book)
         if (renewed := self.renewal.after(book, m, ts_recv)) is not None:
             self._renew(renewed, ts_recv, out)
         if self._at_edge:
@@ -383,7 +385,7 @@ class BookSync:
         book = self.book
         bids, asks = book.depth(book.max_levels)
         seq = UNNUMBERED if book.seq is None else book.seq
-        self._emit(BookMessage("", book.ts_event, 0, "snapshot", bids, asks, seq, -1), ts_recv, out, SNAPSHOT, touch=True)
+        self._emit(BookMessage("", book.ts_event, 0, "snapshot", bids, asks, seq, -1), ts_recv, out, SNAPSHOT, touch=self.book)
 
     def _crossing(self) -> str:
         bid, _, ask, _ = self.book.touch()
@@ -441,32 +443,6 @@ class BookSync:
             self._again_at = request.not_before + AGAIN_PATIENCE if isinstance(request, Again) else 0
             self._requests.append(request)
 
-    def _emit(self, m: BookMessage, ts_recv: int, out: list[Event], flags: int, *, touch: bool = False) -> None:
-        name, flags, snapshot = self.instrument, flags | m.flags | self.flags, m.kind != "diff"
-        seq = None if m.seq == UNNUMBERED else m.seq
-        prev_seq = None if snapshot or seq is None else m.prev_seq
-        out.append(BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, seq, prev_seq))
-        if touch:
-            book = self.book
-            book.ts_event, book.ts_recv = m.ts_event, ts_recv
-            best = book.touch()
-            out.append(Quote(name, m.ts_event, ts_recv, flags, *best, seq, "book"))
-            out.append(book_metrics(book, best, self.settings.imbalance_levels, name, m.ts_event, ts_recv, flags))
-
     def _flush_unproven(self, out: list[Event]) -> None:
         while self.buffer:
             self._emit(*self.buffer.popleft(), out, BOOK_UNPROVEN)
-
-    def _status(
-        self,
-        kind: StatusKind,
-        reason: str,
-        ts_recv: int,
-        out: list[Event],
-        from_seq: int | None = None,
-        to_seq: int | None = None,
-    ) -> None:
-        count = None if from_seq is None or to_seq is None else to_seq - from_seq + 1
-        out.append(
-            Status(self.instrument, ts_recv, ts_recv, self.flags, kind, self.venue, "book", reason, from_seq, to_seq, count)
-        )
