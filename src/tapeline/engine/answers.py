@@ -3,13 +3,14 @@
 import msgspec
 
 from tapeline.engine import polling
-from tapeline.engine.connections import Connection, Feed
+from tapeline.engine.connections import LONGEST_REASON, Connection, Feed
 from tapeline.engine.lanes import Lanes
 from tapeline.engine.polling import POLL
 from tapeline.engine.records import Records
 from tapeline.errors import MalformedFrame, TapelineError
 from tapeline.events import Bar, Event, Status, Ticker
 from tapeline.frames import Frame, HttpAnswer, unpack_answer
+from tapeline.market.candles import judged
 from tapeline.venues.base import BookMessage, Past
 
 
@@ -39,12 +40,14 @@ class Answers:
                     elif isinstance(record, Bar | Ticker):
                         if answer.purpose == POLL:
                             self._lanes.of(record.instrument, feed).heard["ticker"] = ts
-                        out.append(record)
+                        out.append(judged(record) if isinstance(record, Bar) else record)
             else:
                 self._unanswered(feed, answer, answer.error or f"HTTP {answer.status}", ts, out)
         except MalformedFrame as e:
             self._records.rejected += 1
-            out.append(Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e), None, None, 1))
+            out.append(
+                Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e)[:LONGEST_REASON], None, None, 1)
+            )
             self._unanswered(feed, answer, "the answer could not be read", ts, out)
 
     def _listed(self, feed: Feed, body: bytes, ts: int, out: list[Event]) -> None:

@@ -23,6 +23,7 @@ from tapeline.venues.base import Ack, Asked, BookMessage, Channel, Decoder, Fill
 from tapeline.venues.registry import venue_class
 
 MOST_HELD = 50_000  # frames of a successor; past that the oldest go, and the ids show what is missing
+LONGEST_REASON = 1000  # characters: a venue's words and names are in it
 ACK_PATIENCE = 10 * SECOND
 BOOK_PATIENCE = 5 * SECOND
 """How long an acknowledged book stream may say nothing before its book is begun from a snapshot alone."""
@@ -218,7 +219,8 @@ class Connection:
         return True
 
     def status(self, kind: str, reason: str, ts: int, count: int | None = None) -> Status:
-        return Status("", ts, ts, self.feed.flags, kind, self.feed.label, "", reason, None, None, count)  # type: ignore[arg-type]
+        said = reason[:LONGEST_REASON]
+        return Status("", ts, ts, self.feed.flags, kind, self.feed.label, "", said, None, None, count)  # type: ignore[arg-type]
 
     def opened_status(self, ts: int) -> Status:
         o = self.opened

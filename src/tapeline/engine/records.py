@@ -13,6 +13,7 @@ from tapeline.engine.connections import Connection, Feed
 from tapeline.engine.lanes import Lanes
 from tapeline.engine.nameless import Nameless
 from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
+from tapeline.market.candles import judged
 from tapeline.market.sync import State
 from tapeline.venues.base import Ack, BookMessage, Channel, Counted, Filled, Notice, Past, Skipped
 
@@ -105,7 +106,7 @@ class Records:
             lane.heard[key] = ts
         if not lane.first_to_say(key, e.ts_event, connection.number) and ts < connection.overlap_until:
             return
-        out.append(e)
+        out.append(judged(e) if isinstance(e, Bar) else e)
 
     def _filled(self, f: Filled, connection: Connection, ts: int, out: list[Event]) -> None:
         self._trade(f.trade, connection, ts, out, f.first)

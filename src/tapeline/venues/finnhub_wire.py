@@ -108,7 +108,7 @@ class FinnhubDecoder(BaseDecoder):
             if not EARLIEST < ts < ts_recv + DAY:
                 ts, own = self.timed(ts, ts_recv, flags)
             if m.v:
-                made.append(Trade(name, ts, ts_recv, own, m.p, m.v, "unknown", "", ",".join(m.c) if m.c else None))
+                made.append(Trade(name, ts, ts_recv, own, m.p, m.v, "unknown", "", ",".join(m.c)[:MOST_SAID] if m.c else None))
             else:
                 made.append(Ticker(name, ts, ts_recv, own, last=m.p))
         return made
