@@ -92,8 +92,8 @@ def carrying(plan: ConnectionPlan, streams: Sequence[Stream], dialect: Dialect) 
     before = plan.hello[: len(plan.hello) - len(dialect.subscribe(plan.streams, 1))] if plan.streams else plan.hello
     hello = (*before, *(dialect.subscribe(streams, len(before) + 1) if streams else ()))
     ping = plan.client_ping
-    if streams and ping in plan.hello:
-        ping = dialect.subscribe(streams, 1)[0]
+    if ping in plan.hello and (said := dialect.subscribe(streams, 1)):
+        ping = said[0]
     return replace(plan, streams=tuple(streams), hello=hello, acks=dialect.acks(hello), client_ping=ping)
 
 
