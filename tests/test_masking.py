@@ -91,4 +91,5 @@ def test_raw_messages_that_are_no_text_come_through():
 def test_headers_by_their_names():
     assert mask_headers({"X-MBX-APIKEY": "c0ffee", "Accept": "*/*"}) == {"X-MBX-APIKEY": "***", "Accept": "*/*"}
     assert is_secret("TAPELINE_FINNHUB_TOKEN")
+    assert is_secret("venues.finnhub.key")  # typed as a setting, which there is not: the error must not show it
     assert not is_secret("TAPELINE_TAPE_MODE")

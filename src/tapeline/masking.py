@@ -22,7 +22,7 @@ _PAIR = re.compile(
     rf"(?i)((?:\b[\w-]*(?:{_WORDS})|[?&]key|\"(?:key|sign)(?=\\?\"))\\?\"?\s*[=:]\s*)"
     r"(?:(\\\"|\")(?:[^\"\\]|\\[^\"]|(?!\2)\\\")+(\2|$)|\"?(?:bearer\s+|basic\s+)?(?:[^\s&\"',;}\]\\]|\\(?!\"))+)"
 )
-_NAME = re.compile(rf"(?i)(?:{_WORDS}|(?:^|[_-])key)$")
+_NAME = re.compile(rf"(?i)(?:{_WORDS}|(?:^|[._-])key)$")
 _ESCAPES = frozenset("\\%&")
 _hidden: dict[str, re.Pattern[str]] = {}
 """Each secret, and what finds it in its escaped forms."""

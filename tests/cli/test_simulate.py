@@ -43,11 +43,13 @@ def test_it_serves_until_interrupted(tmp_path):
         (["--venues", "nasdaq"], "no simulator"),
         (["NOPEUSDT"], "not simulated"),
         (["--rate", "0"], "more than 0"),
+        (["--rate", "nan"], "more than 0"),
+        (["--port", "99999"], "from 0 to 65535"),
         (["--tape", "nowhere"], "neither a directory"),
         (["--tape", "nowhere", "--speed", "fast"], "a number, or max"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments, why, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["simulate", "--port", "0", *arguments]) == 2
+    assert main(["simulate", *arguments, *(() if "--port" in arguments else ("--port", "0"))]) == 2
     assert why in capsys.readouterr().err

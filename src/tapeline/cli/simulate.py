@@ -53,8 +53,10 @@ async def simulate(
     from tapeline.sim.server import SimServer
 
     names = simulated() if venues == "all" else [v.strip() for v in venues.split(",") if v.strip()]
-    if rate <= 0:
+    if not 0 < rate < float("inf"):
         raise UsageError(f"--rate {rate:g}: must be more than 0")
+    if not 0 <= port <= 65_535:  # the system would take its last sixteen bits
+        raise UsageError(f"--port {port}: must be from 0 to 65535")
     recordings = _playback(names, tape, session, speed)
     names = [recording.venue for recording in recordings] or names
     sim = SimServer(
