@@ -31,7 +31,8 @@ class ConfigError(TapelineError):
 
     def __init__(self, key: str, value: object, fix: str) -> None:
         self.key, self.value, self.fix = key, value, fix
-        super().__init__(f"setting {key} = {value!r}: {fix}")
+        is_now = "is not set" if value is None else f"= {value!r}"
+        super().__init__(f"setting {key} {is_now}: {fix}")
 
 
 class VenueError(TapelineError):

@@ -12,6 +12,7 @@ from tapeline.cli import main
 from tapeline.engine.replay import replay
 from tapeline.engine.subscriptions import load
 from tapeline.events import Trade
+from tapeline.sim import SimServer
 from tests.live.program import PATIENCE, Program
 
 BTC, ETH, SOL = "binance:BTC-USDT", "binance:ETH-USDT", "binance:SOL-USDT"
@@ -188,6 +189,24 @@ def test_of_a_kept_set_what_is_no_more_is_left_out_and_kept_where_only_the_simul
     assert "no venue 'mtgox'" in said
     assert "lists no GONE-USDT" in said
     assert kept(tmp_path) == {BTC: ("trades",), "binance:GONE-USDT": ("trades",)}
+
+
+def test_a_kept_set_starts_without_the_venue_whose_key_is_gone_and_keeps_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FINNHUB_API_KEY", raising=False)
+    monkeypatch.delenv("TAPELINE_FINNHUB_KEY", raising=False)
+    data = tmp_path / "data"
+    both = {BTC: ("trades",), "finnhub:AAPL": ("trades",)}
+    assert main(["record", *both, "--simulate", "--data", str(data), "--for", "0.3", "--channels", "trades"]) == 0
+    with SimServer.in_thread(venues=("binance",)) as sim:
+        there = ["--set", f"venues.binance.http_url={sim.http_url('binance')}"]
+        there += ["--set", f"venues.binance.ws_url={sim.ws_url('binance')}"]
+        capsys.readouterr()
+        assert main(["record", "--live", "--data", str(data), "--for", "0.5", *there]) == 0
+    said = capsys.readouterr().err
+    assert "setting FINNHUB_API_KEY is not set" in said
+    assert "left out" in said
+    assert kept(tmp_path) == both
 
 
 def test_a_failed_start_leaves_no_session_behind(tmp_path, capsys):

@@ -116,6 +116,17 @@ async def test_a_body_that_is_no_wish_is_refused(http, control, body, kind, stat
     assert control.calls == []
 
 
+async def test_a_wrong_channel_is_told_the_right_ones(http, control):
+    error = (await http.post(PATH, json={"instruments": [ETH], "channels": ["trade"]})).json()["error"]
+    assert "'trade'" in error["message"]
+    assert "trades, book" in error["hint"]
+
+
+async def test_where_all_failed_each_is_told(http, control):
+    message = (await http.delete(f"{PATH}?instrument=a:X&instrument=b:Y")).json()["error"]["message"]
+    assert message == "a:X is not subscribed; b:Y is not subscribed"
+
+
 @pytest.mark.parametrize(
     "query", ["", "?channel=trades", "?instrument=x&channel=tardes", "?instruments=x", "?instrument=x&force=1"]
 )

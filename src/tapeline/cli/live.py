@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tapeline.live")
 Market = Literal["auto", "live", "simulated"]
 SINK_CLOSE_SECONDS = 0.8
-"""What a simulated venue gets for an API key: a real one is none of its business."""
 
 
 def say(text: str) -> None:
@@ -129,6 +128,8 @@ class LiveSession:
         """
         control, wanted = self.collector.control, self._wanted
         if market != "simulated":
+            if self._lenient:
+                wanted = self._without_keyless()
             try:
                 await control.connect(wanted, lenient=self._lenient)
             except VenueError as e:
@@ -144,6 +145,24 @@ class LiveSession:
         except UsageError as e:
             raise UsageError(f"in the simulated market {e}") from None
         self._left_out = {name: channels for name, channels in self._left_out.items() if name not in control.wanted}
+
+    def _without_keyless(self) -> subscriptions.Wanted:
+        """A kept set may name venues whose key is gone, or that had none because the market was simulated: the others stream, and
+        the set keeps them. Raises ConfigError where nothing would be left.
+        """
+        lacking: dict[str, ConfigError] = {}
+        for venue in dict.fromkeys(map(venue_of, self._wanted)):
+            try:
+                self.collector.control.venue(venue)
+            except ConfigError as e:
+                lacking[venue] = e
+        left = {name: channels for name, channels in self._wanted.items() if venue_of(name) not in lacking}
+        for error in lacking.values():
+            if not left:
+                raise error
+            say(f"{str(error).rstrip('.')}; until then its instruments are left out")
+        self._left_out = {name: channels for name, channels in self._wanted.items() if name not in left}
+        return left
 
     async def stream(self, stop: asyncio.Event, market: Market, seconds: float | None) -> bool:
         """Connect, then go on for `seconds` (None: for ever) or until `stop`; True where `stop` came first. Raises as `connect`,
@@ -167,7 +186,7 @@ class LiveSession:
         self.collector.mode = "simulated"
         await self._market.serve({venue_of(name) for name in left})
         self.collector.reason = why
-        labels = " or ".join(sorted({f"{label_of(venue, simulated=True)}:…" for venue in self._market.venues}))
+        labels = ", ".join(sorted({f"{label_of(venue, simulated=True)}:…" for venue in self._market.venues}, key=len))
         without = f" There is no simulator of {', '.join(lacking)}: left out." if lacking else ""
         say(f"{why}: {what}. Every instrument is labelled {labels}; no price here is real.{without}")
         return left

@@ -63,7 +63,8 @@ def _change(answer: dict[str, Any], *, as_json: bool) -> int:
     """Show what is streamed now; say what failed, and give its exit code."""
     _show(answer, as_json=as_json)
     for failed in answer["failed"]:
-        say(f"{failed['instrument']}: {failed['message']}")
+        name, message = failed["instrument"], failed["message"]
+        say(message if name in message else f"{name}: {message}")
     return _error(answer["failed"][0]).exit_code if answer["failed"] else 0
 
 
@@ -112,6 +113,8 @@ def _nobody(host: str, port: int, error: Exception) -> str:
 
 def _error(error: dict[str, Any]) -> TapelineError:
     text, code = error["message"], error["code"]
+    if code == "bad_parameter":
+        return UsageError(f"{text}: {error['hint']}")
     if code == "venue_error":
         return VenueError(text)
     if code == "not_configured":

@@ -252,7 +252,7 @@ class Control:
             {
                 "instrument": (shown := f"{link.label}:{symbol}"),
                 "name": f"{link.name}:{symbol}",
-                "channels": list(channels),
+                "channels": [c for c in channels if c in link.venue.channels],
                 "error": refused.get(shown, "") if link.feed is not None or link.trouble is None else str(link.trouble),
             }
             for link in self.links.values()

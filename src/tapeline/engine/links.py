@@ -152,7 +152,8 @@ class Link:
                 return known
         if registry.listed and self.whole and self.venue.lists(symbol):
             near = ", ".join(f"{self.name}:{n.partition(':')[2]}" for n in registry.nearest(symbol))
-            raise UsageError(f"{self.name} lists no {symbol}: did you mean {near or 'another? see `tapeline instruments`'}?")
+            hint = f"did you mean {near}?" if near else f"`tapeline instruments --venue {self.name}` shows what it lists"
+            raise UsageError(f"{self.name} lists no {symbol}: {hint}")
         return self.feed.venue.derive(self.feed.venue.native_of(symbol), self.feed.label)
 
     # What is wanted

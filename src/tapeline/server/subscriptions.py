@@ -30,7 +30,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a POST. `channels` None: those of the settings."""
 
     instruments: tuple[str, ...]
-    channels: tuple[Channel, ...] | None = None
+    channels: tuple[str, ...] | None = None
 
 
 _read = msgspec.json.Decoder(Wish).decode
@@ -62,7 +62,8 @@ class Subscriptions:
     async def _add(self, request: Request, control: Control) -> Response:
         asked.only(request.query_params, ())
         wish = await _wish(request)
-        return self._told(control, await control.subscribe(wish.instruments, wish.channels))
+        channels = None if wish.channels is None else tuple(map(_channel, wish.channels))
+        return self._told(control, await control.subscribe(wish.instruments, channels))
 
     async def _remove(self, request: Request, control: Control) -> Response:
         given = request.query_params
@@ -74,7 +75,10 @@ class Subscriptions:
 
     def _told(self, control: Control, changed: Changed) -> Response:
         if not changed.done:
-            raise _error(next(iter(changed.failed.values())))
+            try:
+                changed.check()
+            except TapelineError as e:
+                raise _error(e) from None
         failed = [{"instrument": name, **_error(e).body()} for name, e in changed.failed.items()]
         return self._answer(control, {"done": changed.done, "failed": failed})
 
