@@ -213,3 +213,20 @@ def test_no_unnumbered_book_goes_back_in_time() -> None:
     frames += [coinbase(3300, 2, 43, 3), coinbase(3400, 2, 44, 4)]
     bids = [e.bid for e in play(frames) if type(e) is Quote]
     assert bids == [40.0, 41.0, 43.0, 43.0, 44.0]
+
+
+def test_a_second_connection_that_lags_behind_a_burst_brings_no_doubles() -> None:
+    """Ids without order are remembered for a minute at least, were it more than usual."""
+
+    def print_of(n: int, ms: int, conn: int) -> Frame:
+        row = {"T": T0 // MS + n, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "1", "i": f"a{n}", "BT": False}
+        message = {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": T0 // MS + n, "data": [row]}
+        return recv(T0 + ms * MS, message, conn)
+
+    frames = [opened(T0, conn, "bybit", ["linear/publicTrade.BTCUSDT"]) for conn in (1, 2)]
+    for n in range(1, 7000):
+        frames.append(print_of(n, n, 1))
+        if n > 6000:
+            frames.append(print_of(n - 6000, n, 2))
+    told = [e.id for e in play(frames) if type(e) is Trade]
+    assert len(told) == len(set(told)) == 6999

@@ -18,6 +18,8 @@ LATE = int(Flag.LATE)
 OFF_BOOK = int(Flag.OFF_BOOK)
 RECOVERED = int(Flag.RECOVERED)
 
+LAGGING = 60 * SECOND  # venue time: how far behind a second connection may be and its doubles still be known
+MOST_IN_A_BURST = 20 * MOST_REMEMBERED
 SETTLE = SECOND  # how long the streams of a new connection are given before missing trades are asked for
 NONE_CAME = (-2, -2)
 Say = Callable[..., None]
@@ -89,8 +91,10 @@ class Trades:
         if t.id in known:
             return False
         known[t.id] = t.ts_event
-        if len(known) > MOST_REMEMBERED:
-            del known[next(iter(known))]
+        for _ in range(2):  # two for the one that came, so that a burst is forgotten again
+            oldest = next(iter(known))
+            if len(known) > MOST_REMEMBERED and (known[oldest] < t.ts_event - LAGGING or len(known) > MOST_IN_A_BURST):
+                del known[oldest]
         return True
 
     def past(self, p: Past, ts_recv: int, out: list[Event]) -> None:
