@@ -172,6 +172,7 @@ def test_a_kept_set_that_cannot_be_read_is_left_aside(tmp_path, capsys, text):
     (data / "subscriptions.json").write_text(text)
     assert main(["record", "--simulate", "--data", str(data), "--for", "0.5", "--channels", "trades"]) == 0
     assert "cannot be read" in capsys.readouterr().err
+    assert (data / "subscriptions.json.unreadable").read_text() == text
     assert len(kept(tmp_path)) == 4
 
 

@@ -69,7 +69,11 @@ def _kept(data: Path, configured: Configured) -> Wanted | None:
     try:
         kept = subscriptions.load(data)
     except (ValueError, OSError) as e:
-        say(f"{data / FILE} cannot be read ({e}): it is left aside")
+        try:
+            where = f"it is kept as {subscriptions.put_aside(data)}"
+        except OSError:
+            where = "it is left aside"
+        say(f"{data / FILE} cannot be read ({e}): {where}")
         return None
     if kept is None or not kept.subscriptions:
         return None

@@ -68,6 +68,11 @@ def load(data: Path) -> Kept | None:
         raise ValueError(str(e)) from None
 
 
+def put_aside(data: Path) -> Path:
+    """Keep a set that cannot be read under another name, before a new one takes its place. Raises OSError."""
+    return (data / FILE).replace(data / f"{FILE}.unreadable")
+
+
 def save(
     data: Path, configured: tuple[tuple[str, ...], tuple[str, ...]], subscriptions: Mapping[str, Sequence[Channel]]
 ) -> None:
