@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "img"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 WIDE, PHONE = (1440, 900), (390, 844)
+SHOWN = (
+    "binance:BTC-USDT", "binance:ETH-USDT", "binance-usdm:BTC-USDT-PERP", "kraken:BTC-USD", "coinbase:BTC-USD",
+    "bybit:BTC-USDT-PERP", "okx:ETH-USDT", "yahoo:AAPL",
+)  # fmt: skip
 
 
 def free_port() -> int:
@@ -49,7 +53,7 @@ def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
         env = {**os.environ, "TAPELINE_SERVER_PORT": str(port), "TAPELINE_DATA": data, "BROWSER": "true"}
-        process = subprocess.Popen([sys.executable, "-m", "tapeline", "run", "--simulate"], cwd=ROOT, env=env)
+        process = subprocess.Popen([sys.executable, "-m", "tapeline", "run", "--simulate", *SHOWN], cwd=ROOT, env=env)
         try:
             for _ in range(100):
                 if is_ready(address):

@@ -7,6 +7,7 @@ for event in tl.replay("data", instruments=["binance:BTC-USDT"], start="2026-11-
 """
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import AsyncGeneratorType, TracebackType
@@ -201,9 +202,15 @@ def replay(
     """The events of the tape under `data`, in order: of these instruments (default all), received in [`start`, `end`).
 
     Times are ISO 8601 texts (UTC where no zone is given) or ns. `session`: one of `tapeline tape ls`, default all. Raises
-    UsageError where there is no recording, TapeError where the tape is damaged.
+    UsageError where there is no recording, TapeError where the tape is damaged. An instrument that never occurs is warned of at
+    the end: those of the simulated market are recorded under their own names (`sim:BTC-USDT`).
     """
-    return _replay(Path(data), instruments=instruments, start=_ns("start", start), end=_ns("end", end), session=session)
+    first, last = _ns("start", start), _ns("end", end)
+    return _replay(Path(data), instruments=instruments, start=first, end=last, session=session, absent=_warn)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _ns(name: str, time: str | int | None) -> int | None:

@@ -120,6 +120,8 @@ async def test_stream_records_where_it_is_told_to_and_replay_gives_the_same(tmp_
     assert {e.instrument for e in only} <= {"", SIM_BTC}
     middle = only[len(only) // 2].ts_recv
     assert all(e.ts_recv >= middle for e in tl.replay(tmp_path, start=middle))
+    with pytest.warns(UserWarning, match=f"no event of {BTC}; it has .*{SIM_BTC}"):
+        assert all(not e.instrument for e in tl.replay(tmp_path, instruments=[BTC]))
     with pytest.raises(UsageError):
         list(tl.replay(tmp_path / "nothing"))
 

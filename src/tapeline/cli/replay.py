@@ -129,5 +129,5 @@ def _print(root: Path, session: str, instruments: str, start: str | None, end: s
     names = [n.strip() for n in instruments.split(",") if n.strip()]
     first, last = _time("--start", start), _time("--end", end)
     out = sys.stdout.buffer
-    for event in events_of(root, instruments=names, start=first, end=last, session=session):
+    for event in events_of(root, instruments=names, start=first, end=last, session=session, absent=say):
         out.write(to_json(event) + b"\n")

@@ -4,7 +4,7 @@ A session is always played from its first frame, because books and bars need the
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tapeline.frames import Frame
 from tapeline.tape import reader
 
 BATCH_FRAMES = 256
+MOST_NAMED = 10
 
 
 def batches(root: Path, session: str, after: int = -1, *, single: bool = False) -> Iterator[Batch]:
@@ -71,15 +72,17 @@ def replay(
     start: int | None = None,
     end: int | None = None,
     session: str = "",
+    absent: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Event]:
     """The events of every session (or one), oldest first; of these instruments (default all, connection events always), with
-    `start` <= ts_recv < `end` (ns).
+    `start` <= ts_recv < `end` (ns). `absent` is told, at the end, which of them never occurred, and which did.
     """
-    wanted = frozenset(instruments) | {""}
+    wanted, met = frozenset(instruments) | {""}, {""}
     for info in chosen_sessions(root, session):
         if (start is not None and info.last_ts < start) or (end is not None and info.first_ts >= end):
             continue
         for batch in batches(root, info.id):
+            met.update([event.instrument for event in batch.events])
             for event in batch.events:
                 if (
                     (not instruments or event.instrument in wanted)
@@ -89,6 +92,8 @@ def replay(
                     yield event
             if end is not None and batch.events and batch.events[-1].ts_recv >= end:
                 break
+    if missing := sorted(wanted - met):
+        absent(f"the recording has no event of {', '.join(missing)}; it has {', '.join(sorted(met - {''})[:MOST_NAMED])}")
 
 
 class Player(Engine):
