@@ -9,6 +9,7 @@ from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, Event, Flag, Status, Trade
 from tapeline.frames import Frame, FrameKind
 from tests.engine.feeds import FUTURES, MS, SECOND, T0, opened, recv
+from tests.engine.feeds import trade as spot_trade
 
 HOUR = 3600 * SECOND
 
@@ -66,3 +67,18 @@ def test_each_connection_has_its_own_latency():
     engine.handle(3, [recv(T0 + 90 * MS, futures, 2)])
     assert {n: c.latency_ms for n, c in engine.pipeline.connections.items()} == {1: 5.0, 2: 90.0}
     assert engine.latency_ms == pytest.approx(5.0 + 0.05 * 85.0)
+
+
+def test_an_instrument_that_has_only_a_ticker_has_its_price_from_that() -> None:
+    """Yahoo's currencies and crypto assets give no trades."""
+    engine = Engine(Pipeline(), "s", ReplayClock(T0), "live")
+    figures = {"E": T0 // MS, "s": "BTCUSDT", "c": "60000.5", **dict.fromkeys("ohlvq", "1")}
+    frames = [
+        opened(streams=("btcusdt@ticker",)),
+        recv(T0, {"stream": "btcusdt@ticker", "data": {"e": "24hrTicker", **figures}}),
+    ]
+    engine.handle(0, frames)
+    (row,) = engine.status()["instruments"]
+    assert (row["last_price"], row["price_decimals"]) == (60000.5, 1)
+    engine.handle(2, [recv(T0 + MS, spot_trade(1, T0 // MS, price="60001.25"))])
+    assert engine.status()["instruments"][0]["last_price"] == 60001.25

@@ -133,7 +133,7 @@ class Engine:
             "state": self._state(lane),
             "book": lane.sync.state.value if lane.heard["book"] or "book" in lane.wanted.values() else "none",
             "last_event": max(lane.heard.values()),
-            "last_price": lane.trades.last_price or None,
+            "last_price": lane.trades.last_price or lane.told_price,
             "price_decimals": price,
             "size_decimals": size,
             "gaps": lane.trades.gaps + lane.sync.gaps,
@@ -162,7 +162,7 @@ class Engine:
             return _decimals(known.tick), _decimals(known.lot)
         bid, bid_size, ask, ask_size = lane.sync.book.touch()
         price, size = self._decimals.get(lane.instrument, (0, 0))
-        price = max(price, *(_decimals(x) for x in (bid, ask, lane.trades.last_price) if x is not None))
+        price = max(price, *(_decimals(x) for x in (bid, ask, lane.trades.last_price or lane.told_price) if x is not None))
         size = max([size, *(_decimals(x) for x in (bid_size, ask_size) if x is not None)])
         self._decimals[lane.instrument] = price, size
         return price, size

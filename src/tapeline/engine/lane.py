@@ -39,7 +39,8 @@ class Lane:
 
     __slots__ = (
         "_checksum", "_contract_value", "_sides", "_trade_ids", "ending", "flags", "heard", "instrument", "latest", "number",
-        "quote_seq", "registry", "settings", "silences", "spares", "sync", "trades", "venue", "wanted", "wants", "watched",
+        "quote_seq", "registry", "settings", "silences", "spares", "sync", "told_price", "trades", "venue", "wanted",
+        "wants", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class Lane:
         self.wanted: dict[str, Channel] = {}
         self.ending = NEVER  # when a book stream that ended, and was to begin anew, is over after all
         self.quote_seq = -1
+        self.told_price: float | None = None  # the last price by the venue's ticker, where no trades are streamed
         self.latest: dict[str, tuple[int, int]] = {}  # of what bears only a time: the latest by kind, and who said it first
 
     def _no_trades(self) -> Trades:

@@ -104,6 +104,7 @@ class Records:
         lane.heard[channel] = ts
         if channel == "ticker":
             lane.heard[key] = ts
+            lane.told_price = getattr(e, "last", None) or lane.told_price
         if not lane.first_to_say(key, e.ts_event, connection.number) and ts < connection.overlap_until:
             return
         out.append(judged(e) if isinstance(e, Bar) else e)

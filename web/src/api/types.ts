@@ -106,7 +106,7 @@ export interface InstrumentStatus {
   readonly id: string;
   readonly state: FeedState;
   readonly book: BookState | "none" | null; // "none": of this one no book is streamed
-  readonly last_price: number | null; // of the latest trade
+  readonly last_price: number | null; // of the latest trade, or by the venue's ticker
   readonly last_event: Micros;
   readonly price_decimals: number | null;
   readonly size_decimals: number | null;
