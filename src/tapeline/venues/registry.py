@@ -10,13 +10,13 @@ VENUES: dict[str, str] = {
     "binance": "binance:Binance",
     "binance-usdm": "binance_usdm:BinanceUsdm",
     "binance-coinm": "binance_coinm:BinanceCoinm",
-    "finnhub": "finnhub:Finnhub",
     "coinbase": "coinbase:Coinbase",
     "coinbase-advanced": "coinbase_advanced:CoinbaseAdvanced",
-    "yahoo": "yahoo:Yahoo",
     "kraken": "kraken:Kraken",
     "bybit": "bybit:Bybit",
     "okx": "okx:Okx",
+    "finnhub": "finnhub:Finnhub",
+    "yahoo": "yahoo:Yahoo",
 }
 
 
