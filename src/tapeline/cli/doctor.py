@@ -52,7 +52,13 @@ async def doctor(
 
 
 def _print(found: Sequence[Check]) -> None:
-    rows = [(c.state, c.name, c.text + (f". {c.fix[:1].upper()}{c.fix[1:]}" if c.fix else "")) for c in found]
+    """A fix that several checks share is said once, with the first."""
+    said: set[str] = set()
+    rows = []
+    for c in found:
+        fix = f". {c.fix[:1].upper()}{c.fix[1:]}" if c.fix and c.fix not in said else ""
+        said.add(c.fix)
+        rows.append((c.state, c.name, c.text + fix))
     lines = output.columns(rows).splitlines(keepends=True)
     if sys.stdout.isatty():
         lines = [f"\x1b[{_COLOURS[c.state]}m{line[:4]}\x1b[0m{line[4:]}" for c, line in zip(found, lines, strict=True)]
@@ -70,7 +76,7 @@ async def _asked(name: str, settings: Settings) -> tuple[Check, float | None]:
 async def _venue(venue: Venue, settings: Settings) -> tuple[Check, float | None]:
     """Name, connection and answer, in this order: the first that fails is what is wrong. And our clock minus the venue's, in s."""
     name, request = f"venue {venue.name}", venue.instruments_requests()[0]
-    fix = f"`tapeline run` will use the simulated market; venues.{venue.name}.http_url and ws_url name a mirror"
+    fix = "`tapeline run` will use the simulated market; venues.NAME.http_url and ws_url name a mirror"
     if venue.name in MIRRORS:
         fix += f" ({MIRRORS[venue.name]})"
     step = await _reach(request.url, settings.wire.connect_seconds)

@@ -3,9 +3,9 @@
 Two streams of one book cannot be merged message by message: snapshots come on each, some venues number nothing, and a checksum
 holds for one stream's order only. So each connection keeps a book of its own. One of them, the leader's, is shown; what happens to
 the others makes no events. When the leader's book breaks, or its connection is lost, a spare one takes its place at once, where it
-stands proved: with a Status, and the whole book as a snapshot. A spare must have reached what was shown last, by update ids or, where
-nothing is numbered, by the venue's time, so that no book goes back; until then the broken one stands, and if it mends itself first,
-it leads on. A leader that falls `LAG` behind a spare is replaced as well.
+stands proved: with a Status, and the whole book as a snapshot. A spare must have reached what was shown last, by update ids or,
+where nothing is numbered, by the venue's time, so that no book goes back; until then the broken one stands, and if it mends itself
+first, it leads on. A leader that falls `LAG` behind a spare is replaced as well.
 """
 
 from collections.abc import Callable
