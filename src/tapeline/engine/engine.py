@@ -162,7 +162,8 @@ class Engine:
             return _decimals(known.tick), _decimals(known.lot)
         bid, bid_size, ask, ask_size = lane.sync.book.touch()
         price, size = self._decimals.get(lane.instrument, (0, 0))
-        price = max(price, *(_decimals(x) for x in (bid, ask, lane.trades.last_price or lane.told_price) if x is not None))
+        last = lane.trades.last_price or lane.told_price
+        price = max([price, *(_decimals(x) for x in (bid, ask, last) if x is not None)])
         size = max([size, *(_decimals(x) for x in (bid_size, ask_size) if x is not None)])
         self._decimals[lane.instrument] = price, size
         return price, size
