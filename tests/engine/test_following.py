@@ -157,6 +157,33 @@ def test_a_successor_in_progress_follows_both_ways() -> None:
     assert set(pipeline.lanes["binance:SOL-USDT"].silences) == {"solusdt@trade"}
 
 
+def test_what_a_successor_held_of_before_a_stream_ended_is_not_given_out_when_it_began_again() -> None:
+    names = ("btcusdt@trade", "ethusdt@trade")
+    frames = [opened(streams=names), opened(T0, 2, streams=names, replaces=1)]
+    frames += [recv(T0, trade(n, T0 // MS, symbol="ETHUSDT"), conn) for n in (1, 2) for conn in (1, 2)]
+    for conn in (1, 2):
+        frames += [end(T0 + MS, "ethusdt@trade", conn=conn), begin(T0 + 2 * MS, "ethusdt@trade", conn=conn)]
+    frames += [recv(T0 + 3 * MS, trade(5, T0 // MS, symbol="ETHUSDT"), conn) for conn in (1, 2)]
+    events, pipeline = run(
+        *frames, closed(T0 + SECOND, 1, 1000, planned=True), recv(T0 + SECOND, trade(6, T0 // MS, symbol="ETHUSDT"), 2)
+    )
+    assert [t.id for t in events if isinstance(t, Trade)] == ["1", "2", "5", "6"]
+    assert pipeline.stats()["gaps"] == 0
+
+
+def test_a_successor_that_was_opened_with_the_last_word_does_not_say_again_what_the_elder_said() -> None:
+    """The elder lags behind with what it has to send: it ends and begins what its successor has carried from the start."""
+    names = ("btcusdt@trade", "ethusdt@trade")
+    frames = [opened(streams=names), opened(T0, 2, streams=names, replaces=1)]
+    frames += [recv(T0, trade(n, T0 // MS, symbol="ETHUSDT"), conn) for n in (1, 2) for conn in (1, 2)]
+    frames += [end(T0 + MS, "ethusdt@trade"), recv(T0 + 2 * MS, trade(3, T0 // MS, symbol="ETHUSDT"), 2)]
+    events, pipeline = run(
+        *frames, closed(T0 + SECOND, 1, 1000, planned=True), recv(T0 + SECOND, trade(4, T0 // MS, symbol="ETHUSDT"), 2)
+    )
+    assert [t.id for t in events if isinstance(t, Trade)] == ["1", "2", "3", "4"]
+    assert pipeline.stats()["gaps"] == 0
+
+
 def test_streams_that_went_without_a_message_are_told_by_their_frame() -> None:
     names = ("btcusdt@trade", "ethusdt@trade")
     frames = [opened(streams=names), trades_of(T0, [5], "ETHUSDT"), closed(T0 + SECOND), gone(T0 + SECOND, "ethusdt@trade")]

@@ -87,16 +87,18 @@ async def test_a_ping_that_is_the_subscription_said_again_says_what_is_carried_n
     assert b"+1 btcusdt@trade" not in watch.data(SENT)[mark:]
 
 
-async def test_changes_keep_to_the_message_rate() -> None:
+async def test_changes_keep_to_the_message_rate_and_what_was_undone_meanwhile_is_never_said() -> None:
     limits = msgspec.structs.replace(LIMITS, messages_per_second=3)
     loop = asyncio.get_running_loop()
     async with venue(obliging) as v, supervised(plan(v.url, hello=HELLO, acks=2, limits=limits)) as (s, watch):
         await watch.until(lambda: len(watch.of(SENT)) == 2)
         begin = loop.time()
         s.change(add=[ETH])
-        s.change(add=[SOL])
-        await watch.until(lambda: len(watch.of(SENT)) == 4)
+        s.change(add=[SOL], remove=[BTC])
+        s.change(add=[BTC], remove=[ETH])
+        await watch.until(lambda: len(watch.of(SENT)) == 3)
         assert loop.time() - begin > 0.5, "two a second, one place being kept for a pong"
+    assert watch.data(SENT)[2:] == [b"+3 solusdt@depth"]
 
 
 async def test_a_connection_being_opened_learns_of_the_change_before_its_first_message() -> None:

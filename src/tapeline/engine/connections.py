@@ -18,7 +18,7 @@ from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.events import Bar, Event, Flag, Liquidation, Quote, Status, Ticker, Trade
 from tapeline.frames import Closed, Frame, Opened
 from tapeline.instruments import Registry
-from tapeline.market.quality import Silence
+from tapeline.market.quality import NEVER, Silence
 from tapeline.venues.base import Ack, Asked, BookMessage, Channel, Decoder, Filled, Past, Record, Skipped, Venue
 from tapeline.venues.registry import venue_class
 
@@ -86,7 +86,7 @@ class Connection:
         self.counted_ahead: set[int] = set()  # of acknowledgements that were heard while the others were held
         self.streams: dict[str, tuple[Channel, str]] = {}  # native name → channel, instrument id
         self.refused: dict[str, str] = {}  # of the streams: what the venue said
-        self._ended: dict[str, set[Channel]] = {}  # by instrument: what is not to be heard any more
+        self._ended: dict[str, dict[Channel, int]] = {}  # by instrument: until when a channel is not to be heard
         for name in opened.streams:
             if (found := self.means(name)) is not None:
                 self.streams[name] = found
@@ -117,12 +117,28 @@ class Connection:
         channel, instrument = self.streams[name] = found
         self.refused.pop(name, None)
         self.silences[name] = silence_of(self, name, channel, ts, settings)
-        if (ended := self._ended.get(instrument)) is not None:
-            ended.discard(channel)
-            if not ended:
+        if channel in (ended := self._ended.get(instrument, {})):
+            ended[channel] = ts  # what is held still may be older
+            if self.held is None:
+                self.caught_up()
+        return found
+
+    def skip(self, channel: Channel, instrument: str, ts: int) -> None:
+        """The connection that speaks ended this: what is held of before now, it has said. A book needs all of it to begin."""
+        if self.held is not None and channel != "book" and (channel, instrument) in self.streams.values():
+            self._ended.setdefault(instrument, {}).setdefault(channel, ts)
+            self._ended[instrument][channel] = max(self._ended[instrument][channel], ts)
+            self.decode = self._sifted
+
+    def caught_up(self) -> None:
+        """Nothing is held any more: what began again is as if it had never ended."""
+        for instrument, ended in list(self._ended.items()):
+            left = {channel: until for channel, until in ended.items() if until == NEVER}
+            if left:
+                self._ended[instrument] = left
+            else:
                 del self._ended[instrument]
         self.decode = self._sifted if self._ended else self._decode
-        return found
 
     def end(self, name: str) -> tuple[Channel, str] | None:
         """A stream is asked for no more; what it was, None where it was not carried."""
@@ -131,15 +147,15 @@ class Connection:
         self.silences.pop(name, None)
         self.refused.pop(name, None)
         channel, instrument = found
-        self._ended.setdefault(instrument, set()).add(channel)
+        self._ended.setdefault(instrument, {})[channel] = NEVER
         self.decode = self._sifted
         return found
 
     def _sifted(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         """What a message says, less what belongs to streams that ended."""
-        return [r for r in self._decode(data, ts_recv) if not self._is_over(r)]
+        return [r for r in self._decode(data, ts_recv) if not self._is_over(r, ts_recv)]
 
-    def _is_over(self, record: Any) -> bool:
+    def _is_over(self, record: Any, ts_recv: int) -> bool:
         if (channel := _CHANNEL_OF.get(type(record))) is None:
             return False
         if channel == "book":
@@ -148,7 +164,9 @@ class Connection:
             instrument = (record.trade if isinstance(record, Filled) else record).instrument
         if (ended := self._ended.get(instrument)) is None:
             return False
-        return channel in ended or all(i != instrument for _, i in self.streams.values())
+        if channel in ended:
+            return ts_recv < ended[channel]
+        return all(i != instrument for _, i in self.streams.values())
 
     def begin_hold(self, ts: int, settings: PipelineSettings) -> None:
         self.held = deque()

@@ -199,6 +199,9 @@ class Pipeline:
             return
         lane.end(name, ts, out)
         self._lanes.drop_idle(lane)
+        for connection in self.connections.values():
+            if connection.held is not None and connection.feed is feed and (known := connection.means(name)) is not None:
+                connection.skip(*known, ts)
 
     def _gone(self, frame: Frame, out: list[Event]) -> None:
         """What another connection carries is not gone: an instrument that came back may have moved to that one."""
@@ -303,6 +306,7 @@ class Pipeline:
         connection.overlap_until = max(connection.overlap_until, ts + OVERLAP)
         for frame in held:
             self._message(connection, frame.data, frame.ts_recv, out)
+        connection.caught_up()
 
     def _end(self, frame: Frame, out: list[Event]) -> None:
         """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""

@@ -10,8 +10,9 @@ picows parses; this listener makes frames of what it parses and answers what mus
 * A PING is answered within the message rate. Of several that come faster, the last is answered (RFC 6455 §5.5.3).
 * A connection that gave nothing for half of `silence_seconds` is pinged; one that gives nothing for all of it is dead, whatever
   TCP says. Without the ping a quiet stream would be taken for a dead one: Binance's futures ping every 3 minutes only.
-* What is said later (streams begun and ended) waits behind what is still to be said, within the same rate. An answer counts for
-  the oldest of what was said and not answered; one that does not come within `connect_seconds` is waited for no longer.
+* What is said later (streams begun and ended) waits behind what is still to be said, within the same rate, and is put into words
+  only when its turn has come (`when_free`): what was begun and ended meanwhile is never said. An answer counts for the oldest of
+  what was said and not answered; one that does not come within `connect_seconds` is waited for no longer.
 * Frames of one socket read go out together at its end (`last_in_buffer`); where they must wait, reading stops (`funnel`).
 
 * Where the address or a message of ours holds a secret, what the venue says back is searched for it before it goes anywhere, in
@@ -34,35 +35,13 @@ from tapeline.plans import ConnectionPlan
 from tapeline.wire.budget import MessageRate
 from tapeline.wire.funnel import Funnel
 from tapeline.wire.messages import TEXT, Assembler, ProtocolFault, negotiated
+from tapeline.wire.saying import Saying
 
 LEAVE_SECONDS = 0.5
 SIMULATED = "X-Tapeline-Simulated"
 _RECV, _BINARY = int(FrameKind.RECV), int(FrameKind.BINARY)
 _TEXT = WSMsgType.TEXT
 _CLOSE, _PING, _PONG = 8, 9, 10
-
-
-class Saying:
-    """Messages of one purpose on their way; `answered` is done once all are out and the venue has answered what it answers."""
-
-    __slots__ = ("_on_sent", "answered", "last_sent", "unanswered", "unsent")
-
-    def __init__(self, messages: int, acks: int, answered: asyncio.Future[None], on_sent: Callable[[], None] | None) -> None:
-        self.unsent, self.unanswered, self.answered, self._on_sent = messages, acks, answered, on_sent
-        self.last_sent = 0.0
-
-    def sent(self, now: float) -> None:
-        self.unsent, self.last_sent = self.unsent - 1, now
-        if not self.unsent and self._on_sent is not None:
-            self._on_sent()
-        self.settle()
-
-    def is_overdue(self, before: float) -> bool:
-        return not self.unsent and self.last_sent < before
-
-    def settle(self) -> None:
-        if not self.unsent and not self.unanswered and not self.answered.done():
-            self.answered.set_result(None)
 
 
 class Connection(WSListener):
@@ -99,6 +78,8 @@ class Connection(WSListener):
         self._outbox: deque[tuple[bytes, Saying | None]] = deque()
         self._sayings: deque[Saying] = deque()
         self._said = 0
+        self._unsaid: Callable[[], None] | None = None
+        self._pumping = False
         self._pong: bytes | None = None
         self._pending: list[Frame] = []
         self._transport: WSTransport | None = None
@@ -106,7 +87,8 @@ class Connection(WSListener):
         self._heard = 0.0
         self._probed = self._paused = self._abandoned = False
         self._leaving: Closed | None = None
-        self.told = {stream.name for stream in plan.streams}  # what whoever reads the frames takes it to carry
+        self.asked = {stream.name: stream for stream in plan.streams}  # what the venue was asked for, sent or to be sent
+        self.told = set(self.asked)  # what whoever reads the frames takes it to carry
         self._hello = self.say(plan.hello, plan.acks)
 
     # What picows calls
@@ -160,10 +142,6 @@ class Connection(WSListener):
     # What the supervisor calls
 
     @property
-    def unsent(self) -> int:
-        return len(self._outbox)
-
-    @property
     def next_number(self) -> int:
         """The number that the next message to be said bears, where the venue wants them numbered."""
         return self._said + 1
@@ -172,7 +150,8 @@ class Connection(WSListener):
         """Carry this instead, as long as the connection is not open."""
         self.plan = plan
         self._secretive = _is_secretive(plan)
-        self.told = {stream.name for stream in plan.streams}
+        self.asked = {stream.name: stream for stream in plan.streams}
+        self.told = set(self.asked)
         self._outbox.clear()
         self._sayings.clear()
         self._said = 0
@@ -185,9 +164,14 @@ class Connection(WSListener):
         self._outbox.extend((message, saying) for message in messages)
         self._sayings.append(saying)
         saying.settle()
-        if self._transport is not None:
+        if self._transport is not None and not self._pumping:
             self._pump_and_flush()
         return saying
+
+    def when_free(self, function: Callable[[], None]) -> None:
+        """Call `function`, which may `say` something, once nothing waits to be sent and the rate allows a message."""
+        self._unsaid = function
+        self._pump_and_flush()
 
     def close(self, code: int, reason: str, *, planned: bool = False) -> None:
         """Say goodbye; CLOSED follows with the peer's answer, or after half a second without."""
@@ -299,16 +283,25 @@ class Connection(WSListener):
             self._rate.reserve(now)
             self._transport.send_pong(self._pong)
             self._pong = None
-        while self._outbox and self._pong is None and self._rate.allows_message(now) == 0.0:
+        while self._pong is None and self._rate.allows_message(now) == 0.0 and (self._outbox or self._refill()):
             self._rate.reserve(now)
             message, saying = self._outbox.popleft()
             self._transport.send(_TEXT, message)
             self._emit(FrameKind.SENT, mask_bytes(message))
             if saying is not None:
                 saying.sent(now)
-        if self._pong is not None or self._outbox:
+        if self._pong is not None or self._outbox or self._unsaid is not None:
             wait = self._rate.wait(now) if self._pong is not None else self._rate.allows_message(now)
             self._later("pump", max(wait, 0.001), self._pump_and_flush)
+
+    def _refill(self) -> bool:
+        """Whether something is to be sent after all."""
+        function, self._unsaid = self._unsaid, None
+        if function is not None:
+            self._pumping = True
+            function()
+            self._pumping = False
+        return bool(self._outbox)
 
     def _pump_and_flush(self) -> None:
         self._pump()

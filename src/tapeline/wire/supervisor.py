@@ -15,8 +15,8 @@ same messages for a while: whoever reads the frames joins them there, nothing lo
 connect budget.
 
 `change()` begins and ends streams on the connections that are up, by messages, and every connection that comes later carries the
-changed set; a connection that is being opened learns of it before its first message. Where more would wait to be sent than
-`MOST_UNSENT` messages, a successor with the changed set is opened instead. Whoever reads the frames sees what was sent; of
+changed set; a connection that is being opened learns of it before its first message. Where it would take more than `MOST_UNSENT`
+messages, a successor with the changed set is opened instead. Whoever reads the frames sees what was sent; of
 streams that ended without a message (the connection was down, or was lost before the message went out) a GONE frame tells.
 
 The network never makes `run()` raise; a fault of ours (in the frame handler, in this room) does.
@@ -25,9 +25,8 @@ The network never makes `run()` raise; a fault of ours (in the frame handler, in
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from functools import partial
 
-import msgspec
 import picows
 
 from tapeline.clock import Clock
@@ -42,6 +41,7 @@ from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.connection import Connection
 from tapeline.wire.funnel import Deliver, Funnel
 from tapeline.wire.handshake import connect
+from tapeline.wire.state import ConnectionState, State
 
 __all__ = ["ConnectionState", "Deliver", "Supervisor"]
 
@@ -50,24 +50,6 @@ MOST_UNSENT = 500
 HOPELESS = frozenset({401, 403, 451})
 AGE_MARGIN = 0.05
 AGE_MARGIN_SECONDS = 600.0
-
-
-class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
-    """`since`, `last_frame`: ns UTC, 0 for never. `frames`, `bytes`: over all connections so far. `attempts`: failures in a row."""
-
-    id: int
-    label: str
-    venue: str
-    url: str
-    state: Literal["up", "connecting", "down"]
-    since: int
-    streams: int
-    frames: int
-    bytes: int
-    last_frame: int
-    attempts: int
-    reconnects: int
-    last_error: str
 
 
 class Supervisor:
@@ -107,7 +89,7 @@ class Supervisor:
         self._reapers: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._past = (0, 0, 0, 0)  # frames, bytes, last frame, connections of those that ended
-        self._state: Literal["up", "connecting", "down"] = "down"
+        self._state: State = "down"
         self._since = clock.now()
 
     # From outside
@@ -162,7 +144,8 @@ class Supervisor:
         if self._opening is not None:
             self._opening.replan(self.plan)
         for connection in self._live:
-            self._tell(connection, begun, ended)
+            connection.plan = self.plan
+            connection.when_free(partial(self._tell, connection))
         if not self._live:
             self._admit_gone()
 
@@ -335,17 +318,20 @@ class Supervisor:
 
     # Streams begun and ended
 
-    def _tell(self, connection: Connection, begun: Sequence[Stream], ended: Sequence[Stream]) -> None:
-        connection.plan = self.plan
-        connection.told.update(s.name for s in begun)
-        dialect, number = self._dialect, connection.next_number
+    def _tell(self, connection: Connection) -> None:
+        """Say to the venue what the plan has changed since it was last asked."""
+        wanted, dialect = {s.name: s for s in self.plan.streams}, self._dialect
+        ended = [s for name, s in connection.asked.items() if name not in wanted]
+        begun = [s for name, s in wanted.items() if name not in connection.asked]
+        number = connection.next_number
         leave = dialect.unsubscribe(ended, number) if ended else ()
         join = dialect.subscribe(begun, number + len(leave)) if begun else ()
-        if connection.unsent + len(leave) + len(join) > MOST_UNSENT:
+        if len(leave) + len(join) > MOST_UNSENT:
             connection.due.set()
             return
+        connection.asked, names = wanted, {s.name for s in ended}
+        connection.told.update(s.name for s in begun)
         if leave:
-            names = {s.name for s in ended}
             connection.say(leave, dialect.acks(leave), lambda: connection.told.difference_update(names))
         if join:
             connection.say(join, dialect.acks(join))
@@ -384,7 +370,7 @@ class Supervisor:
         await asyncio.sleep(0)  # a connect that was cancelled closes its transport one turn later
         self._funnel.flush()
 
-    def _enter(self, state: Literal["up", "connecting", "down"]) -> None:
+    def _enter(self, state: State) -> None:
         if state != self._state:
             self._state, self._since = state, self._clock.now()
 
