@@ -117,6 +117,20 @@ def test_one_that_comes_back_begins_anew_and_misses_nothing() -> None:
     assert pipeline.lanes[ETH].trades.gaps == 0
 
 
+def test_what_is_said_again_by_another_connection_at_once_is_dropped_and_by_numbers_that_began_anew_later_is_not() -> None:
+    frames = [opened(streams=("ethusdt@trade",)), trades_of(T0, [5, 6], "ETHUSDT"), end(T0 + MS, "ethusdt@trade")]
+    again = [
+        opened(T0 + 2 * MS, 2, streams=("ethusdt@trade",)),
+        *(recv(T0 + 3 * MS, trade(n, T0 // MS, symbol="ETHUSDT"), 2) for n in (6, 7)),
+    ]
+    events, pipeline = run(*frames, again)
+    assert [t.id for t in events if isinstance(t, Trade)] == ["5", "6", "7"]
+    assert pipeline.stats()["gaps"] == 0
+    later = T0 + 10 * SECOND
+    events, _ = run(*frames, opened(later, 2, streams=("ethusdt@trade",)), recv(later, trade(1, T0 // MS, symbol="ETHUSDT"), 2))
+    assert [t.id for t in events if isinstance(t, Trade)] == ["5", "6", "1"]
+
+
 def test_a_snapshot_that_was_under_way_brings_nothing_back() -> None:
     late = answer(T0 + SECOND, snapshot(10, [["99.0", "1"]], [["101.0", "1"]]), native="ETHUSDT")
     first = recv(T0, spot_diff(11, 12, symbol="ETHUSDT"))

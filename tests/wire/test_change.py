@@ -174,6 +174,24 @@ async def test_an_end_that_could_not_be_sent_in_time_is_told_when_the_connection
     assert gone(watch) == [["btcusdt@trade"]]
 
 
+async def test_what_only_the_elder_was_asked_for_is_gone_when_the_plan_drops_it_later() -> None:
+    limits = msgspec.structs.replace(LIMITS, messages_per_second=3)  # two, and then none for a second
+    async with venue(obliging) as v, supervised(plan(v.url, hello=HELLO, acks=2, limits=limits), grace=0.2) as (s, watch):
+        await watch.until(lambda: len(watch.of(SENT)) == 2)
+        await asyncio.sleep(1.1)
+        s.replace("the venue said so")
+        await watch.until(lambda: len(watch.of(SENT)) == 4)
+        s.change(add=[SOL])
+        await watch.until(lambda: watch.of(FrameKind.CLOSED))
+        assert gone(watch) == [], "it is wanted still, and the successor will ask for it in its turn"
+        s.change(remove=[SOL])
+        await watch.until(lambda: gone(watch) == [["solusdt@depth"]])
+        s.change(add=[ETH])
+        await watch.until(lambda: len(watch.of(SENT)) == 6)
+    said = {n: [f.data for f in watch.of(SENT) if f.conn == n][2:] for n in (1, 2)}
+    assert said == {1: [b"+3 solusdt@depth"], 2: [b"+3 ethusdt@trade"]}
+
+
 async def test_a_connection_with_nothing_left_is_closed_as_planned() -> None:
     async with venue(obliging) as v, supervised(plan(v.url, hello=HELLO, acks=2)) as (s, watch):
         await watch.until(lambda: len(watch.of(SENT)) == 2)

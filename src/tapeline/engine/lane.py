@@ -185,7 +185,8 @@ class Lane:
         elif channel == "trades":
             self.trades.tell_came(ts_recv, out)
             self.trades.bars.finish(ts_recv, out)
-            self.trades = self._no_trades()
+            said, self.trades = self.trades.memory(ts_recv), self._no_trades()
+            self.trades.follow(said)
         self.status("disconnected", channel, "unsubscribed", ts_recv, out)
 
     def status(

@@ -6,6 +6,7 @@ from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine.connections import Feed
 from tapeline.engine.lane import Lane, Wants
+from tapeline.engine.trades import Said
 from tapeline.errors import MalformedFrame
 from tapeline.venues.base import Again, Request
 
@@ -46,7 +47,7 @@ class Timers:
 
 
 class Lanes:
-    """`ended`: instruments that were unsubscribed, so that an answer that is still under way is of no use."""
+    """`ended`: instruments that were unsubscribed, so that an answer that is still under way is of no use; and what they said."""
 
     def __init__(self, settings: PipelineSettings, venues: dict[str, VenueSettings]) -> None:
         self.settings = settings
@@ -54,7 +55,7 @@ class Lanes:
         self.by_name: dict[str, Lane] = {}
         self.by_number: dict[int, Lane] = {}
         self.feeds: dict[tuple[str, bool], Feed] = {}
-        self.ended: set[str] = set()
+        self.ended: dict[str, Said] = {}
         self.timers = Timers()
         self._venues = venues  # shared: addresses may still change before a feed is made
         self._made = 0
@@ -87,7 +88,8 @@ class Lanes:
             lane = Lane(instrument, feed, self.settings, self._wants(instrument, feed), number)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
-            self.ended.discard(instrument)
+            if (said := self.ended.pop(instrument, None)) is not None:
+                lane.trades.follow(said)
         return lane
 
     def _wants(self, instrument: str, feed: Feed) -> Wants:
@@ -106,4 +108,4 @@ class Lanes:
         """Forget an instrument of which nothing is asked for any more."""
         if not lane.wanted and lane.ending == NEVER:
             del self.by_name[lane.instrument], self.by_number[lane.number]
-            self.ended.add(lane.instrument)
+            self.ended[lane.instrument] = lane.trades.said

@@ -1,6 +1,7 @@
 """The trades of one instrument: each given out once, its ids watched, what is missing asked for, bars made of them."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,10 +21,22 @@ RECOVERED = int(Flag.RECOVERED)
 
 LAGGING = 60 * SECOND  # venue time: how far behind a second connection may be and its doubles still be known
 MOST_IN_A_BURST = 20 * MOST_REMEMBERED
+AGAIN = 5 * SECOND  # how long after the end of a stream what it said may be said again
+MOST_SAID = 100
 SETTLE = SECOND  # how long the streams of a new connection are given before missing trades are asked for
 NONE_CAME = (-2, -2)
 Say = Callable[..., None]
 """(kind, reason, ts_recv, out, from_seq, to_seq, count): a Status of the channel "trades"."""
+
+
+class Said(NamedTuple):
+    """What was given out before the trades were unsubscribed. Where they are subscribed again at once, on another connection
+    perhaps, the venue may say the last of it again: `until` then (our clock), ids up to these are doubles.
+    """
+
+    until: int = 0
+    ids: tuple[int, int] = (-1, -1)
+    known: tuple[tuple[str, int], ...] = ()
 
 
 class Trades:
@@ -31,7 +44,7 @@ class Trades:
 
     __slots__ = (
         "_say", "aggregated", "bars", "came", "gaps", "ids", "known", "last_price", "lost_at", "numbered", "queued", "repair",
-        "trade_ids", "unsure",
+        "said", "trade_ids", "unsure",
     )  # fmt: skip
 
     def __init__(self, bars: Bars, trade_ids: TradeIds, ask: Ask, requests: list[Request | Again], say: Say) -> None:
@@ -45,8 +58,19 @@ class Trades:
         self.lost_at = 0  # venue time of the last trade before that
         self.came = NONE_CAME  # the first and last id of missing trades that came after all, and are not told of yet
         self.aggregated: int | None = None  # which of the two the bars are made from: the first that came
+        self.said = Said()
         self.last_price = 0.0
         self.gaps = 0
+
+    def follow(self, said: Said) -> None:
+        """Say nothing of that again."""
+        self.said = said
+        self.known = dict(said.known)
+
+    def memory(self, ts_recv: int) -> Said:
+        """What was said until now; what was said before that, where it was nothing."""
+        last = [tracker.last if tracker.last >= 0 else before for tracker, before in zip(self.ids, self.said.ids, strict=True)]
+        return Said(ts_recv + AGAIN, (last[0], last[1]), tuple(self.known.items())[-MOST_SAID:])
 
     def take(self, t: Trade, ts_recv: int, out: list[Event], first: int = 0) -> None:
         """Count one trade and give it out with the bars it closes or corrects; a double is dropped. `first` as of `Filled`."""
@@ -168,6 +192,8 @@ class Trades:
     ) -> bool:
         """Report what an unexpected id means; False where the trade is a double. `until`: its venue time, if it tells one."""
         last = tracker.last
+        if last < 0 and ts_recv < self.said.until and number <= self.said.ids[0 if tracker is self.ids[0] else 1]:
+            return False
         seen = tracker.see(number, first, ts_recv)
         counted = self.aggregated is None or tracker is self.ids[1 if self.aggregated else 0]
         if seen is Seen.GAP:

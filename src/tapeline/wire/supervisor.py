@@ -84,7 +84,9 @@ class Supervisor:
         self._running = False
         self._live: list[Connection] = []
         self._opening: Connection | None = None
-        self._told: set[str] = set()  # streams that whoever reads the frames takes to be carried, though nothing is up
+        self._told: set[str] = (
+            set()
+        )  # streams that whoever reads the frames takes to be wanted, though nothing that is up has them
         self._anew = Anew(self._spoken_to, dialect, clock)
         self._reapers: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -146,8 +148,7 @@ class Supervisor:
         for connection in self._live:
             connection.plan = self.plan
             connection.when_free(partial(self._tell, connection))
-        if not self._live:
-            self._admit_gone()
+        self._admit_gone()
 
     def begin_anew(self, stream: Stream, not_before: int) -> None:
         """End a stream and begin it again on the connection that speaks now, not before then (ns UTC): see `anew`."""
@@ -239,7 +240,7 @@ class Supervisor:
     def _opened(self, connection: Connection) -> int:
         """Called before the OPENED frame: by the time that a frame is handled, the connection is known here."""
         self._opening = None
-        self._told.clear()
+        self._told -= connection.told
         self._live.append(connection)
         connection.closed.add_done_callback(lambda _: self._ended(connection))
         self._enter("up")
@@ -313,7 +314,7 @@ class Supervisor:
         frames, size = frames + connection.frames, size + connection.bytes
         self._past = (frames, size, max(last, connection.last_frame), ended + 1)
         self._live.remove(connection)
-        self._told |= connection.told
+        self._told |= connection.told.difference(*(live.told for live in self._live))
         self._admit_gone()
 
     # Streams begun and ended
@@ -331,6 +332,7 @@ class Supervisor:
             return
         connection.asked, names = wanted, {s.name for s in ended}
         connection.told.update(s.name for s in begun)
+        self._told -= connection.told
         if leave:
             connection.say(leave, dialect.acks(leave), lambda: connection.told.difference_update(names))
         if join:
@@ -340,7 +342,7 @@ class Supervisor:
         """Say which streams, told of by connections that have ended, no connection will carry again."""
         names = {s.name for s in self.plan.streams}
         gone = sorted(self._told - names)
-        self._told = set() if self._live else self._told & names
+        self._told &= names
         if gone:
             data = pack(Gone(venue=self.plan.venue, streams=gone))
             self._funnel([Frame(self._clock.now(), int(FrameKind.GONE), 0, data)])
