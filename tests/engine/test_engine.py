@@ -72,12 +72,13 @@ def test_each_connection_has_its_own_latency():
 def test_an_instrument_that_has_only_a_ticker_has_its_price_from_that() -> None:
     """Yahoo's currencies and crypto assets give no trades."""
     engine = Engine(Pipeline(), "s", ReplayClock(T0), "live")
+    engine.handle(0, [opened(streams=("btcusdt@ticker",))])
+    assert [(row["last_price"], row["price_decimals"]) for row in engine.status()["instruments"]] == [(None, 0)]
     figures = {"E": T0 // MS, "s": "BTCUSDT", "c": "60000.5", **dict.fromkeys("ohlvq", "1")}
     frames = [
-        opened(streams=("btcusdt@ticker",)),
         recv(T0, {"stream": "btcusdt@ticker", "data": {"e": "24hrTicker", **figures}}),
     ]
-    engine.handle(0, frames)
+    engine.handle(1, frames)
     (row,) = engine.status()["instruments"]
     assert (row["last_price"], row["price_decimals"]) == (60000.5, 1)
     engine.handle(2, [recv(T0 + MS, spot_trade(1, T0 // MS, price="60001.25"))])
