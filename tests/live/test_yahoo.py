@@ -43,7 +43,11 @@ async def test_volumes_add_up_and_a_replay_says_the_same(tmp_path):
             assert tickers(run, BTC)[-1].notional > 1e6
             assert abs(tickers(run, EUR)[-1].last - 1.08) < 0.1
             rows = {i["id"]: (i["book"], i["last_price"]) for i in run.collector.status()["instruments"]}
-            assert rows == {AAPL: ("none", run.trades(AAPL)[-1].price), BTC: ("none", None), EUR: ("none", None)}
+            assert rows == {
+                AAPL: ("none", run.trades(AAPL)[-1].price),
+                BTC: ("none", tickers(run, BTC)[-1].last),
+                EUR: ("none", tickers(run, EUR)[-1].last),
+            }
             (venue,) = run.collector.status()["venues"]
             assert (venue["protocol"], venue["label"], venue["connections"]) == ("yahoo", "sim-yahoo", 1)
             assert venue["cpu_seconds"] > 0
