@@ -230,3 +230,14 @@ def test_a_second_connection_that_lags_behind_a_burst_brings_no_doubles() -> Non
             frames.append(print_of(n - 6000, n, 2))
     told = [e.id for e in play(frames) if type(e) is Trade]
     assert len(told) == len(set(told)) == 6999
+
+
+def test_a_venue_that_begins_its_trade_ids_anew_is_heard_on() -> None:
+    """Low ids on both connections are no doubles of what was said long ago: nobody must fall silent over them."""
+    frames = [opened(conn=1), opened(conn=2)]
+    for i, number in enumerate((5_000_000, 5_000_001, 1, 2, 3)):
+        frames += [recv(T0 + (10 * i + c) * MS, trade(number, T0 // MS + i), c) for c in (1, 2)]
+    events = play(frames)
+    assert trades(events) == [5_000_000, 5_000_001, 1, 2, 3]
+    (gap,) = statuses(events, "gap", channel="trades")
+    assert "went back" in gap.reason

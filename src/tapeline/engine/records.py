@@ -58,9 +58,8 @@ class Records:
     def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event], first: int = 0) -> None:
         lane = self._by_name.get(t.instrument) or self._lanes.of(t.instrument, connection.feed)
         trades = lane.trades
-        if (
-            trades.trade_ids == "none"
-        ):  # equal prints of one connection are different trades; those of two are one, by their time
+        if trades.trade_ids == "none":
+            # equal prints of one connection are different trades; those of two are one, by their time
             if not lane.first_to_say("trade", t.ts_event, connection.number) and ts < connection.overlap_until:
                 return
         elif trades.numbered and ts < connection.overlap_until and trades.has(t):  # unique ids they know by themselves
@@ -117,9 +116,7 @@ class Records:
 
     def past_of(self, p: Past, feed: Feed, ts: int, out: list[Event]) -> None:
         lane = self._lanes.of(p.instrument, feed)
-        if (
-            p.trades or p.asked or lane.heard["trades"] or lane.streams("trades")
-        ):  # else only a newest id of what nobody asked for
+        if p.trades or p.asked or lane.heard["trades"] or lane.streams("trades"):  # else a newest id of what nobody asked for
             lane.trades.past(p, ts, out)
             if lane.trades.bars.due < lane.trades.queued:
                 self._timers.queue(lane)

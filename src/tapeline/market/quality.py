@@ -103,7 +103,9 @@ class IdTracker:
         return None
 
     def has(self, number: int) -> bool:
-        return number <= self.last and not any(first <= number <= last for first, last in self.holes)
+        """Whether a number was seen; one that is far back was not: the venue began its numbers anew."""
+        seen = number <= self.last and not far_back(number, self.last)
+        return seen and not any(first <= number <= last for first, last in self.holes)
 
     def fill(self, number: int, first: int = 0) -> bool:
         """Take a number, or `first` … `number`, out of the hole that it is missing from; False where it is missing from none.
