@@ -9,6 +9,7 @@ from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Event, Trade, from_json, to_json
 from tapeline.frames import Frame, FrameKind, Opened, pack
 from tests.engine.feeds import MS, T0, play, recv, statuses
+from tests.venues.leaves import places, put
 
 NOW = T0 // MS
 INT64 = 2**63 - 1
@@ -84,23 +85,6 @@ def refused(raw: bytes) -> None:
     assert [(e.kind, e.count, e.venue) for e in statuses(events)] == [("rejected", 1, "bybit")], (raw[:200], events)
     assert len(events) == 1
     assert pipeline.rejected == pipeline.stats()["rejected"] == 1
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every leaf of a payload."""
-    if isinstance(value, dict):
-        return [p for k, v in value.items() for p in places(v, (*path, k))]
-    if isinstance(value, list):
-        return [p for i, v in enumerate(value) for p in places(v, (*path, i))]
-    return [path]
-
-
-def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = put(copy[path[0]], path[1:], new)
-    return copy
 
 
 def at(value: Any, path: tuple[Any, ...]) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import BookUpdate, Event, Flag, Trade, from_json, to_json
 from tests.engine.feeds import T0, opened, play, recv, statuses
+from tests.venues.leaves import places, put
 
 INT64 = 2**63 - 1
 NOW = "2026-11-21T10:05:00.123456Z"
@@ -86,26 +87,10 @@ def refused(venue: str, raw: bytes) -> None:
     assert pipeline.rejected == 1
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    if isinstance(value, dict):
-        return [p for k, v in value.items() for p in places(v, (*path, k))]
-    if isinstance(value, list):
-        return [p for i, v in enumerate(value) for p in places(v, (*path, i))]
-    return [path]
-
-
 def got(value: Any, path: tuple[Any, ...]) -> Any:
     for step in path:
         value = value[step]
     return value
-
-
-def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = put(copy[path[0]], path[1:], new)
-    return copy
 
 
 def numeric(payload: Any) -> list[tuple[Any, ...]]:

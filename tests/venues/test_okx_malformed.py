@@ -8,6 +8,7 @@ import pytest
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, BookUpdate, Event, Liquidation, Quote, Ticker, Trade, from_json, to_json
 from tests.engine.feeds import MS, T0, answer, opened, play, recv, statuses
+from tests.venues.leaves import places, put
 
 NOW = str(T0 // MS)
 INT64 = 2**63 - 1
@@ -63,23 +64,6 @@ def refused(raw: bytes) -> None:
     told = [e for e in statuses(events) if e.channel != "instruments"]
     assert [(e.kind, e.count, e.venue) for e in told] == [("rejected", 1, "okx")], (raw[:200], events)
     assert pipeline.rejected == 1
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every leaf of a payload."""
-    if isinstance(value, dict):
-        return [p for k, v in value.items() for p in places(v, (*path, k))]
-    if isinstance(value, list):
-        return [p for i, v in enumerate(value) for p in places(v, (*path, i))]
-    return [path]
-
-
-def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = put(copy[path[0]], path[1:], new)
-    return copy
 
 
 def numeric(kind: str, path: tuple[Any, ...]) -> bool:
