@@ -66,6 +66,7 @@ def _senseless() -> dict[tuple[str, str], str]:
 
 SENSELESS = _senseless()
 UNTOLD: dict[tuple[str, str], str] = {
+    ("drop", "kraken"): "a checksum of ten levels does not see every update that is lost (docs/decisions/0011)",
     **{("silence", v): "a silence of trades alone is called stale after `quiet_seconds`" for v in VENUES if v not in BOOKS},
     ("never_ack", "coinbase-advanced"): "each answer lists all that is subscribed, so the next one stands in for it",
     ("never_ack", "kraken"): "its first message asks for the list of instruments, of which nobody waits for an answer",
