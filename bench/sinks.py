@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from tapeline.config import SinkSettings
+from tapeline.config import Settings, SinkSettings
 from tapeline.events import BookUpdate, Event, Quote, Trade
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS, pace
@@ -110,7 +110,7 @@ def commits(name: str, events: list[Event], count: int) -> tuple[float, float]:
     """(events a second: median commit, bytes an event after closing)."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        sink: Sink = SINKS[name](data, SinkSettings())
+        sink: Sink = SINKS[name](data, Settings())
         sink.open()
         rates = []
         for n in range(count):

@@ -327,7 +327,7 @@ def prove(data: Path, live: Digest, report: Report) -> None:
 
 def bring_in(data: Path, ends: dict[str, int | None]) -> dict[str, int]:
     """What the next start would do; events by sink."""
-    sinks = make(data, SinkSettings())
+    sinks = make(data, Settings())
     for sink in sinks:
         sink.open()
     try:

@@ -116,8 +116,17 @@ class ServerSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class SinkSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which sinks are on, and what all of them share. What a sink needs besides has a section of its own."""
+
     lake: Annotated[bool, Doc(description="Write events to the Parquet lake.")] = True
     sqlite: Annotated[bool, Doc(description="Write events to SQLite.")] = True
+    csv: Annotated[bool, Doc(description="Write events to CSV files, one an instrument, kind and day.")] = False
+    jsonl: Annotated[bool, Doc(description="Write events to files of JSON lines, one an instrument, kind and day.")] = False
+    postgres: Annotated[bool, Doc(description="Write events to PostgreSQL; see `postgres`.")] = False
+    questdb: Annotated[bool, Doc(description="Write events to QuestDB; see `questdb`.")] = False
+    kafka: Annotated[bool, Doc(description="Publish events to Kafka; see `kafka`.")] = False
+    nats: Annotated[bool, Doc(description="Publish events to NATS JetStream; see `nats`.")] = False
+    redis: Annotated[bool, Doc(description="Publish events to Redis streams; see `redis`.")] = False
     batch_events: Annotated[int, Doc(ge=1, description="Events a sink other than the lake commits at most at once.")] = 50_000
     commit_seconds: Annotated[float, Doc(gt=0, description="Time between two commits.")] = 2.0
     lake_seconds: Annotated[float, Doc(gt=0, description="Time between two commits of the lake: each makes files.")] = 30.0
@@ -127,6 +136,80 @@ class SinkSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     queue_events: Annotated[
         int, Doc(ge=1000, description="Events waiting for one sink; past that it catches up from the tape.")
     ] = 500_000
+
+
+class LakeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lake's upkeep beside the feed."""
+
+    compact: Annotated[bool, Doc(description="Put the small files of a live session together in the background.")] = True
+    compact_seconds: Annotated[float, Doc(gt=0, description="Time between two looks at what could be put together.")] = 120.0
+    compact_files: Annotated[int, Doc(ge=2, description="Small files of one folder that are put together at once.")] = 20
+
+
+class KeepSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long data is kept; 0 is for ever. The tape goes last: never a segment that a sink which is on has not committed."""
+
+    tape_days: Annotated[float, Doc(ge=0, description="Sealed tape segments older than this are removed.")] = 0.0
+    tape_gb: Annotated[float, Doc(ge=0, description="The oldest tape segments are removed past this size, in GB of 10^9.")] = (
+        0.0
+    )
+    lake_days: Annotated[float, Doc(ge=0, description="Days of the lake older than this are removed.")] = 0.0
+    lake_gb: Annotated[float, Doc(ge=0, description="The oldest days of the lake are removed past this size, in GB.")] = 0.0
+    sqlite_days: Annotated[float, Doc(ge=0, description="Rows of SQLite older than this are removed.")] = 0.0
+
+
+class FilesSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sinks `csv` and `jsonl`."""
+
+    path: Annotated[str, Doc(description="Folder the files go to; empty: `csv` and `jsonl` in the data directory.")] = ""
+    compression: Annotated[Literal["none", "gzip", "zstd"], Doc(description="How the files are packed.")] = "none"
+
+
+class PostgresSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    url: Annotated[
+        str,
+        Doc(
+            description="Address, as in `postgresql://user@localhost/market`; the password belongs into TAPELINE_POSTGRES_PASSWORD, "
+            "PGPASSWORD or ~/.pgpass."
+        ),
+    ] = "postgresql:///"
+    schema: Annotated[str, Doc(description="Schema that holds the tables; made where it is missing.")] = "tapeline"
+
+
+class QuestdbSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: Annotated[str, Doc(description="Host and HTTP port. TAPELINE_QUESTDB_TOKEN or …_PASSWORD let one in.")] = (
+        "localhost:9000"
+    )
+    user: Annotated[str, Doc(description="User of TAPELINE_QUESTDB_PASSWORD.")] = ""
+    tls: Annotated[bool, Doc(description="Speak TLS.")] = False
+    prefix: Annotated[str, Doc(description="Begins the tables' names.")] = "tapeline_"
+
+
+class KafkaSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    brokers: Annotated[str, Doc(description="Brokers to begin with, separated by commas.")] = "localhost:9092"
+    topic: Annotated[str, Doc(description="Topic by kind of event; `{kind}` is replaced.")] = "tapeline.{kind}"
+    partitions: Annotated[
+        int, Doc(ge=1, description="Partitions of a topic that is made; instruments are spread over them.")
+    ] = 8
+    options: Annotated[
+        tuple[str, ...], Doc(description="Further options of librdkafka, as in `security.protocol=SASL_SSL`.")
+    ] = ()
+
+
+class NatsSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    servers: Annotated[str, Doc(description="Servers, separated by commas, as in `nats://localhost:4222`.")] = (
+        "nats://localhost:4222"
+    )
+    stream: Annotated[str, Doc(description="JetStream stream; made where it is missing.")] = "TAPELINE"
+    subject: Annotated[str, Doc(description="Begins the subjects: `tapeline.trade.binance.BTC-USDT`.")] = "tapeline"
+
+
+class RedisSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    address: Annotated[
+        str, Doc(description="Server, as in `redis://localhost:6379/0`. TAPELINE_REDIS_PASSWORD lets one in.")
+    ] = "redis://localhost:6379/0"
+    prefix: Annotated[str, Doc(description="Begins the keys: `tapeline:trade:binance:BTC-USDT`.")] = "tapeline"
+    most_entries: Annotated[int, Doc(ge=0, description="Entries kept a stream, roughly; 0: all.")] = 1_000_000
 
 
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,4 +239,12 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     wire: WireSettings = WireSettings()
     server: ServerSettings = ServerSettings()
     sinks: SinkSettings = SinkSettings()
+    lake: LakeSettings = LakeSettings()
+    keep: KeepSettings = KeepSettings()
+    files: FilesSettings = FilesSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    questdb: QuestdbSettings = QuestdbSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    nats: NatsSettings = NatsSettings()
+    redis: RedisSettings = RedisSettings()
     venues: Annotated[dict[str, VenueSettings], Doc(description="Addresses by venue.")] = {}

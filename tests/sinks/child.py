@@ -8,11 +8,10 @@ from pathlib import Path
 import duckdb  # noqa: F401 - imported before forking, as all that is heavy
 import pyarrow.parquet  # noqa: F401
 
-from tapeline.config import SinkSettings
 from tapeline.sinks import lake, sqlite  # noqa: F401
 from tapeline.sinks.base import Sink
-from tapeline.sinks.registry import SINKS
 from tests.sinks.helpers import MANY, frames
+from tests.sinks.subjects import subject
 
 
 def say(*words: object) -> None:
@@ -20,7 +19,7 @@ def say(*words: object) -> None:
 
 
 def sink_of(name: str, data: str) -> Sink:
-    return SINKS[name](Path(data), SinkSettings())
+    return subject(name).make(Path(data))
 
 
 def write(name: str, data: str, session: str, count: str, step: str, quiet: str) -> None:

@@ -1,24 +1,21 @@
 """What the sink tests share: events to give, the same read back without our code, and processes that can be killed.
 
-A new sink adds one reader to `READERS`, and says in `KEPT` what it leaves out.
+What differs from sink to sink stands in `subjects/`, one file a sink.
 """
 
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from tapeline.engine.bus import Batch
-from tapeline.events import TYPES, Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
+from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
 
 T0 = 1_795_132_799_000_000_000  # 2026-11-19T23:59:59Z: a second before midnight, so that days change within the tests
 BTC, ETH = "binance:BTC-USDT", "sim:ETH-USDT"
@@ -125,87 +122,6 @@ def row(event: Event) -> Row:
 
 def everything(sessions: Iterable[Iterable[Event]]) -> list[Row]:
     return [row(e) for events in sessions for e in events]
-
-
-def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
-    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics, the last revision of a bar."""
-    kept: list[Row] = []
-    bars: dict[tuple[str, str, str, int], Bar] = {}
-    for events in sessions:
-        last: dict[tuple[type[Event], str], list[Any]] = {}
-        for e in events:
-            if isinstance(e, BookUpdate):
-                continue
-            if isinstance(e, Bar):
-                bars[e.instrument, e.interval, e.origin, e.ts_open] = e
-                continue
-            if isinstance(e, Metrics) or (isinstance(e, Quote) and e.origin == "book"):
-                values = [getattr(e, f) for f in e.__struct_fields__ if f not in ("ts_event", "ts_recv", "seq")]
-                if last.get((type(e), e.instrument)) == values:
-                    continue
-                last[type(e), e.instrument] = values
-            kept.append(row(e))
-    return kept + [row(b) for b in bars.values()]
-
-
-LAKE_NAMES = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
-
-
-def read_lake(data: Path) -> list[Row]:
-    """By DuckDB, file by file as anyone would find them."""
-    found: list[tuple[tuple[str, int], Row]] = []
-    for tag, event_type in TYPES.items():
-        glob = f"{data}/lake/kind={tag}/**/*.parquet"
-        if not list((data / "lake").glob(f"kind={tag}/**/*.parquet")):
-            continue
-        names = [LAKE_NAMES.get(f, f) for f in event_type.__struct_fields__]
-        columns = ", ".join(f'"{n}"' for n in names)
-        with duckdb.connect() as db:
-            rows = db.execute(
-                f"SELECT filename, n, {columns} FROM read_parquet('{glob}', hive_partitioning = false, filename = true)"
-            ).fetchall()
-        for name, n, *values in rows:
-            session = name.rsplit("/", 1)[1].rsplit("-", 2)[0]
-            found.append(((session, n), (tag, *(_levels(v) for v in values))))
-    keys = [key for key, _ in found]
-    assert len(set(keys)) == len(keys), "an event stands twice in the lake"
-    return [values for _, values in sorted(found, key=lambda pair: pair[0])]
-
-
-def _levels(value: Any) -> Any:
-    return tuple((x["price"], x["size"]) for x in value) if isinstance(value, list) else value
-
-
-SQLITE_TABLES = {
-    "trade": "trades",
-    "quote": "quotes",
-    "bar": "bars",
-    "metrics": "metrics",
-    "ticker": "tickers",
-    "liquidation": "liquidations",
-    "status": "status",
-    "alert": "alerts",
-}
-
-
-def read_sqlite(data: Path) -> list[Row]:
-    db = sqlite3.connect(f"file:{data}/tapeline.sqlite?mode=ro", uri=True)
-    try:
-        found: list[Row] = []
-        for tag, table in SQLITE_TABLES.items():
-            names = TYPES[tag].__struct_fields__
-            for values in db.execute(f"SELECT {', '.join(f'{chr(34)}{n}{chr(34)}' for n in names)} FROM {table}"):
-                typed = dict(zip(names, values, strict=True))
-                if "complete" in typed:
-                    typed["complete"] = bool(typed["complete"])
-                found.append((tag, *typed.values()))
-        return found
-    finally:
-        db.close()
-
-
-READERS: dict[str, Callable[[Path], list[Row]]] = {"lake": read_lake, "sqlite": read_sqlite}
-KEPT: dict[str, Callable[[Iterable[Iterable[Event]]], list[Row]]] = {"lake": everything, "sqlite": without_repetition}
 
 
 def in_order(rows: list[Row]) -> list[str]:

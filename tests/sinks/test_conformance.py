@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.config import SinkSettings
+from tapeline.config import Settings, SinkSettings
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Event, Status, Trade
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS, make
-from tests.sinks.helpers import BTC, KEPT, MANY, READERS, T0, Nursery, batches, frames, in_order, one_of_each
+from tests.sinks.helpers import BTC, MANY, T0, Nursery, batches, frames, in_order, one_of_each
+from tests.sinks.subjects import NAMES, subject
 
-NAMES = sorted(SINKS)
+LOCAL = [name for name in NAMES if subject(name).local]
+local_only = pytest.mark.parametrize("name", LOCAL)
 KILLS = 12
 
 
@@ -25,7 +27,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def sink(name: str, tmp_path: Path) -> Iterator[Sink]:
-    made = SINKS[name](tmp_path, SinkSettings())
+    made = subject(name).make(tmp_path)
     made.open()
     yield made
     made.close()
@@ -38,15 +40,15 @@ def nursery() -> Iterator[Nursery]:
 
 
 def holds(name: str, data: Path, *sessions: list[Event]) -> None:
-    assert in_order(READERS[name](data)) == in_order(KEPT[name](sessions))
+    assert in_order(subject(name).read(data)) == in_order(subject(name).kept(sessions))
 
 
 def flat(made: list[list[Event]]) -> list[Event]:
     return [e for events in made for e in events]
 
 
-def test_every_sink_has_a_reader_here():
-    assert set(NAMES) == set(READERS) == set(KEPT)
+def test_every_sink_is_tried_here():
+    assert set(NAMES) == set(SINKS)
 
 
 def test_all_event_types_come_back_as_they_were_given(name, sink, tmp_path):
@@ -80,8 +82,9 @@ def test_closed_and_opened_again_it_goes_on(name, sink, tmp_path):
     holds(name, tmp_path, flat(made))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if subject(name).refuses_second_writer])
 def test_a_second_writer_is_refused_and_the_first_goes_on(name, sink, tmp_path):
-    second = SINKS[name](tmp_path, SinkSettings())
+    second = subject(name).make(tmp_path)
     with pytest.raises(ConfigError, match="another tapeline writes there"):
         second.open()
     sink.commit("s", 1, one_of_each())
@@ -94,7 +97,7 @@ def test_sessions_have_positions_of_their_own(name, sink, tmp_path):
         sink.commit("s1", a.seq, a.events)
         sink.commit("s2", b.seq, b.events)
     assert (sink.position("s1"), sink.position("s2"), sink.position("s3")) == (49, 39, -1)
-    assert len(READERS[name](tmp_path)) == len(KEPT[name]([flat(one), flat(two)]))
+    assert len(subject(name).read(tmp_path)) == len(subject(name).kept([flat(one), flat(two)]))
 
 
 def test_finished_sessions_are_remembered(sink):
@@ -127,8 +130,8 @@ def test_an_event_that_no_table_holds_does_not_stop_the_sink(name, sink, tmp_pat
 
 
 def test_make_gives_the_sinks_that_are_switched_on(tmp_path):
-    assert [s.name for s in make(tmp_path, SinkSettings())] == NAMES
-    assert [s.name for s in make(tmp_path, SinkSettings(lake=False))] == ["sqlite"]
+    assert [s.name for s in make(tmp_path, Settings())] == ["lake", "sqlite"]
+    assert [s.name for s in make(tmp_path, Settings(sinks=SinkSettings(lake=False)))] == ["sqlite"]
 
 
 def test_killed_at_any_moment_it_holds_every_event_once(name, nursery, tmp_path):
@@ -136,10 +139,10 @@ def test_killed_at_any_moment_it_holds_every_event_once(name, nursery, tmp_path)
     for n in range(KILLS):
         step, quiet = r.choice((1, 7, 20)), n % 3  # some are killed while opening, some after their first commits
         pid = nursery.start("write", name, tmp_path, "s", len(made), step, quiet)
-        time.sleep(r.uniform(0.0, 0.1 if name == "lake" else 0.05))
+        time.sleep(r.uniform(0.0, subject(name).kill_within))
         killed += nursery.kill(pid) == "killed"
     assert killed == KILLS, "the child was quicker than the kill: give it more to write"
-    sink = SINKS[name](tmp_path, SinkSettings())
+    sink = subject(name).make(tmp_path)
     sink.open()
     reached = sink.position("s")
     assert -1 < reached < len(made) - 1
@@ -149,6 +152,7 @@ def test_killed_at_any_moment_it_holds_every_event_once(name, nursery, tmp_path)
     holds(name, tmp_path, flat(made))
 
 
+@local_only
 def test_a_folder_that_may_only_be_read_is_refused_in_words(name, nursery, tmp_path_factory):
     import tempfile
 
@@ -160,6 +164,7 @@ def test_a_folder_that_may_only_be_read_is_refused_in_words(name, nursery, tmp_p
         assert "cannot be" in nursery.said
 
 
+@local_only
 def test_without_space_the_earlier_state_stands_and_afterwards_it_goes_on(name, nursery, tmp_path):
     made = frames(3000)
     nursery.start("full", name, tmp_path, "s", len(made))

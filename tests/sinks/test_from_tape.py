@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from tapeline.clock import ReplayClock
-from tapeline.config import PipelineSettings, SinkSettings, TapeSettings
+from tapeline.config import PipelineSettings, Settings, TapeSettings
 from tapeline.engine.replay import batches
 from tapeline.frames import Frame, FrameKind, Opened, Session, pack
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
 from tapeline.tape.writer import TapeWriter
-from tests.sinks.helpers import KEPT, READERS, T0, in_order
+from tests.sinks.helpers import T0, in_order
+from tests.sinks.subjects import subject
 
 TRADES = 700  # more than two blocks
 MILLI = 1_000_000
@@ -47,7 +48,7 @@ def test_single_frames_and_blocks_give_the_same_events(session, tmp_path):
 @pytest.mark.parametrize("stands", [-1, 0, 255, 300, TRADES])
 def test_repair_brings_in_just_what_is_missing(session, tmp_path, stands):
     single = list(batches(tmp_path, session, single=True))
-    sinks = make(tmp_path, SinkSettings())
+    sinks = make(tmp_path, Settings())
     for sink in sinks:
         sink.open()
         if stands >= 0:
@@ -58,4 +59,4 @@ def test_repair_brings_in_just_what_is_missing(session, tmp_path, stands):
     assert sum(type(e).__name__ == "Trade" for e in events) == TRADES
     for sink in sinks:
         sink.close()
-        assert in_order(READERS[sink.name](tmp_path)) == in_order(KEPT[sink.name]([events]))
+        assert in_order(subject(sink.name).read(tmp_path)) == in_order(subject(sink.name).kept([events]))

@@ -12,7 +12,8 @@ from tapeline.lake import tables
 from tapeline.lake.state import LakeState
 from tapeline.sinks import lake
 from tapeline.sinks.lake import LakeSink
-from tests.sinks.helpers import BTC, T0, frames, in_order, one_of_each, read_lake, row
+from tests.sinks.helpers import BTC, T0, frames, in_order, one_of_each, row
+from tests.sinks.subjects.lake_subject import read_lake
 
 
 class Crash(BaseException):
@@ -115,8 +116,8 @@ def test_a_committed_file_that_is_gone_is_reported(opened, tmp_path, monkeypatch
 
 def test_a_lake_of_another_version_is_refused(opened, tmp_path, monkeypatch):
     opened().close()
-    monkeypatch.setattr("tapeline.lake.state.VERSION", 2)
-    with pytest.raises(ConfigError, match="is of version 1, this program writes 2"):
+    monkeypatch.setattr("tapeline.lake.state.VERSION", 3)
+    with pytest.raises(ConfigError, match="is of version 2, this program writes 3"):
         opened()
 
 

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.config import SinkSettings
+from tapeline.config import Settings
 from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
 from tests.sinks.fakes import Tape
-from tests.sinks.helpers import KEPT, READERS, frames, in_order
+from tests.sinks.helpers import frames, in_order
+from tests.sinks.subjects import subject
 
 
 @pytest.fixture
 def sinks(tmp_path):
-    made = make(tmp_path, SinkSettings())
+    made = make(tmp_path, Settings())
     for sink in made:
         sink.open()
     yield made
@@ -27,7 +28,7 @@ def flat(made):
 
 
 def holds(sink: Sink, data: Path, *sessions) -> None:
-    assert in_order(READERS[sink.name](data)) == in_order(KEPT[sink.name]([flat(s) for s in sessions]))
+    assert in_order(subject(sink.name).read(data)) == in_order(subject(sink.name).kept([flat(s) for s in sessions]))
 
 
 def test_each_sink_goes_on_from_where_it_stood(sinks, tmp_path):

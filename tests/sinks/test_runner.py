@@ -15,7 +15,8 @@ from tapeline.sinks.recovery import repair
 from tapeline.sinks.runner import SinkRunner
 from tapeline.sinks.sqlite import SqliteSink
 from tests.sinks.fakes import Tape, Trying
-from tests.sinks.helpers import KEPT, READERS, T0, batches, frames, in_order
+from tests.sinks.helpers import T0, batches, frames, in_order
+from tests.sinks.subjects import subject
 
 QUICK = SinkSettings(commit_seconds=0.01, batch_events=20)
 
@@ -47,7 +48,7 @@ class Scene:
 
     def holds(self, *sessions: list[list[Event]]) -> None:
         flat = [[e for events in made for e in events] for made in sessions]
-        assert in_order(READERS["sqlite"](self.data)) == in_order(KEPT["sqlite"](flat))
+        assert in_order(subject("sqlite").read(self.data)) == in_order(subject("sqlite").kept(flat))
 
 
 Make = Callable[..., Scene]
@@ -232,7 +233,9 @@ async def test_one_session_after_another(scene):
         s.bus.publish(batch)
     await s.reaches("s2", 39)
     assert s.sink.position("s1") == 29
-    assert len(READERS["sqlite"](s.data)) == len(KEPT["sqlite"]([[e for f in one for e in f], [e for f in two for e in f]]))
+    assert len(subject("sqlite").read(s.data)) == len(
+        subject("sqlite").kept([[e for f in one for e in f], [e for f in two for e in f]])
+    )
 
 
 async def test_closing_commits_what_is_there(scene):

@@ -77,7 +77,7 @@ class LiveSession:
         for torn in recovered:
             if torn.torn_bytes:
                 say(f"tape {torn.segment}: {torn.torn_bytes} torn bytes of a crash dropped, {torn.last_seq + 1} frames kept")
-        self.sinks = make(self.data, self.settings.sinks)
+        self.sinks = make(self.data, self.settings)
         for sink in self.sinks:
             sink.open()
         self.collector = LiveCollector(self.settings, data=self.data)

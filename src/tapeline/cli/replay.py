@@ -17,7 +17,7 @@ from tapeline.cli.live import SINK_CLOSE_SECONDS, TellsOfSinks, feed_sinks, inte
 from tapeline.cli.options import INTERRUPTED
 from tapeline.cli.output import many
 from tapeline.clock import LiveClock, parse_iso
-from tapeline.config import SinkSettings
+from tapeline.config import Settings
 from tapeline.engine.replay import Player, chosen_sessions
 from tapeline.engine.replay import replay as events_of
 from tapeline.errors import ConfigError, UsageError
@@ -53,7 +53,7 @@ async def replay(
     server = Server(player, settings.server, LiveClock())
     async with interruptible() as stop, AsyncExitStack() as stack:
         address = await server.start()
-        for runner in feed_sinks(player, _opened(root, settings.sinks), root, settings.sinks, _on_tape):
+        for runner in feed_sinks(player, _opened(root, settings), root, settings.sinks, _on_tape):
             stack.push_async_callback(runner.close, SINK_CLOSE_SECONDS)
         told = f"{pace:g}×" if pace else "full speed"
         say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {address}; Ctrl-C ends")
@@ -93,7 +93,7 @@ async def _on_tape(_: int) -> None:
     await asyncio.sleep(0)
 
 
-def _opened(root: Path, settings: SinkSettings) -> list[Sink]:
+def _opened(root: Path, settings: Settings) -> list[Sink]:
     opened = []
     for sink in make(root, settings):
         try:

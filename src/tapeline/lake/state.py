@@ -1,8 +1,11 @@
-"""The lake's state, `<data>/lake/_state.sqlite`: how far each session is kept, and which files are about to appear.
+"""The lake's state, `<data>/lake/_state.sqlite`: how far each session is kept, which files there are, and which are about to appear.
 
-A commit is one transaction here: the position and the files that hold the events. The files themselves lie in `_pending/` by then,
-fsynced, and are moved to their places afterwards; a crash in between is finished at the next start (`Intent`s that are left).
-synchronous=FULL, since a position must not be forgotten once its files are visible.
+A commit is one transaction here: the position, the files that hold the events, and their names in `_pending/`, where they lie by
+then, fsynced. They are moved to their places afterwards; a crash in between is finished at the next start (`Intent`s that are
+left). synchronous=FULL, since a position must not be forgotten once its files are visible.
+
+`files` is the list a reader goes by (`lake/catalogue.py`): one read of it is a consistent view of the lake, whatever compaction and
+retention do to the folders meanwhile.
 """
 
 import sqlite3
@@ -14,14 +17,36 @@ import msgspec
 
 from tapeline.errors import ConfigError
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS positions (
     session TEXT PRIMARY KEY, seq INTEGER NOT NULL, events INTEGER NOT NULL, finished INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, kind TEXT NOT NULL, venue TEXT NOT NULL, symbol TEXT NOT NULL, date TEXT NOT NULL,
+    first_ts INTEGER NOT NULL, last_ts INTEGER NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, compacted INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, venue, symbol, date);
 CREATE TABLE IF NOT EXISTS intents (pending TEXT PRIMARY KEY, final TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+
+class LakeFile(msgspec.Struct, frozen=True):
+    """One Parquet file: its place relative to the lake's root, and what is in it. `first_ts`, `last_ts`: least and greatest of
+    the rows' `layout.time_field` (ns). `compacted`: made of several, sorted, in large row groups.
+    """
+
+    path: str
+    kind: str
+    venue: str
+    symbol: str
+    date: str
+    first_ts: int
+    last_ts: int
+    rows: int
+    bytes: int
+    compacted: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -29,6 +54,9 @@ class Intent(msgspec.Struct, frozen=True):
 
     pending: str
     final: str
+
+
+_MARKS = ", ".join("?" * len(LakeFile.__struct_fields__))
 
 
 class LakeState:
@@ -50,12 +78,13 @@ class LakeState:
         row = self._db.execute("SELECT seq, events FROM positions WHERE session = ?", (session,)).fetchone()
         return (-1, 0) if row is None else (int(row[0]), int(row[1]))
 
-    def intend(self, session: str, seq: int, events: int, intents: Sequence[Intent]) -> None:
+    def intend(self, session: str, seq: int, events: int, intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
         """The commit: from here on the events are in the lake, whatever happens."""
         with closing(self._db.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 cursor.executemany("INSERT INTO intents VALUES (?, ?)", [(i.pending, i.final) for i in intents])
+                cursor.executemany(f"INSERT INTO files VALUES ({_MARKS})", [msgspec.structs.astuple(f) for f in files])  # noqa: S608
                 cursor.execute(
                     "INSERT INTO positions (session, seq, events) VALUES (?, ?, ?) "
                     "ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, events = events + excluded.events",

@@ -1,8 +1,8 @@
 """Events to Arrow tables and Parquet files.
 
-Columns are those of `events.arrow_schema`, and `n`: the number of the event within its session, counted over all kinds by
-this sink. (session, n) names an event for good; ordering by it gives the order in which the events were made. Rows are sorted
-by `ts_event`, equal times in the order of `n`.
+Columns are those of `events.arrow_schema`, and two more: `session_id`, and `n`, the number of the event within its session, counted
+over all kinds by this sink. (session_id, n) names an event for good; ordering by it gives the order in which the events were made.
+Rows are sorted by `ts_event`, equal times in the order of (session_id, n).
 
 The folders already name `kind`, `venue`, `instrument` and `date`, and readers disagree about a column of the same name in the file:
 some let the path win, others refuse. So the whole id is `instrument_id` here, and a status' own fields `kind` and `venue` are
@@ -24,10 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tapeline.events import Event, Flag, arrow_schema
+from tapeline.events import TYPES, Event, Flag, arrow_schema
 from tapeline.lake.layout import ABSURD_BEFORE, DAY, Partition, date_text, time_field, venue_and_symbol
+from tapeline.lake.state import LakeFile
 
 RENAMED = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
+VERSION = 2
+"""Of the files' columns, in their metadata as `tapeline.lake`. 1 (unmarked) had no `session_id` column; the file's name said it."""
 FEW_VALUES = frozenset({"instrument", "venue", "side", "origin", "interval", "kind", "channel", "rule", "state"})
 
 
@@ -45,7 +48,11 @@ def file_schema(event_type: type[Event]) -> pa.Schema:
     for field in arrow_schema(event_type):
         kind = pa.dictionary(pa.int32(), pa.string()) if field.name in FEW_VALUES else field.type
         columns.append(pa.field(RENAMED.get(field.name, field.name), kind, nullable=field.nullable))
-    return pa.schema([*columns, pa.field("n", pa.int64(), nullable=False)], metadata=arrow_schema(event_type).metadata)
+    own = [
+        pa.field("session_id", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
+    ]
+    return pa.schema([*columns, *own], metadata={**arrow_schema(event_type).metadata, "tapeline.lake": str(VERSION)})
 
 
 def parts(session: str, events: Sequence[Event], first_n: int) -> Iterator[Part]:
@@ -68,6 +75,13 @@ def parts(session: str, events: Sequence[Event], first_n: int) -> Iterator[Part]
             yield Part(Partition(_tag(event_type), venue, symbol, date_text(day)), table)
 
 
+def described(part: Part, path: str, size: int) -> LakeFile:
+    """What the catalogue says of a part once it lies at `path`, relative to the lake's root, with `size` bytes."""
+    p = part.partition
+    span = pc.min_max(part.table[time_field(TYPES[p.kind])]).as_py()
+    return LakeFile(path, p.kind, p.venue, p.instrument, p.date, span["min"], span["max"], len(part.table), size)
+
+
 def _tag(event_type: type[Event]) -> str:
     return str(event_type.__struct_config__.tag)
 
@@ -78,19 +92,23 @@ def _table(event_type: type[Event], rows: list[Event], numbers: list[int], sessi
     flags = pc.unique(columns[event_type.__struct_fields__.index("flags")]).to_pylist()
     simulated = any(f & Flag.SIMULATED for f in flags)
     about = {"tapeline.simulated": "true" if simulated else "false", "tapeline.session": session}
-    columns.append(pa.array(numbers, pa.int64()))
+    columns += [_constant(session, len(rows)), pa.array(numbers, pa.int64())]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata({**schema.metadata, **about}))
 
 
 def _column(name: str, field: pa.Field, rows: list[Event]) -> pa.Array:
     if name == "instrument" and (one := rows[0].instrument):
-        return pa.DictionaryArray.from_arrays(pa.array(repeat(0, len(rows)), pa.int32(), size=len(rows)), pa.array([one]))
+        return _constant(one, len(rows))
     values = list(map(attrgetter(name), rows))
     if pa.types.is_list(field.type):
         return _levels(values, field.type)
     if pa.types.is_dictionary(field.type):
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, field.type)
+
+
+def _constant(text: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(repeat(0, rows), pa.int32(), size=rows), pa.array([text]))
 
 
 def _levels(books: list[list[tuple[float, float]]], kind: pa.DataType) -> pa.Array:

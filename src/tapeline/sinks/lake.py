@@ -23,7 +23,7 @@ from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Event
 from tapeline.lake import tables
 from tapeline.lake.layout import PENDING_DIR, STATE_FILE, file_name, root
-from tapeline.lake.state import Intent, LakeState
+from tapeline.lake.state import Intent, LakeFile, LakeState
 from tapeline.sinks.hold import Hold
 from tapeline.sinks.storable import storable
 
@@ -69,16 +69,16 @@ class LakeSink:
         if self._unmoved:
             self._move()
         name = file_name(session, stands + 1, seq)
-        staged: list[Intent] = []
+        staged: list[tuple[Intent, LakeFile]] = []
         try:
             try:
                 self._stage(session, name, events, count, staged)
             except (OverflowError, ValueError):
                 self._stage(session, name, [storable(e) for e in events], count, staged)
             with self._sqlite_as_oserror():
-                self._open_state.intend(session, seq, len(events), staged)
+                self._open_state.intend(session, seq, len(events), [i for i, _ in staged], [f for _, f in staged])
         except BaseException:
-            for intent in staged:
+            for intent, _ in staged:
                 with suppress(OSError):
                     (self.pending / intent.pending).unlink(missing_ok=True)
             raise
@@ -86,14 +86,17 @@ class LakeSink:
         with suppress(OSError, IntegrityError):  # the next commit tries again, and raises
             self._move()
 
-    def _stage(self, session: str, name: str, events: Sequence[Event], count: int, staged: list[Intent]) -> None:
+    def _stage(
+        self, session: str, name: str, events: Sequence[Event], count: int, staged: list[tuple[Intent, LakeFile]]
+    ) -> None:
         for part in tables.parts(session, events, count):
             intent = Intent(f"{name}-{len(staged)}.tmp", f"{part.partition.path}/{name}")
-            staged.append(intent)
             path = self.pending / intent.pending
+            staged.append((intent, tables.described(part, intent.final, 0)))  # before the file is there, so that it is removed
             try:
                 tables.write(part.table, path)
                 _sync_file(path)
+                staged[-1] = (intent, tables.described(part, intent.final, path.stat().st_size))
             except OSError as e:
                 raise OSError(e.errno, f"{e.strerror or e}: the lake cannot write {path}") from e
         if staged:

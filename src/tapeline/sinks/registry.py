@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tapeline.config import SinkSettings
+from tapeline.config import Settings, SinkSettings
 from tapeline.sinks.base import Serial, Sink
 
 
@@ -20,19 +20,22 @@ class Pace(msgspec.Struct, frozen=True):
     events: int
 
 
-def _sqlite(data: Path, _: SinkSettings) -> Sink:
+def _sqlite(data: Path, _: Settings) -> Sink:
     from tapeline.sinks.sqlite import SqliteSink
 
     return SqliteSink(data)
 
 
-def _lake(data: Path, _: SinkSettings) -> Sink:
+def _lake(data: Path, _: Settings) -> Sink:
     from tapeline.sinks.lake import LakeSink
 
     return LakeSink(data)
 
 
-SINKS: dict[str, Callable[[Path, SinkSettings], Sink]] = {"lake": _lake, "sqlite": _sqlite}
+SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
+    "lake": _lake,
+    "sqlite": _sqlite,
+}
 
 
 def pace(name: str, settings: SinkSettings) -> Pace:
@@ -41,6 +44,6 @@ def pace(name: str, settings: SinkSettings) -> Pace:
     return Pace(settings.commit_seconds, settings.batch_events)
 
 
-def make(data: Path, settings: SinkSettings) -> list[Sink]:
+def make(data: Path, settings: Settings) -> list[Sink]:
     """The sinks that are switched on, not yet opened; a runner and a repair may share each of them."""
-    return [Serial(factory(data, settings)) for name, factory in SINKS.items() if getattr(settings, name)]
+    return [Serial(factory(data, settings)) for name, factory in SINKS.items() if getattr(settings.sinks, name)]

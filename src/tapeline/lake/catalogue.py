@@ -1,0 +1,105 @@
+"""What is in the lake right now: one consistent list of files, for readers.
+
+Whoever globs the folders sees what lies there at that moment, and for a blink, while compaction swaps files, that can be too much
+or too little. A `Catalogue` is read in one transaction from the lake's state. A file of it may be gone by the time it is opened,
+since compaction and retention do not wait for readers: then take a new catalogue and begin again (`fresh`).
+
+Reading needs no lock and no writer; a lake that nobody writes is read the same way.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from tapeline.errors import IntegrityError, UsageError
+from tapeline.instruments import split_id
+from tapeline.lake.layout import STATE_FILE, root
+from tapeline.lake.state import VERSION, LakeFile
+
+TRIES = 5
+T = TypeVar("T")
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """How far a session is in the lake: its frames up to `seq`, which made the events numbered 0 to `events` - 1."""
+
+    seq: int
+    events: int
+    finished: bool
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """`root`: the lake's folder. `sessions`: by session id. A file holds rows of several sessions once it is compacted."""
+
+    root: Path
+    files: tuple[LakeFile, ...]
+    sessions: dict[str, Committed]
+
+    def chosen(
+        self,
+        kind: str,
+        instruments: Collection[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+    ) -> list[LakeFile]:
+        """The files of an event kind (`trade`, `book`, …) that may hold rows of these instruments (default all) with
+        `start` <= time < `end` (ns, of `layout.time_field`), by time.
+        """
+        wanted = {split_id(name) for name in instruments}
+        found = [
+            f
+            for f in self.files
+            if f.kind == kind
+            and (not wanted or (f.venue, f.symbol) in wanted)
+            and (start is None or f.last_ts >= start)
+            and (end is None or f.first_ts < end)
+        ]
+        return sorted(found, key=lambda f: (f.first_ts, f.path))
+
+    def path(self, file: LakeFile) -> str:
+        return (self.root / file.path).as_posix()
+
+
+def read(data: Path) -> Catalogue:
+    """Raises UsageError where there is no lake, IntegrityError where its state cannot be read."""
+    place = root(data)
+    state = place / STATE_FILE
+    if not state.exists():
+        raise UsageError(
+            f"there is no lake in {data}: record with the sink `lake` on, or `tapeline repair` makes it from the tape"
+        )
+    try:
+        db = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+        try:
+            db.execute("BEGIN")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version != VERSION:
+                raise IntegrityError(
+                    f"{state} is of version {version}, not {VERSION}: `tapeline repair` brings the lake up to date"
+                )
+            rows = db.execute(f"SELECT {', '.join(LakeFile.__struct_fields__)} FROM files").fetchall()  # noqa: S608 - our own names
+            files = tuple(_file(*row) for row in rows)
+            kept = db.execute("SELECT session, seq, events, finished FROM positions").fetchall()
+        finally:
+            db.close()
+    except sqlite3.Error as e:
+        raise IntegrityError(f"{state} cannot be read ({e}); `tapeline repair` makes the lake anew from the tape") from e
+    return Catalogue(place, files, {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept})
+
+
+def _file(path: str, kind: str, venue: str, symbol: str, date: str, *numbers: int) -> LakeFile:
+    first, last, rows, size, compacted = numbers
+    return LakeFile(path, kind, venue, symbol, date, first, last, rows, size, bool(compacted))
+
+
+def fresh(data: Path, function: Callable[[Catalogue], T], gone: tuple[type[Exception], ...] = (FileNotFoundError,)) -> T:
+    """`function(catalogue)`, begun again with a new catalogue where a file was swapped away meanwhile (`gone` was raised)."""
+    for _ in range(TRIES - 1):
+        try:
+            return function(read(data))
+        except gone:
+            continue
+    return function(read(data))
