@@ -8,7 +8,7 @@ import pytest
 
 from tapeline import masking
 from tapeline.errors import ConfigError
-from tapeline.keys import key_of
+from tapeline.keys import key_of, secret_of
 from tapeline.masking import mask
 
 FIRST, SECOND = "FINNHUB_API_KEY", "TAPELINE_FINNHUB_KEY"
@@ -70,3 +70,19 @@ def test_what_cannot_be_a_key_is_refused_and_not_repeated(tmp_path: Path, key: s
         key_of("finnhub", env={FIRST: key}, directory=tmp_path)
     assert FIRST in str(caught.value)
     assert key not in str(caught.value)
+
+
+def test_a_sink_gets_its_secret_from_the_environment_or_the_file_and_it_is_hidden(tmp_path: Path) -> None:
+    assert secret_of("postgres", "PASSWORD", env={}, directory=tmp_path) == ""
+    (tmp_path / ".env").write_text("TAPELINE_POSTGRES_PASSWORD=of-the-file\n")
+    assert secret_of("postgres", "PASSWORD", env={}, directory=tmp_path) == "of-the-file"
+    assert (
+        secret_of("postgres", "PASSWORD", env={"TAPELINE_POSTGRES_PASSWORD": " two words \n"}, directory=tmp_path)
+        == " two words "
+    )
+    assert mask("of-the-file, two words .") == "***,***."
+
+
+def test_a_secret_under_a_name_that_would_be_shown_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="TAPELINE_REDIS_ADDRESS"):
+        secret_of("redis", "address", env={}, directory=tmp_path)

@@ -6,8 +6,13 @@ read from the command line or `tapeline.toml`, and is told to `masking.hide` bef
 logs, errors, the tape and everything made from them.
 
 A key that could not be masked, or would break an address or a header, is refused: shorter than eight characters, or with blanks or
-control characters in it. On floor 1, beside `settings`, because it reads files and the environment; no keyring is imported unless
-neither has the key.
+control characters in it.
+
+What lets a sink into its server is asked for by `secret_of("postgres", "PASSWORD")`: TAPELINE_POSTGRES_PASSWORD in the environment
+or in `.env`. It is somebody else's choice, so it may be short, hold blanks, or not be there at all; what is shorter than six
+characters can be masked by its place only (behind `password=`, before the `@` of an address).
+
+On floor 1, beside `settings`, because it reads files and the environment; no keyring is imported unless neither has the key.
 """
 
 import os
@@ -15,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tapeline.errors import ConfigError
-from tapeline.masking import hide
+from tapeline.masking import hide, is_secret
 from tapeline.settings import PREFIX, dotenv
 
 SERVICE = "tapeline"
@@ -46,6 +51,21 @@ def key_of(name: str, page: str = "", *, env: Mapping[str, str] | None = None, d
         f"no API key for {name}: set {first} (or {second}) in the environment or in an .env file, "
         f"or `keyring set {SERVICE} {name}`.{hint}",
     )
+
+
+def secret_of(section: str, name: str, *, env: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
+    """The secret in `TAPELINE_<SECTION>_<NAME>`, hidden from now on; empty where there is none.
+
+    `name` is PASSWORD, TOKEN, SECRET, KEY or PASSPHRASE: what the settings leave to us. A newline at the end, left by whatever wrote
+    it, is no part of it. `env` and `directory` default to the process's own.
+    """
+    variable = f"{PREFIX}{section}_{name}".upper().replace("-", "_")
+    if not is_secret(variable):
+        raise ValueError(f"{variable} would be read as a setting, and shown")
+    secret = (os.environ if env is None else env).get(variable) or dotenv(directory or Path()).get(variable, "")
+    secret = secret.rstrip("\r\n")
+    hide(secret)
+    return secret
 
 
 def _found(name: str, env: Mapping[str, str], directory: Path) -> Iterator[tuple[str, str]]:
