@@ -62,7 +62,7 @@ def crash_at(call: int):
 STEPS = [
     ("writing the first file", tables, "write", 0, False),
     ("writing the third file", tables, "write", 2, False),
-    ("syncing a file", lake, "_sync_file", 1, False),
+    ("syncing a file", lake, "sync_file", 1, False),
     ("before the intent", LakeState, "intend", 0, False),
     ("right after the intent", LakeState, "intents", 0, True),
     ("moving the first file", Path, "replace", 0, True),
@@ -86,7 +86,7 @@ def test_a_crash_at_each_step(opened, tmp_path, monkeypatch, where, name, call, 
     sink = opened()
     assert sink.position("s") == (39 if kept else 19)
     assert in_order(read_lake(tmp_path)) == rows(flat(before) + (flat(after) if kept else []))
-    assert list(sink.pending.iterdir()) == []
+    assert list(sink.store.pending.iterdir()) == []
 
 
 def test_files_that_cannot_be_moved_wait_and_go_before_the_next_commit(opened, tmp_path, monkeypatch):

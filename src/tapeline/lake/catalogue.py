@@ -17,7 +17,7 @@ import msgspec
 from tapeline.errors import IntegrityError, UsageError
 from tapeline.instruments import split_id
 from tapeline.lake.layout import STATE_FILE, root
-from tapeline.lake.state import VERSION, LakeFile
+from tapeline.lake.state import VERSION, LakeFile, file_of
 
 TRIES = 5
 T = TypeVar("T")
@@ -81,18 +81,13 @@ def read(data: Path) -> Catalogue:
                     f"{state} is of version {version}, not {VERSION}: `tapeline repair` brings the lake up to date"
                 )
             rows = db.execute(f"SELECT {', '.join(LakeFile.__struct_fields__)} FROM files").fetchall()  # noqa: S608 - our own names
-            files = tuple(_file(*row) for row in rows)
+            files = tuple(file_of(*row) for row in rows)
             kept = db.execute("SELECT session, seq, events, finished FROM positions").fetchall()
         finally:
             db.close()
     except sqlite3.Error as e:
         raise IntegrityError(f"{state} cannot be read ({e}); `tapeline repair` makes the lake anew from the tape") from e
     return Catalogue(place, files, {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept})
-
-
-def _file(path: str, kind: str, venue: str, symbol: str, date: str, *numbers: int) -> LakeFile:
-    first, last, rows, size, compacted = numbers
-    return LakeFile(path, kind, venue, symbol, date, first, last, rows, size, bool(compacted))
 
 
 def fresh(data: Path, function: Callable[[Catalogue], T], gone: tuple[type[Exception], ...] = (FileNotFoundError,)) -> T:

@@ -13,6 +13,7 @@ Every `*.parquet` under these folders is committed and holds each event once. `_
 
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 
@@ -42,6 +43,11 @@ class Partition(msgspec.Struct, frozen=True):
 
 def root(data: Path) -> Path:
     return Path(data) / "lake"
+
+
+def unique_name(prefix: str) -> str:
+    """A file name that no file of the lake has had or will have: for files that are made of others."""
+    return f"{prefix}-{uuid4().hex}.parquet"
 
 
 def file_name(session: str, first: int, last: int) -> str:

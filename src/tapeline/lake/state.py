@@ -1,21 +1,25 @@
-"""The lake's state, `<data>/lake/_state.sqlite`: how far each session is kept, which files there are, and which are about to appear.
+"""The lake's state, `<data>/lake/_state.sqlite`: how far each session is kept, which files there are, and which are about to appear
+or to go.
 
 A commit is one transaction here: the position, the files that hold the events, and their names in `_pending/`, where they lie by
 then, fsynced. They are moved to their places afterwards; a crash in between is finished at the next start (`Intent`s that are
-left). synchronous=FULL, since a position must not be forgotten once its files are visible.
+left). A swap is the same with files that go: they leave the list in the transaction that brings the new ones, and are remembered
+in `removed` until they are unlinked. synchronous=FULL, since a position must not be forgotten once its files are visible.
 
 `files` is the list a reader goes by (`lake/catalogue.py`): one read of it is a consistent view of the lake, whatever compaction and
-retention do to the folders meanwhile.
+retention do to the folders meanwhile. `lake/store.py` does the moving and unlinking.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import msgspec
 
-from tapeline.errors import ConfigError
+from tapeline.errors import ConfigError, IntegrityError
 
 VERSION = 2
 
@@ -29,6 +33,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, venue, symbol, date);
 CREATE TABLE IF NOT EXISTS intents (pending TEXT PRIMARY KEY, final TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
 
@@ -56,13 +61,22 @@ class Intent(msgspec.Struct, frozen=True):
     final: str
 
 
+Added = tuple[Intent, LakeFile]
+_COLUMNS = ", ".join(LakeFile.__struct_fields__)
 _MARKS = ", ".join("?" * len(LakeFile.__struct_fields__))
 
 
+class Outdated(IntegrityError):
+    """A swap would replace a file that is no longer in the lake: plan anew."""
+
+
 class LakeState:
-    """Raises sqlite3.Error from every method; the sink says what that means."""
+    """Raises sqlite3.Error from every method; the store says what that means. Usable from several threads: each call holds
+    `lock`, which a caller may hold over several.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.lock = RLock()
         self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -75,40 +89,85 @@ class LakeState:
 
     def position(self, session: str) -> tuple[int, int]:
         """(last committed frame, events so far); (-1, 0) where there is nothing."""
-        row = self._db.execute("SELECT seq, events FROM positions WHERE session = ?", (session,)).fetchone()
-        return (-1, 0) if row is None else (int(row[0]), int(row[1]))
+        rows = self._read("SELECT seq, events FROM positions WHERE session = ?", session)
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (-1, 0)
 
     def intend(self, session: str, seq: int, events: int, intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
         """The commit: from here on the events are in the lake, whatever happens."""
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                cursor.executemany("INSERT INTO intents VALUES (?, ?)", [(i.pending, i.final) for i in intents])
-                cursor.executemany(f"INSERT INTO files VALUES ({_MARKS})", [msgspec.structs.astuple(f) for f in files])  # noqa: S608
-                cursor.execute(
-                    "INSERT INTO positions (session, seq, events) VALUES (?, ?, ?) "
-                    "ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, events = events + excluded.events",
-                    (session, seq, events),
-                )
-                cursor.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    cursor.execute("ROLLBACK")
+        with self._transaction() as db:
+            _add(db, intents, files)
+            db.execute(
+                "INSERT INTO positions (session, seq, events) VALUES (?, ?, ?) "
+                "ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, events = events + excluded.events",
+                (session, seq, events),
+            )
+
+    def swap(self, remove: Sequence[LakeFile], intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
+        """From here on the lake has `files` in the place of `remove`. Raises Outdated, with nothing changed, where one of those is
+        not in the lake.
+        """
+        with self._transaction() as db:
+            for file in remove:
+                if db.execute("DELETE FROM files WHERE path = ?", (file.path,)).rowcount != 1:
+                    raise Outdated(f"{file.path} is no longer in the lake")
+            db.executemany("INSERT INTO removed VALUES (?)", [(f.path,) for f in remove])
+            _add(db, intents, files)
+
+    def files(self) -> list[LakeFile]:
+        rows = self._read(f"SELECT {_COLUMNS} FROM files")  # noqa: S608 - our own names
+        return [file_of(*row) for row in rows]
 
     def intents(self) -> list[Intent]:
-        return [Intent(*row) for row in self._db.execute("SELECT pending, final FROM intents ORDER BY pending")]
+        return [Intent(*row) for row in self._read("SELECT pending, final FROM intents ORDER BY pending")]
 
     def moved(self) -> None:
         """Every intent is carried out."""
-        self._db.execute("DELETE FROM intents")
+        with self._transaction() as db:
+            db.execute("DELETE FROM intents")
+
+    def removed(self) -> list[str]:
+        """Places of files that are no longer in the lake and may still lie there."""
+        return [row[0] for row in self._read("SELECT path FROM removed ORDER BY path")]
+
+    def unlinked(self, paths: Iterable[str]) -> None:
+        with self._transaction() as db:
+            db.executemany("DELETE FROM removed WHERE path = ?", [(path,) for path in paths])
 
     def finished(self) -> Iterable[str]:
-        return [row[0] for row in self._db.execute("SELECT session FROM positions WHERE finished")]
+        return [row[0] for row in self._read("SELECT session FROM positions WHERE finished")]
 
     def finish(self, session: str) -> None:
-        self._db.execute(
-            "INSERT INTO positions VALUES (?, -1, 0, 1) ON CONFLICT (session) DO UPDATE SET finished = 1", (session,)
-        )
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO positions VALUES (?, -1, 0, 1) ON CONFLICT (session) DO UPDATE SET finished = 1", (session,)
+            )
 
     def close(self) -> None:
-        self._db.close()
+        with self.lock:
+            self._db.close()
+
+    def _read(self, query: str, *values: object) -> list[Any]:
+        with self.lock:
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self.lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+
+def file_of(path: str, kind: str, venue: str, symbol: str, date: str, *numbers: int) -> LakeFile:
+    """A row of `files`."""
+    first, last, rows, size, compacted = numbers
+    return LakeFile(path, kind, venue, symbol, date, first, last, rows, size, bool(compacted))
+
+
+def _add(db: sqlite3.Connection, intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
+    db.executemany("INSERT INTO intents VALUES (?, ?)", [(i.pending, i.final) for i in intents])
+    db.executemany(f"INSERT INTO files VALUES ({_MARKS})", [msgspec.structs.astuple(f) for f in files])  # noqa: S608
