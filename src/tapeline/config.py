@@ -161,7 +161,7 @@ class KeepSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class FilesSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The sinks `csv` and `jsonl`."""
 
-    path: Annotated[str, Doc(description="Folder the files go to; empty: `csv` and `jsonl` in the data directory.")] = ""
+    path: Annotated[str, Doc(description="Folder that `csv` and `jsonl` are made in; empty: the data directory.")] = ""
     compression: Annotated[Literal["none", "gzip", "zstd"], Doc(description="How the files are packed.")] = "none"
 
 

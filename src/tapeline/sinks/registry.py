@@ -32,9 +32,23 @@ def _lake(data: Path, _: Settings) -> Sink:
     return LakeSink(data)
 
 
+def _csv(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.csv import CsvSink
+
+    return CsvSink(data, settings.files)
+
+
+def _jsonl(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.jsonl import JsonlSink
+
+    return JsonlSink(data, settings.files)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
+    "csv": _csv,
+    "jsonl": _jsonl,
 }
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from tests.sinks.subjects.base import Subject
 
-NAMES = ("lake", "sqlite")
+NAMES = ("lake", "sqlite", "csv", "jsonl")
 
 
 @cache

@@ -1,0 +1,48 @@
+"""Where an event lies in a folder of plain files: `trade/binance/BTC-USDT/2026-11-21`.
+
+Kind, venue and symbol are folders, the UTC day is the file: of `ts_event`, of a bar of `ts_open`, of a time that cannot be true
+of `ts_recv`; the same rules as the lake's (`lake/layout.py`). Names are percent-encoded as there. What concerns no single instrument
+(a status of a whole connection) lies under `_all`, a name that no symbol gets: a leading `_` is encoded, and so are `.` and `..`.
+"""
+
+from functools import lru_cache
+from urllib.parse import quote
+
+from tapeline.events import Bar, Event, Flag
+from tapeline.lake.layout import ABSURD_BEFORE, DAY, date_text, venue_and_symbol
+
+ALL = "_all"
+BAD_TIME = int(Flag.BAD_TIME)
+
+
+def day_of(event: Event) -> int:
+    """The day counted from 1970-01-01."""
+    time = event.ts_open if isinstance(event, Bar) else event.ts_event
+    if event.flags & BAD_TIME or time < ABSURD_BEFORE or time - event.ts_recv > DAY:
+        time = event.ts_recv
+    return time // DAY
+
+
+def place_of(event: Event) -> str:
+    """Without the file's suffix, with forward slashes."""
+    if event.instrument:
+        return _place(type(event), event.instrument, "", day_of(event))
+    venue, symbol = venue_and_symbol(event)
+    return _place(type(event), venue, symbol, day_of(event))
+
+
+@lru_cache(maxsize=4096)
+def _place(kind: type[Event], instrument: str, symbol: str, day: int) -> str:
+    venue, _, of_id = instrument.partition(":")
+    folders = (str(kind.__struct_config__.tag), folder(venue), folder(symbol or of_id), date_text(day))
+    return "/".join(folders)
+
+
+def folder(name: str) -> str:
+    """A name that every file system takes for one folder, and that no other name becomes."""
+    if not name:
+        return ALL
+    encoded = quote(name, safe="-_.~")
+    if encoded[0] == "_":
+        return f"%5F{encoded[1:]}"
+    return encoded.replace(".", "%2E") if not encoded.strip(".") else encoded
