@@ -87,7 +87,7 @@ METRICS = (
     Exposed("tapeline_sink_commits", "counter", "Commits", ("name",), _each("sinks", "commits", "name")),
     Exposed("tapeline_sink_depth", "gauge", "Events waiting", ("name",), _each("sinks", "depth", "name")),
     Exposed("tapeline_sink_dropped", "counter", "Events left to the tape", ("name",), _each("sinks", "dropped", "name")),
-    Exposed("tapeline_sink_lag_seconds", "gauge", "Age of the oldest waiting", ("name",), _each("sinks", "lag_seconds", "name")),
+    Exposed("tapeline_sink_lag_seconds", "gauge", "How overdue the oldest is", ("name",), _each("sinks", "lag_seconds", "name")),
     Exposed("tapeline_bus_depth", "gauge", "Events waiting for a consumer", ("name",), _each("bus", "depth", "name")),
     Exposed("tapeline_bus_dropped", "counter", "Events dropped for a consumer", ("name",), _each("bus", "dropped", "name")),
     Exposed("tapeline_viewers", "gauge", "Viewers connected", (), _top("viewers")),

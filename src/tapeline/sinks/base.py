@@ -25,7 +25,8 @@ from tapeline.events import Event
 class SinkStats(msgspec.Struct):
     """What `/api/v1/status` shows of a sink.
 
-    `depth`: events waiting or being committed; `lag_seconds`: age of the oldest of them. `missed`: events that the queue
+    `depth`: events waiting or being committed; `lag_seconds`: how long the oldest of them is overdue, 0 while its commit is not
+    yet due (the lake commits every 30 s). `missed`: events that the queue
     could not hold and that were, or are being, caught up from the tape. `dropped`: events that are lost to this sink because
     the tape does not have them either. `error`: the last failure, empty once a commit has gone through again.
     """

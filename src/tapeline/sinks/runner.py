@@ -71,7 +71,8 @@ class SinkRunner:
         s = self._stats
         s.depth = self._subscription.depth + len(self._gathered.events)
         s.missed = self._subscription.dropped
-        s.lag_seconds = 0.0 if self._oldest is None else max(0.0, (self._clock.now() - self._oldest) / SECOND)
+        waited = 0.0 if self._oldest is None else (self._clock.now() - self._oldest) / SECOND
+        s.lag_seconds = max(0.0, waited - self._pace.seconds)  # until then it waits because it is to
         return s
 
     def start(self) -> None:
@@ -179,7 +180,7 @@ class SinkRunner:
         if self._closing.is_set():
             self._whole = False
             return
-        self._oldest = self._clock.now()
+        self._oldest = self._clock.now() - int(self._pace.seconds * SECOND)  # overdue at once
         short = 0
 
         def replay(loop: asyncio.AbstractEventLoop) -> int:

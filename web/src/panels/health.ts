@@ -12,7 +12,7 @@ const FIGURES = [
   ["rate", "Msgs/s", "Messages a second from the venues."],
   ["gaps", "Gaps", "Gaps found since the start."],
   ["resyncs", "Resyncs", "Order books built anew since the start."],
-  ["lag", "Sink lag", "The slowest sink's delay from event to commit. The lake makes a file every 30 s (sinks.lake_seconds)."],
+  ["lag", "Sink lag", "How long the oldest event that a sink should have committed is overdue. The lake is due every 30 s (sinks.lake_seconds)."],
   ["tape", "Tape", "The journal of every message."],
 ] as const;
 
@@ -92,7 +92,7 @@ export class HealthBar implements Panel {
     this.figure("resyncs", count(status.resyncs), status.resyncs);
     const lag = status.sinks.length > 0 ? Math.max(...status.sinks.map((s) => s.lag_seconds)) : null;
     const broken = status.sinks.some((s) => s.error !== "");
-    this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : lag !== null && lag > 60 ? "warn" : "");
+    this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : lag !== null && lag > 10 ? "warn" : "");
     const { tape } = status;
     const text = tape.state === "recording" ? bytes(tape.bytes) : tape.state;
     this.figure("tape", text, tape.state, tape.state === "failing" ? "bad" : tape.state === "off" ? "muted" : "");
