@@ -37,6 +37,7 @@ FLOORS = {
     # 6 using
     "alerts": 6,
     "backtest": 6,
+    "audit": 6,
     "cluster": 6,
     "sim": 6,
     # 7 faces
