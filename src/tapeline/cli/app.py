@@ -28,6 +28,7 @@ COMMANDS = {
     "decode": ("tapeline.cli.decode:decode", "Turn raw recorded frames into events, as JSON lines."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "verify": ("tapeline.cli.verify:verify", "Prove tape, lake and SQLite against each other."),
+    "repair": ("tapeline.cli.repair:repair", "Make lake and SQLite what the tape says they should be."),
     "tape": ("tapeline.cli.tape:app", "List, print, verify and seal tape segments."),
     "doctor": ("tapeline.cli.doctor:doctor", "Check this machine, its network and the venues."),
     "config": ("tapeline.cli.config:config", "Show the settings in force and where each comes from."),

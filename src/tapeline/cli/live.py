@@ -77,6 +77,10 @@ class LiveSession:
         for torn in recovered:
             if torn.torn_bytes:
                 say(f"tape {torn.segment}: {torn.torn_bytes} torn bytes of a crash dropped, {torn.last_seq + 1} frames kept")
+        from tapeline.sinks import rebuild
+
+        for name in rebuild.settle(self.data):
+            say(f"{name}: an interrupted `tapeline repair` is finished")
         self.sinks = make(self.data, self.settings)
         for sink in self.sinks:
             sink.open()

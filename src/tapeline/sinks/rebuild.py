@@ -1,0 +1,200 @@
+"""Lake and SQLite made anew from the tape, beside what is there, and put in its place in one step.
+
+    1. `<data>/_rebuild/` gets an empty lake or SQLite file; every session of the tape is played into it
+    2. what the tape does not have any more is carried over from the old one, as far as that can be read:
+       of the lake, whole sessions; of SQLite, which does not know which session a row is of, the rows received before the
+       tape begins
+    3. `_rebuild/ready` is written                      a crash before: thrown away by the next rebuild
+    4. the old one moves into `_rebuild`, the new one to its place
+    5. `_rebuild` is removed                            a crash between 3 and 5: `settle` of the next start or rebuild finishes it
+
+The old one stays untouched and locked until 4, so that readers go on meanwhile and nobody writes.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tapeline.errors import TapelineError, UsageError
+from tapeline.lake import catalogue, layout, tables
+from tapeline.lake.catalogue import Catalogue
+from tapeline.lake.state import Added, Intent, LakeFile
+from tapeline.lake.store import sync_file, sync_folder
+from tapeline.sinks.base import Sink
+from tapeline.sinks.feed import CatchUp
+from tapeline.sinks.hold import Hold
+from tapeline.sinks.lake import LakeSink
+from tapeline.sinks.recovery import Report, repair
+from tapeline.sinks.sqlite import FILE, SqliteSink
+from tapeline.sinks.sqlite_schema import TABLES
+
+FOLDER, READY, OLD = "_rebuild", "ready", "old"
+PLACES = {"lake": "lake", "sqlite": FILE}
+"""The sinks that can be made anew, and where they lie in the data directory."""
+SQLITE_FILES = ("-wal", "-shm", "")
+"""In this order: a new database must never meet the old one's log."""
+Say = Callable[[str], None]
+
+
+def settle(data: Path) -> list[str]:
+    """Finish what a crash left of a rebuild; the names of the sinks that are new now. Raises OSError."""
+    work = data / FOLDER
+    if not (work / READY).exists():
+        shutil.rmtree(work, ignore_errors=True)
+        return []
+    names = (work / READY).read_text().split()
+    (work / OLD).mkdir(exist_ok=True)
+    for name in names:
+        for suffix in SQLITE_FILES if name == "sqlite" else ("",):
+            new, place = work / (PLACES[name] + suffix), data / (PLACES[name] + suffix)
+            aside = work / OLD / place.name
+            if (new.exists() or suffix) and place.exists() and not aside.exists():
+                place.replace(aside)
+            if new.exists():
+                new.replace(place)
+    sync_folder(data)
+    shutil.rmtree(work)
+    return names
+
+
+class OnTape(msgspec.Struct, frozen=True):
+    """A closed session of the tape: its last frame, its first receive time (ns), and whether all of it is there."""
+
+    last_seq: int
+    first_ts: int
+    whole: bool
+
+
+def rebuild(data: Path, names: Sequence[str], sessions: Mapping[str, OnTape], catch_up: CatchUp, say: Say) -> list[Report]:
+    """Make these sinks (of `PLACES`) anew. A session that is not whole on the tape is carried over where the old lake has it.
+
+    Raises ConfigError where another process writes them, OSError where there is no room. Until it returns the old ones stand.
+    """
+    settle(data)
+    work = data / FOLDER
+    work.mkdir()
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        for name in names:
+            stack.enter_context(_held(data, name))
+        sinks: list[Sink] = [LakeSink(work) if name == "lake" else SqliteSink(work) for name in names]
+        for sink in sinks:
+            sink.open()
+            stack.callback(sink.close)
+        old = _old(data, say) if "lake" in names else None
+        if old is not None:
+            again = {name for name, s in sessions.items() if s.whole}
+            _carry_lake(old, next(s for s in sinks if isinstance(s, LakeSink)), again, say)
+        if "sqlite" in names:
+            begins = min((s.first_ts for s in sessions.values()), default=1 << 62)
+            _carry_sqlite(data / FILE, work / FILE, begins, set(sessions), say)
+        reports = repair(work, sinks, {name: s.last_seq for name, s in sessions.items()}, catch_up)
+        for sink in sinks:
+            sink.close()
+        _mark(work, names)
+        stack.pop_all()  # from here on it is to be finished, not thrown away
+    settle(data)
+    return reports
+
+
+@contextmanager
+def _held(data: Path, name: str) -> Iterator[None]:
+    """The old one's lock, and through the swap: nobody may open what is about to move."""
+    hold = Hold(data / "lake" / "_lock" if name == "lake" else data / (FILE + ".lock"))
+    try:
+        yield
+    finally:
+        hold.release()
+
+
+def _mark(work: Path, names: Sequence[str]) -> None:
+    staged = work / (READY + ".tmp")
+    staged.write_text(" ".join(names))
+    sync_file(staged)
+    staged.replace(work / READY)
+    sync_folder(work)
+
+
+def _old(data: Path, say: Say) -> Catalogue | None:
+    try:
+        return catalogue.read(data)
+    except TapelineError as e:
+        say(f"nothing can be carried over from the old lake: {e}")
+        return None
+
+
+def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> None:
+    """All sessions but those that are made `again`: their rows and positions as they are."""
+    carried = {s: c for s, c in old.sessions.items() if s not in again and c.events}
+    if not carried:
+        return
+    added: list[Added] = []
+    rows = 0
+    for file in old.files:
+        try:
+            part = _rows_of(old, file, list(carried))
+        except (OSError, pa.ArrowException) as e:
+            say(f"{file.path} of the old lake cannot be read, its rows are lost where the tape does not have them: {e}")
+            continue
+        if len(part):
+            added.append(_added(sink, file, part))
+            rows += len(part)
+    sink.store.swap([], added)
+    for session, committed in carried.items():
+        sink.store.commit(session, committed.seq, committed.events, [])
+        if committed.finished:
+            sink.finish(session)
+    say(f"{rows} rows of {len(carried)} session(s) that the tape does not have whole are carried over from the old lake")
+
+
+def _rows_of(old: Catalogue, file: LakeFile, sessions: list[str]) -> pa.Table:
+    table = pq.read_table(old.path(file), partitioning=None)
+    return table.filter(pc.is_in(table["session_id"].cast(pa.string()), pa.array(sessions)))
+
+
+def _added(sink: LakeSink, file: LakeFile, part: pa.Table) -> Added:
+    name = layout.unique_name("carried")
+    intent = Intent(f"{name}.tmp", f"{file.path.rpartition('/')[0]}/{name}")
+    path = sink.store.pending / intent.pending
+    tables.write(part, path)
+    changed = {"path": intent.final, "rows": len(part), "bytes": path.stat().st_size}
+    return intent, msgspec.structs.replace(file, **changed)
+
+
+def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: set[str], say: Say) -> None:
+    """Rows received before the tape begins, where sessions are in the old file that the tape does not have."""
+    if not old.exists():
+        return
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as db:
+            db.execute("ATTACH ? AS old", (str(old),))
+            gone = [row for row in db.execute("SELECT session, seq, finished FROM old.positions") if row[0] not in on_tape]
+            if not gone:
+                return
+            db.execute("BEGIN IMMEDIATE")
+            for table in TABLES.values():
+                columns = ", ".join(f'"{row[1]}"' for row in db.execute(f"PRAGMA old.table_info({table})"))
+                if columns:
+                    db.execute(
+                        f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table} WHERE ts_recv < ?",  # noqa: S608
+                        (begins,),
+                    )
+            db.executemany("INSERT INTO main.positions VALUES (?, ?, ?)", gone)
+            db.execute("COMMIT")
+    except sqlite3.Error as e:
+        say(f"nothing can be carried over from the old {FILE}: {e}")
+    else:
+        say(f"rows of {len(gone)} session(s) that the tape does not have are carried over from the old {FILE}")
+
+
+def check(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in PLACES:
+            raise UsageError(f"--anew {name}: only {' and '.join(PLACES)} can be made anew; the others are brought up to date")

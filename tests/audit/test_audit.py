@@ -1,0 +1,189 @@
+"""A directory that holds is said to hold, and each way of spoiling it is found: on a tape with losses, a lake and a SQLite file."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tapeline.audit.audit import audit
+from tapeline.audit.report import Report
+from tapeline.audit.words import page
+from tapeline.cli import main
+from tapeline.clock import ReplayClock
+from tapeline.config import PipelineSettings, Settings, TapeSettings
+from tapeline.engine.replay import batches
+from tapeline.errors import UsageError
+from tapeline.frames import Frame, Session
+from tapeline.sinks.recovery import repair
+from tapeline.sinks.registry import make
+from tapeline.tape import reader
+from tapeline.tape.writer import TapeWriter
+from tests.engine.feeds import MS, T0, Market, answer, closed, opened, recv, trade
+
+NAME = "binance:BTC-USDT"
+TRADES = 600
+
+
+def market(seed: int, *, lose: tuple[int, ...] = ()) -> Iterator[Frame]:
+    """A minute of spot trades and books; trades of these numbers are lost on the way."""
+    venue = Market(seed)
+    yield opened(T0)
+    yield recv(T0 + MS, venue.diff(T0 // MS))
+    yield answer(T0 + 2 * MS, venue.snapshot())
+    for i in range(1, TRADES):
+        ts = T0 + i * 100 * MS
+        yield recv(ts, venue.diff(ts // MS))
+        if i not in lose:
+            price = f"{100 + i % 7 / 10:.1f}"
+            yield recv(ts + MS, trade(i, ts // MS, price, f"0.{i % 9 + 1}", maker=i % 3 == 0))
+    yield closed(T0 + TRADES * 100 * MS)
+
+
+def record(data: Path, session: str, frames: Iterator[Frame]) -> None:
+    head = Session(id=session, version="0", pipeline=msgspec.to_builtins(PipelineSettings()))
+    tape = TapeWriter(data, head, TapeSettings(), ReplayClock(T0))
+    for frame in frames:
+        tape.append(frame)
+    tape.close_sync()
+
+
+def bring_in(data: Path) -> None:
+    sinks = make(data, Settings())
+    for sink in sinks:
+        sink.open()
+    repair(data, sinks, {s.id: s.last_seq for s in reader.sessions(data)}, partial(batches, data))
+    for sink in sinks:
+        sink.close()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("sound")
+    record(data, "20261121T100500Z-aaaa", market(1))
+    record(data, "20261121T110500Z-bbbb", market(2, lose=(50, 51, 300)))
+    bring_in(data)
+    return data
+
+
+@pytest.fixture
+def data(sound: Path, tmp_path: Path) -> Path:
+    shutil.copytree(sound, tmp_path / "d")
+    return tmp_path / "d"
+
+
+def broken(report: Report) -> set[str]:
+    return {p.what for p in report.broken}
+
+
+def test_a_sound_directory_holds_and_its_losses_are_noted(sound):
+    report = audit(sound)
+    assert not report.broken
+    assert (report.sessions, report.instruments) == (2, [NAME])
+    (lost,) = [p for p in report.points if p.what == "trade ids" and p.state == "noted"]
+    assert (lost.session, lost.count) == ("20261121T110500Z-bbbb", 3)
+    held = {(p.what, p.session[-4:]) for p in report.points if p.state == "holds"}
+    assert {"tape", "update ids", "crossed books", "bars", "lake"} <= {what for what, _ in held}
+    (bars,) = [p for p in report.points if p.what == "bars" and p.session.endswith("aaaa")]
+    assert bars.count == 59 + 11 + 3  # of a minute all but the last second, 5 s and 15 s, which are still open
+    (latency,) = report.latency
+    assert (latency.skew, latency.negative) == (0.0, 0.0)
+
+
+def lake_file(data: Path, kind: str) -> Path:
+    return min((data / "lake").glob(f"kind={kind}/**/*.parquet"))
+
+
+def remove_a_file(data: Path) -> None:
+    lake_file(data, "trade").unlink()
+
+
+def change_a_row(data: Path) -> None:
+    path = lake_file(data, "trade")
+    table = pq.read_table(path, partitioning=None)
+    table = table.set_column(table.schema.get_field_index("price"), "price", pc.add(table["price"], 0.1))
+    pq.write_table(table, path)
+
+
+def double_a_file(data: Path) -> None:
+    path = lake_file(data, "quote")
+    shutil.copy(path, path.with_name("again.parquet"))
+
+
+def cut_a_file(data: Path) -> None:
+    path = lake_file(data, "book")
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def lose_rows_of_sqlite(data: Path) -> None:
+    with sqlite3.connect(data / "tapeline.sqlite") as db:
+        db.execute("DELETE FROM trades WHERE rowid % 50 = 0")
+    db.close()
+
+
+SPOILED: list[tuple[Callable[[Path], None], str, str]] = [
+    (remove_a_file, "lake", "gone"),
+    (change_a_row, "lake", "some of them differ"),
+    (double_a_file, "lake", "does not know"),
+    (cut_a_file, "lake", "damaged"),
+    (lose_rows_of_sqlite, "sqlite", "SQLite has"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "what", "words"), SPOILED, ids=[s[0].__name__ for s in SPOILED])
+def test_what_is_spoiled_is_found_and_repaired(data, spoil, what, words, capsys):
+    spoil(data)
+    report = audit(data)
+    assert broken(report) == {what}
+    assert words in page(report)
+    assert main(["verify", str(data)]) == 5
+    assert "does NOT hold" in capsys.readouterr().out
+    assert main(["repair", str(data)]) == 0
+    assert not audit(data).broken
+    assert not (data / "_rebuild").exists()
+
+
+def test_damage_of_the_tape_is_found_and_no_repair_pretends_otherwise(data, capsys):
+    path = min((data / "tape").glob("*/*.tape"))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+    assert "tape" in broken(audit(data))
+    assert main(["repair", str(data)]) == 5
+    assert "do not hold" in capsys.readouterr().err
+
+
+def test_a_bar_that_is_not_its_trades_is_found(sound):
+    """The bars of the pipeline are right, so a wrong one is put among what the audit is given."""
+    from tapeline.audit.bars import BarsAgain
+    from tapeline.events import Bar, Trade
+
+    for wrong in (False, True):
+        again, report = BarsAgain(NAME, 600 * 10**9, inverse=False), Report(data="d")
+        for batch in batches(sound, "20261121T100500Z-aaaa"):
+            for e in batch.events:
+                if isinstance(e, Trade):
+                    again.trade(e)
+                elif isinstance(e, Bar):
+                    changed = wrong and e.interval == "5s" and e.ts_open % (15 * 10**9) == 0
+                    again.bar(msgspec.structs.replace(e, volume=e.volume + 0.1) if changed else e)
+        again.judge("s", report)
+        assert {p.state for p in report.points} == ({"broken", "holds"} if wrong else {"holds"})
+        if wrong:
+            assert next(p for p in report.points if p.state == "broken").count == 4
+
+
+def test_where_there_is_nothing_it_says_so(tmp_path):
+    with pytest.raises(UsageError, match="neither tape nor lake"):
+        audit(tmp_path)
+
+
+def test_json_gives_every_point(sound, capsys):
+    assert main(["verify", str(sound), "--json"]) == 0
+    told = msgspec.json.decode(capsys.readouterr().out)
+    assert {p["what"] for p in told["points"]} >= {"tape", "trade ids", "update ids", "bars", "lake", "sqlite"}
