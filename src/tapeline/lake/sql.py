@@ -1,0 +1,261 @@
+"""One question in SQL, answered by DuckDB over just the files that it needs, in a database of its own.
+
+    checked     one statement, and it reads: SELECT (WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW) or EXPLAIN of one
+    planned     over empty tables, so that the catalogue can say which files are needed (`lake/pruning.py`)
+    answered    in a new database in memory: the views, over those files and what is still in memory elsewhere (`lake/tail.py`)
+
+What shuts it off from the rest of the machine is DuckDB's own: no external access but to the listed files (`allowed_paths`), no
+extension is installed or loaded, Python's variables are no tables, nothing is spilled to disk, and the configuration is locked before
+the question is seen. The check of the statement stands in front of that, not instead.
+
+Nothing here is shared between two questions but the empty tables. `stop()` may be called from any thread.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from tapeline.errors import TapelineError, UsageError
+from tapeline.lake import pruning, views
+from tapeline.lake.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BATCH_ROWS = 50_000
+STOP_EVERY = 0.02
+READING = frozenset({"SELECT", "EXPLAIN"})
+_CLOSED = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
+    "python_enable_replacements": False,
+    "temp_directory": "",
+}
+_UNSURE = "statistics_propagation,empty_result_pullup"  # they would conclude from tables that are empty
+_EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNORECASE)
+_PLANNING_MB = 256
+
+
+class QueryError(UsageError):
+    """DuckDB refuses the question; the text is DuckDB's, with the place of the mistake."""
+
+
+class QueryTooBig(UsageError):
+    """It needs more memory than it may have."""
+
+
+class QueryStopped(TapelineError):
+    """It took longer than it may, or nobody waits for it any more."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """None: none. `rows` and `bytes` cut the answer (`Answer.truncated`); `seconds` and `memory_mb` end the question."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    memory_mb: int | None = None
+    threads: int | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`truncated`: there are more rows than the limits let through. `files`: how many were opened."""
+
+    table: pa.Table
+    truncated: bool
+    files: int
+
+
+class Question:
+    """`Question(sql, params, limits).ask(catalogue, tails)`, once or, with another catalogue, again; `stop()` ends it."""
+
+    def __init__(self, sql: str, params: Mapping[str, Any] | None = None, limits: Limits | None = None) -> None:
+        """Raises QueryError on what is not one reading statement."""
+        self.limits = limits or Limits()
+        self.sql, self.explains = checked(sql)
+        self._params = dict(params or {}) or None
+        self._open: DuckDBPyConnection | None = None
+        self._why = ""
+        self._over = threading.Event()
+
+    def stop(self, why: str = "the query was stopped") -> None:
+        """From another thread. It ends within moments, with QueryStopped."""
+        self._why = self._why or why
+        threading.Thread(target=self._interrupt, name="query-stop", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Again and again: between two steps there is nothing to interrupt."""
+        while not self._over.wait(STOP_EVERY):
+            if (connection := self._open) is not None:
+                connection.interrupt()
+
+    @property
+    def progress(self) -> float:
+        """How much is done, in per cent; negative where that is not known."""
+        connection = self._open
+        return -1.0 if connection is None else float(connection.query_progress())
+
+    def ask(self, catalogue: Catalogue, tails: Mapping[str, pa.Table] | None = None) -> Answer:
+        """`tails`: view → rows beside those of the files, with the files' columns. Blocks.
+
+        Raises QueryError, QueryTooBig, QueryStopped; FileNotFoundError where a file of the catalogue is gone by now.
+        """
+        self._over.clear()
+        seconds = self.limits.seconds
+        timer = None if seconds is None else threading.Timer(seconds, self.stop, [f"it took longer than {seconds:g} s"])
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            return self._ask(catalogue, tails or {})
+        except duckdb.Error as e:
+            raise self._said(e) from None
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._over.set()
+            self._open = None
+
+    def _ask(self, catalogue: Catalogue, tails: Mapping[str, pa.Table]) -> Answer:
+        with planning().cursor() as self._open:
+            files = self._files(self._open, catalogue)
+        with _database(self.limits) as self._open:
+            draw(self._open, files, tails)
+            return self._answer(self._open, sum(map(len, files.values())))
+
+    def _files(self, empty: "DuckDBPyConnection", catalogue: Catalogue) -> dict[str, list[str]]:
+        """View → paths. An EXPLAIN shows the plan over all files."""
+
+        def parse(text: str) -> Any:
+            return _tree(empty, text)
+
+        plan = "[]" if self.explains else self._plan(empty)
+        mentioned = {view for view in views.VIEWS if self.explains or views.mentions(self.sql, view)}
+        chosen = pruning.needed(catalogue, plan, mentioned, parse)
+        return {view: [catalogue.path(f) for f in files] for view, files in chosen.items()}
+
+    def _plan(self, empty: "DuckDBPyConnection") -> str:
+        try:
+            return str(empty.execute(f"EXPLAIN (FORMAT JSON) {self.sql}", self._params).fetchall()[0][1])
+        except duckdb.Error:
+            empty.sql(self.sql, params=self._params)  # raises the same, and shows the place in the question itself
+            raise
+
+    def _answer(self, connection: "DuckDBPyConnection", files: int) -> Answer:
+        relation = connection.sql(self.sql, params=self._params)
+        most, heaviest = self.limits.rows, self.limits.bytes
+        reader = relation.to_arrow_reader(BATCH_ROWS if most is None else max(1, min(BATCH_ROWS, most + 1)))
+        kept: list[pa.RecordBatch] = []
+        rows = size = 0
+        truncated = False
+        for batch in reader:
+            self._check()
+            kept.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+            if (most is not None and rows > most) or (heaviest is not None and size > heaviest):
+                truncated = True
+                break
+        table = pa.Table.from_batches(kept, reader.schema)
+        reader.close()
+        if truncated and heaviest is not None and size > heaviest:
+            table = table.slice(0, rows * heaviest // size)
+        return Answer(table if most is None else table.slice(0, most), truncated, files)
+
+    def _check(self) -> None:
+        if self._why:
+            raise QueryStopped(self._why)
+
+    def _said(self, error: duckdb.Error) -> Exception:
+        """What DuckDB's error means here."""
+        if self._why:
+            return QueryStopped(self._why)
+        text = str(error)
+        if isinstance(error, duckdb.IOException):
+            return FileNotFoundError(text)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return QueryTooBig(f"the query needs more than its {self.limits.memory_mb} MB of memory: ask for less at a time")
+        return QueryError(text)
+
+
+def checked(sql: str) -> tuple[str, bool]:
+    """The one statement in `sql`, and whether it is an EXPLAIN. Raises QueryError on anything that does more than read."""
+    try:
+        statements = planning().extract_statements(sql)
+        if len(statements) != 1:
+            raise QueryError(f"one query at a time, not {len(statements)}" if statements else "there is no query")
+        kind, text = statements[0].type.name, statements[0].query
+        if kind == "EXPLAIN":
+            inner = planning().extract_statements(_EXPLAIN.sub("", text, count=1))
+            kind = "SELECT" if [s.type.name for s in inner] == ["SELECT"] else "EXPLAIN of something else"
+            explains = True
+        else:
+            explains = False
+    except duckdb.Error as e:
+        raise QueryError(str(e)) from None
+    if kind != "SELECT":
+        raise QueryError(f"{kind} is not for here: the lake is read with SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW and EXPLAIN")
+    return text, explains
+
+
+@cache
+def planning() -> "DuckDBPyConnection":
+    """A database with an empty table for each view: for looking at questions, never for answering one."""
+    connection = duckdb.connect(":memory:", config={**_CLOSED, "threads": 1, "memory_limit": f"{_PLANNING_MB}MB"})
+    connection.execute(f"SET disabled_optimizers = '{_UNSURE}'")
+    _prepare(connection, [])
+    for view in views.VIEWS:
+        connection.register("_empty", views.empty(view))
+        connection.execute(f"CREATE TABLE {view} AS {views.select(view, views.source(view, [], '_empty'))}")
+        connection.unregister("_empty")
+    connection.execute(views.bars())
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _tree(connection: "DuckDBPyConnection", condition: str) -> Any:
+    """DuckDB's syntax tree of a condition, None where it cannot be read."""
+    row = connection.execute("SELECT json_serialize_sql('SELECT 1 FROM t WHERE ' || $c)", {"c": condition}).fetchone()
+    said = msgspec.json.decode(row[0]) if row else {"error": True}
+    return None if said["error"] else said["statements"][0]["node"]["where_clause"]
+
+
+def _database(limits: Limits) -> "DuckDBPyConnection":
+    own: dict[str, Any] = {}
+    if limits.memory_mb is not None:
+        own["memory_limit"] = f"{limits.memory_mb}MB"
+    if limits.threads is not None:
+        own["threads"] = limits.threads
+    return duckdb.connect(":memory:", config={**_CLOSED, **own})
+
+
+def draw(connection: "DuckDBPyConnection", files: Mapping[str, list[str]], tails: Mapping[str, pa.Table]) -> None:
+    """The views, over these files and tails, and the doors shut."""
+    _prepare(connection, [path for paths in files.values() for path in paths])
+    for view in views.VIEWS:
+        paths, tail = files.get(view, []), tails.get(view)
+        if not paths and tail is None:
+            tail = views.empty(view)
+        if tail is not None:
+            connection.register(f"_{view}", tail)
+        drawn = views.select(view, views.source(view, paths, None if tail is None else f"_{view}"))
+        connection.execute(f"CREATE VIEW {view} AS {drawn}")
+    connection.execute(views.bars())
+    connection.execute("SET lock_configuration = true")
+
+
+def _prepare(connection: "DuckDBPyConnection", paths: list[str]) -> None:
+    """The macros, and no way out but to `paths`."""
+    connection.execute("SET TimeZone = 'UTC'")
+    for macro in views.MACROS:
+        connection.execute(macro)
+    connection.execute(f"SET allowed_paths = [{', '.join(map(views.quoted, paths))}]")
+    connection.execute("SET enable_external_access = false")
