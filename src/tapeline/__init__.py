@@ -6,6 +6,7 @@
         ...
     for event in tl.replay("data", instruments=["binance:BTC-USDT"]):
         ...
+    tl.open("data").sql("select venue, count(*) from trades group by 1")
 
 Names are imported when first used, so that `import tapeline` stays quick.
 """
@@ -13,7 +14,7 @@ Names are imported when first used, so that `import tapeline` stays quick.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tapeline.api import replay, stream
+    from tapeline.api import open, replay, stream  # noqa: A004  `tl.open`
     from tapeline.errors import TapelineError
     from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
 
@@ -25,6 +26,7 @@ _HOMES = {
         "tapeline.events",
     ),
     "TapelineError": "tapeline.errors",
+    "open": "tapeline.api",
     "replay": "tapeline.api",
     "stream": "tapeline.api",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "Ticker",
     "Trade",
     "__version__",
+    "open",
     "replay",
     "stream",
 ]

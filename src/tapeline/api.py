@@ -1,9 +1,10 @@
-"""The Python face: `stream` what happens now, `replay` what was recorded. Both give the same events.
+"""The Python face: `stream` what happens now, `replay` what was recorded; both give the same events. `open` asks what is kept.
 
 async for event in tl.stream("binance:BTC-USDT", channels=["trades", "book"]):
     ...
 for event in tl.replay("data", instruments=["binance:BTC-USDT"], start="2026-11-20T09:00"):
     ...
+tl.open("data").sql("select venue, count(*) from trades group by 1")
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import warnings
 from collections.abc import AsyncGenerator, Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import AsyncGeneratorType, TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from tapeline.clock import parse_iso
 from tapeline.config import Settings
@@ -25,6 +26,9 @@ from tapeline.instruments import split_id
 from tapeline.plans import Channel
 from tapeline.settings import load
 from tapeline.venues.registry import venue_class
+
+if TYPE_CHECKING:
+    from tapeline.lake.lake import Lake
 
 QUEUE_EVENTS = 100_000
 
@@ -218,3 +222,13 @@ def _ns(name: str, time: str | int | None) -> int | None:
         return parse_iso(time) if isinstance(time, str) else time
     except ValueError:
         raise UsageError(f"replay(): {name} {time!r} is no ISO 8601 time, as in 2026-11-20T09:00:00Z") from None
+
+
+def open(data: str | Path = "data") -> "Lake":  # noqa: A001  `tl.open`, beside `tl.stream`
+    """The lake that was recorded under `data`, to be asked: `.sql(…)`, `.trades(…)`, …; answers are Arrow tables.
+
+    Beside a running session it sees what has happened up to now. Raises UsageError where there is no lake.
+    """
+    from tapeline.lake.lake import Lake
+
+    return Lake(data)

@@ -8,6 +8,7 @@ Reading needs no lock and no writer; a lake that nobody writes is read the same 
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
@@ -16,10 +17,12 @@ import msgspec
 
 from tapeline.errors import IntegrityError, UsageError
 from tapeline.instruments import split_id
-from tapeline.lake.layout import STATE_FILE, root
+from tapeline.lake.layout import PENDING_DIR, STATE_FILE, root
 from tapeline.lake.state import VERSION, LakeFile, file_of
 
-TRIES = 5
+TRIES = 8
+PAUSE = 0.005
+"""Seconds before the second try; each further one waits twice as long: a swap moves its files in a moment, a slow disk in some."""
 T = TypeVar("T")
 
 
@@ -32,11 +35,15 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """`root`: the lake's folder. `sessions`: by session id. A file holds rows of several sessions once it is compacted."""
+    """`root`: the lake's folder. `sessions`: by session id. A file holds rows of several sessions once it is compacted.
+
+    `pending`: the files that may not have come to their places yet, and their names in `_pending` (`lake/store.py`).
+    """
 
     root: Path
     files: tuple[LakeFile, ...]
     sessions: dict[str, Committed]
+    pending: dict[str, str] = {}
 
     def chosen(
         self,
@@ -60,6 +67,9 @@ class Catalogue(msgspec.Struct, frozen=True):
         return sorted(found, key=lambda f: (f.first_ts, f.path))
 
     def path(self, file: LakeFile) -> str:
+        """Where it lies now. It may have been moved or removed by the time it is opened: see `fresh`."""
+        if (waiting := self.pending.get(file.path)) is not None and (there := self.root / PENDING_DIR / waiting).exists():
+            return there.as_posix()
         return (self.root / file.path).as_posix()
 
 
@@ -83,18 +93,19 @@ def read(data: Path) -> Catalogue:
             rows = db.execute(f"SELECT {', '.join(LakeFile.__struct_fields__)} FROM files").fetchall()  # noqa: S608 - our own names
             files = tuple(file_of(*row) for row in rows)
             kept = db.execute("SELECT session, seq, events, finished FROM positions").fetchall()
+            moving = dict(db.execute("SELECT final, pending FROM intents").fetchall())
         finally:
             db.close()
     except sqlite3.Error as e:
         raise IntegrityError(f"{state} cannot be read ({e}); `tapeline repair` makes the lake anew from the tape") from e
-    return Catalogue(place, files, {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept})
+    return Catalogue(place, files, {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept}, moving)
 
 
 def fresh(data: Path, function: Callable[[Catalogue], T], gone: tuple[type[Exception], ...] = (FileNotFoundError,)) -> T:
     """`function(catalogue)`, begun again with a new catalogue where a file was swapped away meanwhile (`gone` was raised)."""
-    for _ in range(TRIES - 1):
+    for attempt in range(TRIES - 1):
         try:
             return function(read(data))
         except gone:
-            continue
+            time.sleep(PAUSE * 2**attempt)
     return function(read(data))

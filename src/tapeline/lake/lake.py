@@ -4,9 +4,21 @@ What it answers is Arrow tables, so that pandas, polars and DuckDB take them wit
 an open `Lake` of a live session sees what has been committed up to that moment, and no lock is held in between.
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any, Self
 
-from tapeline.lake.catalogue import Catalogue, read
+import pyarrow as pa
+
+from tapeline.clock import parse_iso
+from tapeline.errors import IntegrityError, UsageError
+from tapeline.instruments import split_id
+from tapeline.lake import views
+from tapeline.lake.catalogue import Catalogue, fresh, read
+from tapeline.lake.sql import Answer, Limits, Question
+
+Time = str | int
+"""ISO 8601 text, UTC where no zone is given, or ns."""
 
 
 class Lake:
@@ -14,9 +26,111 @@ class Lake:
 
     def __init__(self, data: str | Path) -> None:
         """Raises UsageError where there is no lake."""
-        self.data = Path(data)
+        self.data = Path(data).absolute()
         read(self.data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def catalogue(self) -> Catalogue:
         """What is in it now, file by file."""
         return read(self.data)
+
+    def sql(self, query: str, /, **params: Any) -> pa.Table:
+        """The answer to one reading SQL statement over the views of docs/lake.md; `$name` in it is the parameter `name`.
+
+        Raises QueryError (UsageError) with DuckDB's words where the query is wrong.
+        """
+        return self.ask(Question(query, params)).table
+
+    def ask(self, question: Question) -> Answer:
+        """`question` says what it may cost, and can be stopped from another thread. Raises as `Question.ask`, and IntegrityError
+        where files that are on the list cannot be opened.
+        """
+        try:
+            return fresh(self.data, question.ask)
+        except FileNotFoundError as e:
+            raise IntegrityError(f"the lake in {self.data} is not whole ({e}); `tapeline repair` makes it anew") from e
+
+    def trades(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        """The trades of one or several instruments (default all) with `start` <= ts_event < `end`, by time."""
+        return self._events("trades", instruments, start, end)
+
+    def quotes(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        """Best bids and offers, the venues' own and those of our books (`origin`), as `trades`."""
+        return self._events("quotes", instruments, start, end)
+
+    def book_updates(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        return self._events("book_updates", instruments, start, end)
+
+    def metrics(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        return self._events("metrics", instruments, start, end)
+
+    def tickers(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        return self._events("tickers", instruments, start, end)
+
+    def liquidations(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        return self._events("liquidations", instruments, start, end)
+
+    def status(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        """What went wrong and right again; by default also what is said of whole connections (`instrument` empty)."""
+        return self._events("status", instruments, start, end)
+
+    def alerts(
+        self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
+    ) -> pa.Table:
+        return self._events("alerts", instruments, start, end)
+
+    def _events(self, view: str, instruments: str | Collection[str], start: Time | None, end: Time | None) -> pa.Table:
+        names = [instruments] if isinstance(instruments, str) else list(instruments)
+        for name in names:
+            split_id(name)
+        given = {"names": names or None, "start": nanoseconds("start", start), "end": nanoseconds("end", end)}
+        params: Mapping[str, Any] = {name: value for name, value in given.items() if value is not None}
+        tests = {"names": _among(names), "start": "ts_event >= $start", "end": "ts_event < $end"}
+        where = " AND ".join(test for name, test in tests.items() if name in params) or "true"
+        params = {name: value for name, value in params.items() if name != "names"}
+        return self.sql(f"SELECT * FROM {view} WHERE {where} ORDER BY ts_event, session_id, n", **params)  # noqa: S608 - quoted
+
+    def instruments(self) -> list[str]:
+        """The instruments that the lake has something of, by name."""
+        return sorted({f"{f.venue}:{f.symbol}" for f in read(self.data).files if f.symbol})
+
+    def span(self, instrument: str = "", kind: str = "") -> tuple[int, int] | None:
+        """First and last time (ns) of what is committed of an instrument and a kind of event (`trade`, `book`, …; default all);
+        None where there is nothing.
+        """
+        found = [f for f in read(self.data).files if instrument in ("", f"{f.venue}:{f.symbol}") and kind in ("", f.kind)]
+        return (min(f.first_ts for f in found), max(f.last_ts for f in found)) if found else None
+
+
+def _among(names: Collection[str]) -> str:
+    return f"instrument IN ({', '.join(map(views.quoted, names))})"
+
+
+def nanoseconds(name: str, time: Time | None) -> int | None:
+    """Raises UsageError, with the argument's `name`, on a text that is no time."""
+    try:
+        return parse_iso(time) if isinstance(time, str) else time
+    except ValueError:
+        raise UsageError(f"{name} {time!r} is no ISO 8601 time, as in 2026-11-20T09:00:00Z") from None
+
+
+__all__ = ["Answer", "Lake", "Limits", "Question", "nanoseconds"]

@@ -1,11 +1,11 @@
 """Which files a query can need: the catalogue asked with the query's own filters, before a single file is opened.
 
-DuckDB plans the query once over empty tables of the views' names (`explain`). What its optimiser pushes down to each scan is, by then,
-plain text with everything constant computed: `(instrument = 'binance:BTC-USDT')`, `(ts_event >= 1795255200000000000)`. Those are read
-back through DuckDB's own parser and held against what the catalogue says of each file: its instrument, its date, its first and last
-time. A file is left out only where a filter proves that no row of it can pass; a filter that is not understood proves nothing, and
-a view that the plan does not mention though the query does gets all its files. The query itself keeps all its filters: nothing here
-can make an answer wrong but leaving out too much.
+DuckDB plans the query once over empty tables of the views' names (`explain`). What its optimiser pushes down to each scan is, by
+then, plain text with everything constant computed: `(instrument = 'binance:BTC-USDT')`, `(ts_event >= 1795255200000000000)`. Those
+are read back through DuckDB's own parser and held against what the catalogue says of each file: its instrument, its date, its
+first and last time. A file is left out only where a filter proves that no row of it can pass; a filter that is not understood
+proves nothing, and a view that the plan does not mention though the query does gets all its files. The query itself keeps all its
+filters: nothing here can make an answer wrong but leaving out too much.
 """
 
 import json
@@ -57,11 +57,15 @@ def needed(catalogue: Catalogue, plan: str, mentioned: set[str], parse: Parse) -
         if not own and view not in mentioned:
             chosen[view] = []
             continue
-        tests = [[t for t in map(lambda f: _test(f, parse), filters) if t] for filters in own] or [[]]
+        tests = [[t for t in (_test(f, parse) for f in filters) if t] for filters in own] or [[]]
         files = (f for f in catalogue.files if f.kind == tag(view))
-        passing = (f for f in files if any(all(test(r) for test in each) for r in (ranges(view, f),) for each in tests))
-        chosen[view] = sorted(passing, key=lambda f: (f.first_ts, f.path))
+        chosen[view] = sorted((f for f in files if _may(tests, ranges(view, f))), key=lambda f: (f.first_ts, f.path))
     return chosen
+
+
+def _may(tests: Sequence[Sequence[Test]], known: Ranges) -> bool:
+    """Whether any of the scans may find a row."""
+    return any(all(test(known) for test in scan) for scan in tests)
 
 
 def ranges(view: str, file: LakeFile) -> Ranges:

@@ -5,8 +5,8 @@
     answered    in a new database in memory: the views, over those files and what is still in memory elsewhere (`lake/tail.py`)
 
 What shuts it off from the rest of the machine is DuckDB's own: no external access but to the listed files (`allowed_paths`), no
-extension is installed or loaded, Python's variables are no tables, nothing is spilled to disk, and the configuration is locked before
-the question is seen. The check of the statement stands in front of that, not instead.
+extension is installed or loaded, Python's variables are no tables, nothing is spilled to disk, and the configuration is locked
+before the question is seen. The check of the statement stands in front of that, not instead.
 
 Nothing here is shared between two questions but the empty tables. `stop()` may be called from any thread.
 """
@@ -14,6 +14,7 @@ Nothing here is shared between two questions but the empty tables. `stop()` may 
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 50_000
 STOP_EVERY = 0.02
 READING = frozenset({"SELECT", "EXPLAIN"})
-_CLOSED = {
+_CLOSED: dict[str, str | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
@@ -42,6 +43,10 @@ _CLOSED = {
 _UNSURE = "statistics_propagation,empty_result_pullup"  # they would conclude from tables that are empty
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNORECASE)
 _PLANNING_MB = 256
+
+
+_PLAN = "EXPLAIN (FORMAT JSON)"
+_LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 
 
 class QueryError(UsageError):
@@ -94,14 +99,17 @@ class Question:
     def _interrupt(self) -> None:
         """Again and again: between two steps there is nothing to interrupt."""
         while not self._over.wait(STOP_EVERY):
-            if (connection := self._open) is not None:
-                connection.interrupt()
+            with suppress(duckdb.ConnectionException):  # closed in between
+                if (connection := self._open) is not None:
+                    connection.interrupt()
 
     @property
     def progress(self) -> float:
         """How much is done, in per cent; negative where that is not known."""
         connection = self._open
-        return -1.0 if connection is None else float(connection.query_progress())
+        with suppress(duckdb.ConnectionException):
+            return -1.0 if connection is None else float(connection.query_progress())
+        return -1.0
 
     def ask(self, catalogue: Catalogue, tails: Mapping[str, pa.Table] | None = None) -> Answer:
         """`tails`: view → rows beside those of the files, with the files' columns. Blocks.
@@ -128,7 +136,13 @@ class Question:
         with planning().cursor() as self._open:
             files = self._files(self._open, catalogue)
         with _database(self.limits) as self._open:
-            draw(self._open, files, tails)
+            try:
+                draw(self._open, files, tails)
+            except (
+                duckdb.IOException,
+                duckdb.PermissionException,
+            ) as e:  # what is not there is taken for a folder, and refused
+                raise FileNotFoundError(str(e)) from None
             return self._answer(self._open, sum(map(len, files.values())))
 
     def _files(self, empty: "DuckDBPyConnection", catalogue: Catalogue) -> dict[str, list[str]]:
@@ -144,10 +158,11 @@ class Question:
 
     def _plan(self, empty: "DuckDBPyConnection") -> str:
         try:
-            return str(empty.execute(f"EXPLAIN (FORMAT JSON) {self.sql}", self._params).fetchall()[0][1])
-        except duckdb.Error:
-            empty.sql(self.sql, params=self._params)  # raises the same, and shows the place in the question itself
+            return str(empty.execute(f"{_PLAN}\n{self.sql}", self._params).fetchall()[0][1])
+        except duckdb.InterruptException:
             raise
+        except duckdb.Error as e:
+            raise QueryError(_LINE.sub(_line_before, str(e))) from None
 
     def _answer(self, connection: "DuckDBPyConnection", files: int) -> Answer:
         relation = connection.sql(self.sql, params=self._params)
@@ -202,7 +217,9 @@ def checked(sql: str) -> tuple[str, bool]:
     except duckdb.Error as e:
         raise QueryError(str(e)) from None
     if kind != "SELECT":
-        raise QueryError(f"{kind} is not for here: the lake is read with SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW and EXPLAIN")
+        raise QueryError(
+            f"{kind} is not for here: the lake is read with SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW and EXPLAIN"
+        )
     return text, explains
 
 
@@ -221,15 +238,20 @@ def planning() -> "DuckDBPyConnection":
     return connection
 
 
+def _line_before(found: re.Match[str]) -> str:
+    """The mistake's line in the question, which is asked one line below; as wide, so that the caret stays under its place."""
+    return f"LINE {int(found[1]) - 1}: ".ljust(len(found[0]))
+
+
 def _tree(connection: "DuckDBPyConnection", condition: str) -> Any:
     """DuckDB's syntax tree of a condition, None where it cannot be read."""
     row = connection.execute("SELECT json_serialize_sql('SELECT 1 FROM t WHERE ' || $c)", {"c": condition}).fetchone()
-    said = msgspec.json.decode(row[0]) if row else {"error": True}
+    said: Any = msgspec.json.decode(row[0]) if row else {"error": True}
     return None if said["error"] else said["statements"][0]["node"]["where_clause"]
 
 
 def _database(limits: Limits) -> "DuckDBPyConnection":
-    own: dict[str, Any] = {}
+    own: dict[str, str | int | float | list[str]] = {}
     if limits.memory_mb is not None:
         own["memory_limit"] = f"{limits.memory_mb}MB"
     if limits.threads is not None:

@@ -1,7 +1,7 @@
 """What SQL sees: a view a kind of event, and a few macros.
 
-The files' columns bear the names of `lake/tables.py`, which keep out of the way of the folders'; the views give the events' own names
-back. Beside an event's own fields every view has
+The files' columns bear the names of `lake/tables.py`, which keep out of the way of the folders'; the views give the events' own
+names back. Beside an event's own fields every view has
 
     time         TIMESTAMPTZ (UTC, µs): of `ts_event`, of a bar its label `ts_open`; to read and to compare with
     venue, symbol   the two halves of `instrument`; of a status `venue` is its own field
@@ -61,16 +61,13 @@ MACROS = (
     "CREATE MACRO ts(t) AS epoch_us(CAST(t AS TIMESTAMPTZ)) * 1000 + epoch_ns(CAST(t AS TIMESTAMP_NS)) % 1000",
     "CREATE MACRO span(w) AS epoch_ns(CAST(w AS INTERVAL))",
     "CREATE MACRO ago(w) AS epoch_us(now()) * 1000 - epoch_ns(CAST(w AS INTERVAL))",
-    "CREATE MACRO bucket"
-    "(t BIGINT, w) AS t // epoch_ns(CAST(w AS INTERVAL)) * epoch_ns(CAST(w AS INTERVAL)), "
-    "(t TIMESTAMPTZ, w) AS make_timestamptz(epoch_us(t) // epoch_us(CAST(w AS INTERVAL)) * epoch_us(CAST(w AS INTERVAL)))",
     "CREATE MACRO utc(t) AS make_timestamptz(CAST(t // 1000 AS BIGINT))",
+    "CREATE MACRO bucket(t BIGINT, w) AS t // span(w) * span(w), (t TIMESTAMPTZ, w) AS utc(epoch_ns(t) // span(w) * span(w))",
     f"CREATE MACRO flag_names(f) AS list_filter([{_NAMED}], lambda x: x IS NOT NULL)",
-    f"CREATE MACRO has(f, name) AS "
-    f"f & coalesce((MAP {{{_FLAGS}}})[upper(name)], error('there is no flag ' || name)) <> 0",
+    f"CREATE MACRO has(f, name) AS f & coalesce((MAP {{{_FLAGS}}})[upper(name)], error('there is no flag ' || name)) <> 0",
 )
-"""`ts('2026-11-21T10:00')` → ns; `span('5m')` → ns; `ago('5m')` → ns; `bucket(ts_event or time, '1m')`; `utc(ts_recv)` → TIMESTAMPTZ;
-`flag_names(flags)`; `has(flags, 'LATE')`.
+"""`ts('2026-11-21T10:00')` → ns; `span('5m')` → ns; `ago('5m')` → ns; `bucket(ts_event or time, '1m')`; `utc(ts_recv)` →
+TIMESTAMPTZ; `flag_names(flags)`; `has(flags, 'LATE')`.
 """
 
 
