@@ -9,6 +9,7 @@ unfinished and tried again at the next start.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -45,33 +46,51 @@ def repair(
     frame, None where that is not known. One report for each session and sink that was not finished. `stop()` ends it early.
     """
     ends = dict(sessions) if isinstance(sessions, Mapping) else dict.fromkeys(sessions)
-    done = {sink.name: frozenset(sink.finished()) for sink in sinks}
+    done: dict[str, frozenset[str]] = {}
     reports: list[Report] = []
     for session in sorted(ends):
         for sink in sinks:
             if stop():
                 return reports
-            if session not in done[sink.name]:
-                reports.append(_repair_one(data, sink, session, ends[session], catch_up, stop))
+            report = _repair_one(data, sink, session, ends[session], catch_up, stop, done)
+            reports += [report] if report is not None else []
     return reports
 
 
-def _repair_one(data: Path, sink: Sink, session: str, end: int | None, catch_up: CatchUp, stop: Callable[[], bool]) -> Report:
-    position, error = sink.position(session), ""
+def _repair_one(
+    data: Path,
+    sink: Sink,
+    session: str,
+    end: int | None,
+    catch_up: CatchUp,
+    stop: Callable[[], bool],
+    done: dict[str, frozenset[str]],
+) -> Report | None:
+    """None where the sink has finished the session. A sink whose server is away is reported and keeps none of the others waiting."""
+    position = reached = -1
+    error = ""
     counted: list[int] = []
     try:
+        if sink.name not in done:
+            done[sink.name] = frozenset(sink.finished())
+        if session in done[sink.name]:
+            return None
+        position = reached = sink.position(session)
         if end is None or position < end:
             batches = catch_up(session, position)
             commit_all(sink, session, batches, events=COMMIT_EVENTS, after=counted.append, stop=stop)
+        reached = sink.position(session)
         if not stop():
             sink.finish(session)
     except (OSError, TapelineError) as e:
         error = f"{sink.name} is not complete for session {session} of {data}: {e}"
+        with suppress(OSError, TapelineError):
+            reached = sink.position(session)
     return Report(
         session=session,
         sink=sink.name,
         first_seq=position + 1,
-        last_seq=sink.position(session),
+        last_seq=reached,
         events=sum(counted),
         error=error,
     )

@@ -44,11 +44,18 @@ def _jsonl(data: Path, settings: Settings) -> Sink:
     return JsonlSink(data, settings.files)
 
 
+def _redis(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.redis import RedisSink
+
+    return RedisSink(data, settings.redis)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
     "csv": _csv,
     "jsonl": _jsonl,
+    "redis": _redis,
 }
 
 

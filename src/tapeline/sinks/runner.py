@@ -9,6 +9,9 @@ Three things come from the queue, and one rule decides them all: a commit must f
     a batch that begins later, or straddles the position,  the sink catches up from the tape: the session is replayed from its
     or a `Missed` marker                                   first frame, and what comes after the position is committed
 
+A sink on a server can lose what it had (Redis flushed, a stream deleted): its position goes back. What waits is let go then, and the
+next batch makes the sink catch up from where it stands.
+
 A commit that fails is tried again, after 1 s to 30 s, for as long as the program runs. Meanwhile the queue fills up,
 overflows into a `Missed`, and the tape gives back what it dropped: memory stays bounded, nothing is lost. Only where the tape does
 not have the frames either (it could not be written) is the hole accepted, after three attempts, and counted as `dropped`.
@@ -37,6 +40,7 @@ log = structlog.get_logger("tapeline.sinks")
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 30.0
 SHORT_TAPE_TRIES = 3
 YIELD_EVERY = 256
+LOST = -1
 
 
 class SinkRunner:
@@ -161,6 +165,8 @@ class SinkRunner:
 
         def commit() -> int:
             position = self._sink.position(gathered.session)
+            if position < gathered.start:
+                return LOST
             if position not in (gathered.start, gathered.seq):
                 raise IntegrityError(f"the sink stands at frame {position}, not at {gathered.start}: somebody else wrote to it")
             if position < gathered.seq:  # else an attempt that seemed to fail did not
@@ -171,9 +177,18 @@ class SinkRunner:
             done = await self._persist(commit, durable=gathered.seq)
             if done is None:
                 return
+            if done == LOST:
+                self._begin_again()
+                return
             self._count(done)
             gathered.committed()
         self._oldest = self._due = None
+
+    def _begin_again(self) -> None:
+        """What waits here does not follow any more. It is on the tape, and the next batch makes the sink catch up."""
+        log.warning("a sink has lost what was committed; it begins again from the tape", sink=self._sink.name)
+        self._gathered, self._due = Gathered("", -1), None
+        self._whole = self._whole and not self._closing.is_set()
 
     async def _catch_up(self, item: Batch | Missed) -> None:
         """Bring the sink up to `item.seq`, from the tape."""

@@ -9,7 +9,13 @@ from importlib import import_module
 
 from tests.sinks.subjects.base import Subject
 
-NAMES = ("lake", "sqlite", "csv", "jsonl")
+NAMES = (
+    "lake",
+    "sqlite",
+    "csv",
+    "jsonl",
+    "redis",
+)
 
 
 @cache

@@ -1,0 +1,100 @@
+"""The durable logs with a server of their own for each test: one that can be killed, stopped and started again.
+
+`bodies` reads everything with another client than ours, as (session, n) → the event's JSON, and finds doubles, holes and disorder.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tapeline.config import RedisSettings, Settings
+from tapeline.events import Event, to_json
+from tapeline.sinks.base import Sink
+from tapeline.sinks.registry import SINKS
+from tests.services.redis import RedisServer, redis_cli
+from tests.services.server import Server
+
+Bodies = dict[tuple[str, int], Any]
+
+
+class Told:
+    """Messages as they are read, place by place."""
+
+    def __init__(self) -> None:
+        self.bodies: Bodies = {}
+        self._last: dict[tuple[str, str], int] = {}
+
+    def add(self, place: str, session: str, n: int, body: str | bytes) -> None:
+        assert (session, n) not in self.bodies, f"{session} {n} stands twice"
+        assert n > self._last.get((place, session), -1), f"{session} {n} is out of order in {place}"
+        self._last[place, session] = n
+        self.bodies[session, n] = msgspec.json.decode(body)
+
+    def whole(self) -> Bodies:
+        for session in {s for s, _ in self.bodies}:
+            numbers = sorted(n for s, n in self.bodies if s == session)
+            assert numbers == list(range(len(numbers))), f"numbers of {session} have holes"
+        return self.bodies
+
+
+class Peer(ABC):
+    name: str
+
+    def __init__(self) -> None:
+        self.server = self.make_server()
+
+    @abstractmethod
+    def make_server(self) -> Server: ...
+
+    @abstractmethod
+    def assignments(self) -> dict[str, str]:
+        """What leads a sink to this server, as `--set` takes it."""
+
+    @abstractmethod
+    def settings(self) -> Settings: ...
+
+    @abstractmethod
+    def bodies(self, *, settled: bool = True) -> Bodies:
+        """`settled`: nothing is being written meanwhile, so numbers must have no holes."""
+
+    def sink(self, data: Path) -> Sink:
+        return SINKS[self.name](data, self.settings())
+
+
+class RedisPeer(Peer):
+    name = "redis"
+
+    def make_server(self) -> Server:
+        return RedisServer("--appendonly", "yes", "--appendfsync", "always").start()
+
+    def assignments(self) -> dict[str, str]:
+        return {"redis.address": f"redis://127.0.0.1:{self.server.port}/0"}
+
+    def settings(self) -> Settings:
+        return Settings(redis=RedisSettings(address=self.assignments()["redis.address"]))
+
+    def bodies(self, *, settled: bool = True) -> Bodies:
+        return read_redis(self.settings().redis, settled=settled)
+
+
+def read_redis(settings: RedisSettings, *, settled: bool = True) -> Bodies:
+    told = Told()
+    for key in redis_cli(settings.address, "--scan", "--pattern", f"{settings.prefix}:*:*").split("\n"):
+        said = redis_cli(settings.address, "-3", "--json", "XRANGE", key, "-", "+") if key else "[]"
+        for _, values in json.loads(said):
+            fields = dict(zip(values[::2], values[1::2], strict=True))
+            body = msgspec.json.decode(fields["event"])
+            assert fields["type"] == body["type"]
+            assert key == f"{settings.prefix}:{body['type']}:{body['instrument'] or body.get('venue', '') + ':_'}"
+            told.add(key, fields["session"], int(fields["n"]), fields["event"])
+    return told.whole() if settled else told.bodies
+
+
+PEERS: dict[str, type[Peer]] = {"redis": RedisPeer}
+
+
+def expected(session: str, events: list[Event]) -> Bodies:
+    return {(session, n): msgspec.json.decode(to_json(e)) for n, e in enumerate(events)}

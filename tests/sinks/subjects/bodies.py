@@ -1,0 +1,16 @@
+"""A message's JSON as `helpers.row` writes events, worked out from the JSON alone."""
+
+from typing import Any
+
+from tapeline.events import TYPES, Flag
+from tests.sinks.helpers import Row
+
+DEFAULTS = {"trade": {"conditions": None}}
+"""Fields that the JSON leaves out where they say nothing."""
+
+
+def row_of(body: dict[str, Any]) -> Row:
+    values = DEFAULTS.get(body["type"], {}) | body
+    values["flags"] = sum(Flag[name].value for name in body["flags"])
+    names = TYPES[body["type"]].__struct_fields__
+    return (body["type"], *(tuple(map(tuple, v)) if isinstance(v := values[name], list) else v for name in names))

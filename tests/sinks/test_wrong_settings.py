@@ -1,0 +1,42 @@
+"""Settings with which a durable log cannot work: one clear line, and exit 3."""
+
+import importlib
+import sys
+
+import pytest
+
+from tapeline.config import Settings
+from tapeline.errors import ConfigError
+from tapeline.sinks.registry import SINKS
+from tests.live.program import Program
+from tests.services.server import free_port
+
+ADDRESSES = {"redis": ("redis.address", "redis://127.0.0.1:{port}/0")}
+
+PACKAGES = {"redis": "redis"}
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_no_server_ends_the_program_with_one_line_and_exit_3(name, tmp_path):
+    key, address = ADDRESSES[name]
+    sets = {f"sinks.{name}": "true", key: address.format(port=free_port()), "data": str(tmp_path / "data")}
+    words = [word for pair in sets.items() for word in ("--set", "=".join(pair))]
+    with Program("record", "--simulate", "binance:BTC-USDT", *words, cwd=tmp_path) as program:
+        assert program.wait() == 3
+    said = [line for line in program.said.splitlines() if line]
+    assert len(said) == 1, program.said
+    assert f"setting {key} = " in said[0]
+    assert "start it, or set another" in said[0]
+
+
+@pytest.mark.parametrize(("name", "package"), PACKAGES.items())
+def test_a_missing_package_is_named_with_what_installs_it(name, package, tmp_path, monkeypatch):
+    for module in [m for m in sys.modules if m.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    importlib.import_module(f"tapeline.sinks.{name}")  # the sink itself is there without it
+    with pytest.raises(
+        ConfigError, match=rf"setting sinks.{name} = True: .* is not installed: `pip install 'tapeline\[{name}\]'`"
+    ):
+        SINKS[name](tmp_path, Settings()).open()
+    SINKS[name](tmp_path, Settings()).close()
