@@ -23,7 +23,9 @@ from tapeline.events import Bar
 from tapeline.sim import SimServer
 from tapeline.tape import reader
 from tests.live.rig import settings_at
-from tests.sinks.helpers import everything, in_order, read_lake, read_sqlite, row, without_repetition
+from tests.sinks.helpers import everything, in_order, row
+from tests.sinks.subjects.lake_subject import read_lake
+from tests.sinks.subjects.sqlite_subject import read_sqlite, without_repetition
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("KILLS", "5"))

@@ -17,7 +17,9 @@ from tapeline.sim import SimServer
 from tapeline.tape import reader
 from tests.live.program import ROOT, Program
 from tests.live.rig import settings, until
-from tests.sinks.helpers import everything, in_order, read_lake, read_sqlite, without_repetition
+from tests.sinks.helpers import everything, in_order
+from tests.sinks.subjects.lake_subject import read_lake
+from tests.sinks.subjects.sqlite_subject import read_sqlite, without_repetition
 
 
 @pytest.fixture(scope="module")
