@@ -91,9 +91,18 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     simulated: bool = False
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an imported session was made from. `digest`: SHA-256 of the unpacked bytes, by which a second import is known."""
+
+    name: str
+    digest: str
+    bytes: int
+    format: str
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The head of a session: which program wrote it, and every setting that shapes the events made from it: the pipeline's, and of
-    `venues` those few that do.
+    `venues` those few that do. `sources`: of a session that was not streamed but imported (engine/importing.py).
     """
 
     id: str
@@ -101,6 +110,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pipeline: dict[str, Any] = {}
     venues: dict[str, dict[str, Any]] = {}
     note: str = ""
+    sources: list[Source] = []
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -26,6 +26,7 @@ COMMANDS = {
     "unsubscribe": ("tapeline.cli.subscriptions:unsubscribe", "Stream instruments no more on a running Tapeline."),
     "simulate": ("tapeline.cli.simulate:simulate", "Serve a simulated market behind the venues' own protocols."),
     "decode": ("tapeline.cli.decode:decode", "Turn raw recorded frames into events, as JSON lines."),
+    "import": ("tapeline.cli.import_:import_", "Bring recordings of other programs onto the tape and into the sinks."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "verify": ("tapeline.cli.verify:verify", "Prove tape, lake and SQLite against each other."),
     "repair": ("tapeline.cli.repair:repair", "Make lake and SQLite what the tape says they should be."),

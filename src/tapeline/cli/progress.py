@@ -18,3 +18,17 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def advancing(what: str, unit: str, total: int) -> Iterator[Callable[[int], None]]:
+    """The same for who knows only how much each step was: gives `advance(n)`."""
+    with counting(what, unit) as progress:
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            progress(done, max(done, total))
+
+        yield advance

@@ -5,13 +5,12 @@ frame that the decoder rejects. Without a receive time the venue's own time stan
 none), never running backwards, since frames are ordered by it.
 """
 
-import gzip
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from tapeline.engine.packed import open_packed
 from tapeline.engine.pipeline import Pipeline
-from tapeline.errors import UsageError
 from tapeline.events import Event
 from tapeline.frames import Frame, FrameKind, Opened, pack
 from tapeline.venues.base import Venue
@@ -24,25 +23,9 @@ KEPT = 1024
 BOM = b"\xef\xbb\xbf"
 
 
-class _Zipped(gzip.GzipFile):
-    """Closes the file beneath it, too."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file)
-        self._beneath = file
-
-    def close(self) -> None:
-        super().close()
-        self._beneath.close()
-
-
 def open_lines(path: Path) -> IO[bytes]:
-    """A file or pipe of lines, gzip or not, told by its first bytes. UsageError where it cannot be opened."""
-    try:
-        file = path.open("rb")
-        return _Zipped(file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[return-value]
-    except OSError as e:
-        raise UsageError(f"cannot read {path}: {e.strerror or e}") from None
+    """A file or pipe of lines, gzip, zstd or neither, told by its first bytes. UsageError where it cannot be opened."""
+    return open_packed(path)
 
 
 def bounded(file: IO[bytes]) -> Iterator[bytes]:

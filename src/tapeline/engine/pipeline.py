@@ -255,6 +255,8 @@ class Pipeline:
         gone = Gone(connection, self._twins(connection), successor)
         for name in connection.streams:
             self._stream_lost(name, gone, ts, out)
+        if not connection.streams and not connection.opened.streams:
+            self._unnamed_lost(connection, ts, out)
         for twin in gone.twins:
             twin.overlap_until = NEVER if self._twins(twin) else ts + OVERLAP  # it may lag behind the one that is gone
         if successor is not None:
@@ -278,6 +280,14 @@ class Pipeline:
                 lane.spares.lost(number, f"connection {number} lost", ts, out)
         elif gone.successor is None and twin is None:
             lane.lost({channel}, f"connection {number} lost", ts, out)
+
+    def _unnamed_lost(self, connection: Connection, ts: int, out: list[Event]) -> None:
+        """A connection of an imported recording, which does not tell what was asked for: whatever of its venue nobody is known to
+        carry, it may have carried.
+        """
+        for lane in self.lanes.values():
+            if lane.venue == connection.feed.label and not lane.wanted:
+                lane.lost({"book", "trades"}, f"connection {connection.number} lost", ts, out)
 
     def _twins(self, connection: Connection) -> list[Connection]:
         """The other connections that speak and carry some of the same streams."""

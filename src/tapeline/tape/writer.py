@@ -128,13 +128,17 @@ class TapeWriter:
         if self._closed:
             raise TapeError("the tape is closed, and the disk did not confirm everything in time")
         if not self._tasks:
-            self.flush()
-            self._seal_later(self._journal.end_sync(self._journal.begin_sync().run()))
+            self.sync_now()
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append((seq, waiter))
         self._wake.set()
         await waiter
+
+    def sync_now(self) -> None:
+        """Everything appended onto the disk, and ended segments sealed, while the caller waits: for use without `start`."""
+        self.flush()
+        self._seal_later(self._journal.end_sync(self._journal.begin_sync().run()))
 
     async def start(self) -> None:
         """Begin flushing, syncing and sealing in the background. At most once."""

@@ -1,0 +1,82 @@
+"""Files that may be packed, gzip or zstd, told by their first bytes and read as if they were not."""
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from tapeline.errors import UsageError
+
+DAMAGE = (EOFError, OSError, zlib.error)
+"""What reading a packed file that is damaged or cut off raises, after everything before the damage was given."""
+_PIECE = 1 << 18
+_BUFFER = 1 << 20
+
+
+class _Gzip(gzip.GzipFile):
+    """Closes the file beneath it, too."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file)
+        self._beneath = file
+
+    def close(self) -> None:
+        super().close()
+        self._beneath.close()
+
+
+class _Zstd(io.RawIOBase):
+    """One zstd frame after the other. The library's own reader takes a file that is cut off for one that ends."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._left = self._out = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]  # the buffer protocol has no name in 3.11
+        while not self._out:
+            packed = self._left or self._file.read(_PIECE)
+            self._left = b""
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError("it ends within a zstd frame")
+                return 0
+            self._unpack(packed)
+        n = min(len(buffer), len(self._out))
+        buffer[:n], self._out = self._out[:n], self._out[n:]
+        return n
+
+    def _unpack(self, packed: bytes) -> None:
+        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        try:
+            self._out = frame.decompress(packed)
+        except zstandard.ZstdError as e:
+            raise OSError(str(e)) from None
+        self._frame, self._left = (None, frame.unused_data) if frame.eof else (frame, b"")
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+
+def unpacked(file: io.BufferedReader) -> IO[bytes]:
+    head = file.peek(4)[:4]
+    if head[:2] == b"\x1f\x8b":
+        return _Gzip(file)  # type: ignore[return-value]
+    if head == b"\x28\xb5\x2f\xfd":
+        return io.BufferedReader(_Zstd(file), _BUFFER)
+    return file
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """A file or pipe. UsageError where it cannot be opened."""
+    try:
+        return unpacked(path.open("rb"))
+    except OSError as e:
+        raise UsageError(f"cannot read {path}: {e.strerror or e}") from None

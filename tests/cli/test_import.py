@@ -1,0 +1,110 @@
+"""`tapeline import` as others use it: a process, files, what it says, and what is in the data directory afterwards."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tapeline.tape import reader
+from tests.engine.feeds import T0, trade
+from tests.engine.foreign_files import WRITERS, lines, messages, tardis
+
+MANY = 500
+
+
+def tapeline(*args: str, stdin: bytes = b"", code: int = 0) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run([sys.executable, "-m", "tapeline", *args], input=stdin, capture_output=True, timeout=100, check=False)
+    assert done.returncode == code, done.stderr.decode()
+    return done
+
+
+def prints(count: int, first: int = 1) -> list[tuple[int, bytes]]:
+    made = [(T0 + i * 1_000_000, trade(first + i, T0 // 1_000_000 + i)) for i in range(count)]
+    return [(ts, json.dumps(m, separators=(",", ":")).encode()) for ts, m in made]
+
+
+def kept(data: Path, kind: str = "trade") -> int:
+    return int(duckdb.sql(f"SELECT count(*) FROM '{data}/lake/kind={kind}/**/*.parquet'").fetchall()[0][0])
+
+
+def test_a_recording_comes_onto_the_tape_and_into_the_sinks(shared_frames: Path, tmp_path: Path) -> None:
+    file = tmp_path / "feed.gz"
+    file.write_bytes(WRITERS["tardis.gz"](messages(shared_frames, "binance")))
+    data = tmp_path / "data"
+    done = tapeline("import", "binance", str(file), "--data", str(data))
+    assert done.stdout == b""
+    said = done.stderr.decode()
+    assert "6000 messages in 6004 frames of session 20240808T235413Z-" in said
+    assert "0 gaps, 0 rejected" in said and "lake: " in said and "sqlite: " in said
+    (info,) = reader.sessions(data)
+    decoded = tapeline("decode", "binance", "-", "--events", "trade", stdin=lines(messages(shared_frames, "binance")))
+    assert kept(data) == len(decoded.stdout.splitlines()) > 1000
+    replayed = tapeline("replay", str(data), "--events", "--session", info.id)
+    assert sum(line.startswith(b'{"type":"trade"') for line in replayed.stdout.splitlines()) == kept(data)
+
+
+def test_a_second_import_of_the_same_adds_nothing(tmp_path: Path) -> None:
+    data, plain, packed = tmp_path / "data", tmp_path / "a.txt", tmp_path / "b.gz"
+    plain.write_bytes(lines(prints(MANY)))
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    tapeline("import", "binance", str(plain), "--data", str(data))
+    for again in (plain, packed):
+        done = tapeline("import", "binance", str(again), "--data", str(data))
+        assert f"{again.name} was imported before, as session" in done.stderr.decode()
+    assert kept(data) == MANY and len(reader.sessions(data)) == 1
+    done = tapeline("import", "binance", str(plain), str(plain), "--data", str(tmp_path / "other"))
+    assert "a.txt is the same as a.txt: left out" in done.stderr.decode()
+    assert kept(tmp_path / "other") == MANY
+
+
+def test_standard_input_and_json(tmp_path: Path) -> None:
+    done = tapeline("import", "binance", "--data", str(tmp_path), "--json", stdin=tardis(prints(3)) + b"nonsense\n")
+    told = json.loads(done.stdout)
+    assert told["lines"]["messages"] == 3 and told["lines"]["bad"] == 1
+    assert told["lines"]["named"] == ["standard input:4: it does not begin with an ISO time"]
+    assert told["made"]["events"]["trade"] == 3 and told["made"]["rejected"] == 1
+    assert set(told["made"]["sinks"]) == {"lake", "sqlite"}
+
+
+def test_sinks_that_are_off_get_nothing_and_the_tape_has_all(tmp_path: Path) -> None:
+    done = tapeline(
+        "import", "binance", "-", "--data", str(tmp_path), "--set", "sinks.lake=false", "--set", "sinks.sqlite=false",
+        stdin=lines(prints(MANY)),
+    )  # fmt: skip
+    assert f"{MANY} trade" in done.stderr.decode()
+    assert [p.name for p in tmp_path.iterdir()] == ["tape"]
+
+
+def test_beside_a_running_session_the_sinks_are_left_for_later(tmp_path: Path) -> None:
+    from tapeline.sinks.lake import LakeSink
+
+    held = LakeSink(tmp_path)
+    held.open()
+    try:
+        done = tapeline("import", "binance", "--data", str(tmp_path), stdin=lines(prints(MANY)))
+    finally:
+        held.close()
+    said = done.stderr.decode()
+    assert "lake is not fed now" in said and f"{MANY} trade" in said
+    (info,) = reader.sessions(tmp_path)
+    assert info.frames == MANY + 4
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((), "venue"),
+        (("nowhere", "x"), "there is no venue 'nowhere'"),
+        (("binance", "/no/such/file"), "cannot read /no/such/file"),
+        (("binance", "-"), "its first lines are of no known raw recording"),
+        (("binance", "-", "--format", "csv"), "csv"),
+    ],
+)
+def test_what_makes_no_sense(tmp_path: Path, args: tuple[str, ...], told: str) -> None:
+    done = tapeline("import", *args, "--data", str(tmp_path / "d"), stdin=b"a,b\n1,2\n", code=2)
+    assert told in done.stderr.decode() and b"Traceback" not in done.stderr
+    assert not (tmp_path / "d" / "tape").exists()
