@@ -43,6 +43,7 @@ from soak_proof import Digest, Expected, differences, kept_in_lake, kept_in_sqli
 from soak_watch import Viewer, Watch, descriptors, memory, threads
 from soak_world import Plan, World, market
 
+from tapeline.audit.audit import audit
 from tapeline.cli.live import LiveSession
 from tapeline.config import PipelineSettings, ServerSettings, Settings, SinkSettings, WireSettings
 from tapeline.engine.bus import Batch
@@ -323,6 +324,15 @@ def prove(data: Path, live: Digest, report: Report) -> None:
     ):
         report.row(f"{name} holds", ", ".join(f"{kind} {row['rows']}" for kind, row in sorted(have.items())))
         report.wrong.extend(differences(name, want, have))
+    verify(data, report)
+
+
+def verify(data: Path, report: Report) -> None:
+    """What `tapeline verify` says of it."""
+    found = audit(data)
+    states = Counter(p.state for p in found.points)
+    report.row("verify", ", ".join(f"{state} {n}" for state, n in sorted(states.items())))
+    report.wrong.extend(f"verify: {p.what} of {p.instrument or p.session}: {p.text} {p.details}" for p in found.broken)
 
 
 def bring_in(data: Path, ends: dict[str, int | None]) -> dict[str, int]:
