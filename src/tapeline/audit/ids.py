@@ -12,6 +12,7 @@ from bisect import bisect_right, insort
 from collections import OrderedDict
 
 from tapeline.audit.report import Few, Report
+from tapeline.clock import iso
 from tapeline.events import BookUpdate, Flag, Status, Trade
 from tapeline.market.quality import IdTracker
 
@@ -56,6 +57,11 @@ def less(span: Span, told: list[Span]) -> list[Span]:
     return left
 
 
+def _words(s: Status) -> str:
+    span = "" if s.from_seq is None or s.to_seq is None else f" {s.from_seq} to {s.to_seq}"
+    return f"{iso(s.ts_recv)} {s.kind}{span}: {s.reason}"
+
+
 class TradeIds:
     """One instrument's trades in one session. `aggregated` ones have ids of their own."""
 
@@ -66,7 +72,7 @@ class TradeIds:
         self.names: OrderedDict[str, None] = OrderedDict()
         self.doubles = Few()
         self.told: list[Span] = []
-        self.restarts = 0
+        self.said = Few()
 
     def trade(self, t: Trade) -> None:
         self.trades += 1
@@ -88,8 +94,9 @@ class TradeIds:
             return
         if s.from_seq is not None and s.to_seq is not None:
             self.told.append((s.from_seq, s.to_seq))
+            self.said.add(_words(s))
         elif "restarted its numbers" in s.reason:  # from here on old ids may come again
-            self.restarts += 1
+            self.said.add(_words(s))
             self.ids, self.names = (Spans(), Spans()), OrderedDict()
 
     def judge(self, session: str, report: Report, numbers: IdTracker | None) -> None:
@@ -114,7 +121,8 @@ class TradeIds:
             text = f"{untold.count} holes in the trade ids that no status tells of"
             report.add("trade ids", "broken", text, count=untold.count, details=untold.details, **about)
         if honest:
-            report.add("trade ids", "noted", f"{honest} trades are missing, and a status tells of each", count=honest, **about)
+            text = f"of {self.trades + honest} trades {honest} are missing, and a status tells of each"
+            report.add("trade ids", "noted", text, count=honest, details=self.said.details, **about)
         if none:
             report.add(
                 "trade ids", "holds", f"{none} ids belong to records that are no trades of the market", count=none, **about
@@ -132,22 +140,23 @@ class UpdateIds:
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
-        self.updates = self.snapshots = self.told = 0
-        self.untold = Few()
+        self.updates = self.snapshots = 0
+        self.told, self.untold = Few(), Few()
         self._last: int | None = None
-        self._fresh = self._excused = True
+        self._fresh = True
+        self._excuse = "the session begins"
 
     def book(self, u: BookUpdate) -> None:
         self.updates += 1
         if u.snapshot:
             self.snapshots += 1
         elif u.prev_seq is not None and self._last is not None and not self._follows(u.prev_seq, u.seq):
-            if self._excused:
-                self.told += 1
+            if self._excuse:
+                self.told.add(self._excuse)
             else:
                 self.untold.add(f"update {u.seq} follows {u.prev_seq}, and the one before was {self._last}")
         self._fresh = u.snapshot
-        self._excused = False
+        self._excuse = ""
         self._last = u.seq if u.seq is not None else self._last
 
     def _follows(self, prev: int, seq: int | None) -> bool:
@@ -157,7 +166,7 @@ class UpdateIds:
 
     def status(self, s: Status) -> None:
         if s.kind in {"gap", "resyncing", "synced", "crossed", "recovered", "disconnected"}:
-            self._excused = True
+            self._excuse = self._excuse or _words(s)
 
     def judge(self, session: str, report: Report) -> None:
         about = {"session": session, "instrument": self.instrument}
