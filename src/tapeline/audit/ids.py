@@ -173,10 +173,9 @@ class UpdateIds:
         if self.untold.count:
             text = f"{self.untold.count} jumps in the update ids that no status tells of"
             report.add("update ids", "broken", text, count=self.untold.count, details=self.untold.details, **about)
-        elif self.told:
-            report.add(
-                "update ids", "noted", f"{self.told} jumps in the update ids, each told by a status", count=self.told, **about
-            )
+        elif self.told.count:
+            text = f"in {self.updates} book updates {self.told.count} jumps of the ids, each told by a status"
+            report.add("update ids", "noted", text, count=self.told.count, details=self.told.details, **about)
         else:
             text = f"{self.updates} book updates, {self.snapshots} of them snapshots: each continues the one before"
             report.add("update ids", "holds", text, count=self.updates, **about)
