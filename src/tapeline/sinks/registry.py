@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tapeline.config import Settings, SinkSettings
+from tapeline.errors import ConfigError
 from tapeline.sinks.base import Serial, Sink
 
 
@@ -50,12 +51,19 @@ def _redis(data: Path, settings: Settings) -> Sink:
     return RedisSink(data, settings.redis)
 
 
+def _postgres(_: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.postgres import PostgresSink
+
+    return PostgresSink(settings.postgres)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
     "csv": _csv,
     "jsonl": _jsonl,
     "redis": _redis,
+    "postgres": _postgres,
 }
 
 
@@ -67,4 +75,12 @@ def pace(name: str, settings: SinkSettings) -> Pace:
 
 def make(data: Path, settings: Settings) -> list[Sink]:
     """The sinks that are switched on, not yet opened; a runner and a repair may share each of them."""
-    return [Serial(factory(data, settings)) for name, factory in SINKS.items() if getattr(settings.sinks, name)]
+    return [Serial(_made(name, data, settings)) for name in SINKS if getattr(settings.sinks, name)]
+
+
+def _made(name: str, data: Path, settings: Settings) -> Sink:
+    try:
+        return SINKS[name](data, settings)
+    except ModuleNotFoundError as e:
+        fix = f"needs a package that is not installed ({e.name}): pip install 'tapeline[{name}]'"
+        raise ConfigError(f"sinks.{name}", value=True, fix=fix) from e

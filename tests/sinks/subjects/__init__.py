@@ -15,6 +15,7 @@ NAMES = (
     "csv",
     "jsonl",
     "redis",
+    "postgres",
 )
 
 
