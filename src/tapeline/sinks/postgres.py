@@ -125,16 +125,10 @@ class PostgresSink:
 
     def _copy(self, db: psycopg.Connection, event_type: type[Event], table: pa.Table) -> None:
         parts = (self._schema, schema.TABLES[event_type]) if event_type is not Bar else ("pg_temp", schema.STAGE)
-        text = rows.csv(table)
-        form = sql.SQL("") if text is None else sql.SQL(" (FORMAT csv)")
-        statement = sql.SQL("COPY {} ({}) FROM STDIN{}").format(sql.Identifier(*parts), schema.names(event_type), form)
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(*parts), schema.names(event_type))
         with db.cursor() as cursor:
             with cursor.copy(statement) as copy:
-                if text is not None:
-                    copy.write(text)
-                else:
-                    for row in rows.one_by_one(table):
-                        copy.write_row(row)
+                copy.write(rows.csv(table))
             if cursor.rowcount != len(table):
                 raise IntegrityError(f"postgres: {cursor.rowcount} of {len(table)} {schema.TABLES[event_type]} arrived")
         if event_type is Bar:
