@@ -23,6 +23,7 @@ import structlog
 from tapeline import __version__
 from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import SHAPING, Settings, VenueSettings
+from tapeline.engine.checkpoints import Checkpoints
 from tapeline.engine.control import Control
 from tapeline.engine.engine import Engine
 from tapeline.engine.links import Link, Surroundings
@@ -65,6 +66,7 @@ class Collector(Engine):
         self._next_seq = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
+        self.checkpoints: Checkpoints | None = None
         self.failure: BaseException | None = None  # a fault of ours that stopped the feed; the bus is closed then
         self.failed = asyncio.Event()
 
@@ -85,6 +87,8 @@ class Collector(Engine):
         self.handle(first, frames)
         if self.pipeline.requests or self.pipeline.notices:
             self._act()
+        if self.checkpoints is not None:
+            self.checkpoints.look()
         if self.mode == "live" and any(simulated for _, simulated in self.pipeline.feeds):
             self.mode = "simulated"  # from the first answer of a simulated market on, and for good
         return self.events - before
@@ -124,6 +128,7 @@ class Collector(Engine):
         if self.tape is not None:
             self.handle(0, [self.tape.head])
             await self.tape.start()
+            self.checkpoints = Checkpoints(self.pipeline, self.tape, self.clock, self._track)
         self._ticker = asyncio.create_task(self._tick(), name="tick")
 
     async def connect(self, instruments: Sequence[str], channels: Sequence[Channel]) -> None:
@@ -183,6 +188,8 @@ class Collector(Engine):
     async def stop(self) -> None:
         """End the session, where that is not done yet, and close the tape. A start that came to nothing leaves none behind."""
         await self.end()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
         if self.tape is not None and self.came_to_nothing:
             await self.tape.discard()
         elif self.tape is not None:

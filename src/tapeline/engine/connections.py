@@ -204,7 +204,7 @@ class Connection:
         """The streams that an answer without names is about: those of its message, or of all that wait where it bears no id."""
         if number is not None:
             return self.pending[number].names if number in self.pending else ()
-        return tuple(name for pending in self.pending.values() for name in pending.left)
+        return tuple(name for pending in self.pending.values() for name in pending.names if name in pending.left)
 
     def _settle(self, ack: Ack, names: tuple[str, ...]) -> None:
         """Forget the questions that are answered now: those of which no stream is left."""

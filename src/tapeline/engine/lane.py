@@ -1,6 +1,6 @@
 """Everything the pipeline keeps for one instrument: its book with proof, its bars, its trade ids, what was last heard."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tapeline.clock import SECOND
@@ -11,21 +11,27 @@ from tapeline.engine.trades import Trades
 from tapeline.events import Event, Status, StatusKind
 from tapeline.market.bars import Bars
 from tapeline.market.quality import NEVER, Silence
-from tapeline.market.repair import Ask as AskTrades
 from tapeline.market.sync import BookSync
 from tapeline.venues.base import Again, BookMessage, Channel, Request
-
-AskBook = Callable[[int, int, int], Request | Again | None]
-"""(attempt, not_before ns, connection): as `sync.Ask`, for one connection of several; 0 for any."""
 
 
 class Wants:
     """How an instrument's lane asks: `book` and `trades` make the request, the pipeline gathers it in `requests`."""
 
-    __slots__ = ("book", "requests", "trades")
+    __slots__ = ("_feed", "_instrument", "_native", "requests")
 
-    def __init__(self, book: AskBook, trades: AskTrades, requests: list[Request | Again]) -> None:
-        self.book, self.trades, self.requests = book, trades, requests
+    def __init__(self, instrument: str, feed: Feed, requests: list[Request | Again]) -> None:
+        self._instrument, self._feed, self.requests = instrument, feed, requests
+        self._native = feed.registry.by_id[instrument].native
+
+    def book(self, attempt: int, not_before: int, connection: int) -> Request | Again:
+        """As `sync.Ask`, for one connection of several; 0 for any."""
+        request = self._feed.decoder.snapshot_request(self._native, attempt, not_before)
+        return request or Again(instrument=self._instrument, connection=connection, attempt=attempt, not_before=not_before)
+
+    def trades(self, first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
+        """As `repair.Ask`."""
+        return self._feed.venue.trades_request(self._native, first, last, attempt, not_before)
 
 
 ANEW_PATIENCE = 10 * SECOND  # between the end of a stream and its new beginning
@@ -81,10 +87,7 @@ class Lane:
 
     def _book(self, connection: int) -> BookSync:
         """An empty book; `connection`: the only one that it may ask to begin anew, 0 for any."""
-
-        def ask(attempt: int, not_before: int) -> Request | Again | None:
-            return self.wants.book(attempt, not_before, connection)
-
+        ask = partial(self.wants.book, connection=connection)
         return BookSync(self.instrument, self.venue, self.settings, ask, self.wants.requests, self.flags, self._checksum)
 
     @property

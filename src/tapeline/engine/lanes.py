@@ -85,24 +85,12 @@ class Lanes:
             if len(self.by_name) >= MOST_LANES:
                 raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
             number = self._made
-            lane = Lane(instrument, feed, self.settings, self._wants(instrument, feed), number)
+            lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
             if (said := self.ended.pop(instrument, None)) is not None:
                 lane.trades.follow(said)
         return lane
-
-    def _wants(self, instrument: str, feed: Feed) -> Wants:
-        native = feed.registry.by_id[instrument].native
-
-        def book(attempt: int, not_before: int, connection: int = 0) -> Request | Again:
-            request = feed.decoder.snapshot_request(native, attempt, not_before)
-            return request or Again(instrument=instrument, connection=connection, attempt=attempt, not_before=not_before)
-
-        def trades(first: int | None, last: int | None, attempt: int, not_before: int) -> Request | None:
-            return feed.venue.trades_request(native, first, last, attempt, not_before)
-
-        return Wants(book, trades, self.requests)
 
     def drop_idle(self, lane: Lane) -> None:
         """Forget an instrument of which nothing is asked for any more."""

@@ -132,6 +132,11 @@ class Pipeline:
             lane.trades.bars.finish(self._now, out)
         self._records.finish(self._now, out)
 
+    @property
+    def instruments(self) -> set[str]:
+        """All of which anything was asked, those included of which nothing is any more."""
+        return self.lanes.keys() | self._lanes.ended.keys()
+
     def stats(self) -> dict[str, int]:
         lanes = self.lanes.values()
         return {

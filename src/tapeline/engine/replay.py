@@ -1,6 +1,7 @@
 """Playing a tape: the same frames through the same pipeline make the same events.
 
-A session is always played from its first frame, because books and bars need their past; what is not asked for is dropped.
+Books and bars need their past, so a session is played from its first frame, or from a state that its pipeline left beside the tape
+(`checkpoint`), which makes no difference but in time; what is not asked for is dropped.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tapeline.clock import SECOND, ReplayClock
+from tapeline.engine import checkpoint
 from tapeline.engine.bus import Batch
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
@@ -30,9 +32,35 @@ def batches(root: Path, session: str, after: int = -1, *, single: bool = False) 
     over from the live queue can stop at any frame. Raises TapeError where the tape is damaged, UsageError where there is no such
     session.
     """
-    pipeline: Pipeline | None = None
-    for first, frames in reader.read_batches(root, session):
-        pipeline = pipeline or _begin(frames[0], session)
+    yield from _batches(_Playing(root, session, most=after + 1), after, single=single)
+
+
+class _Playing:
+    """A session's frames from a place on, and the pipeline that they go through."""
+
+    def __init__(self, root: Path, session: str, *, most: int | None = None, before: int | None = None) -> None:
+        """Frames ahead of seq `most`, or received before `before` (ns), may be left out, where a state knows of them."""
+        self.session = session
+        self._pipeline: Pipeline | None = None
+        at = 0
+        if (found := checkpoint.latest(root, session, most=most, before=before)) is not None:
+            self._pipeline, at = found
+        self.frames = reader.read_batches(root, session, after=at - 1)
+
+    def pipeline(self, first: Frame) -> Pipeline:
+        self._pipeline = self._pipeline or _begin(first, self.session)
+        return self._pipeline
+
+    @property
+    def instruments(self) -> Collection[str]:
+        """Of which something was heard before the place where it begins."""
+        return () if self._pipeline is None else self._pipeline.instruments
+
+
+def _batches(playing: _Playing, after: int, *, single: bool = False) -> Iterator[Batch]:
+    session = playing.session
+    for first, frames in playing.frames:
+        pipeline = playing.pipeline(frames[0])
         known = max(0, min(len(frames), after + 1 - first))
         _feed(pipeline, first, frames[:known])
         step = 1 if single else len(frames)
@@ -81,7 +109,9 @@ def replay(
     for info in chosen_sessions(root, session):
         if (start is not None and info.last_ts < start) or (end is not None and info.first_ts >= end):
             continue
-        for batch in batches(root, info.id):
+        playing = _Playing(root, info.id, before=start or 0)
+        met.update(playing.instruments)
+        for batch in _batches(playing, -1):
             met.update([event.instrument for event in batch.events])
             for event in batch.events:
                 if (

@@ -100,6 +100,23 @@ class TapeWriter:
         """The SESSION frame, seq 0, the first to feed to the pipeline."""
         return self._journal.head
 
+    @property
+    def directory(self) -> Path:
+        return self._journal.directory
+
+    @property
+    def next_seq(self) -> int:
+        return self._journal.next_seq
+
+    @property
+    def segments(self) -> int:
+        """How many were begun."""
+        return self._journal.segments
+
+    @property
+    def failing(self) -> bool:
+        return bool(self._journal.trouble)
+
     def append(self, frame: Frame) -> int:
         """Its seq. Raises TapeError after `close`, never for what the disk does."""
         return self.append_many([frame])

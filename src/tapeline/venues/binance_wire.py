@@ -50,6 +50,7 @@ _many_decimals = re.compile(rb"\.[0-9]{9}").search
 BIG = 10_000_000.0  # below it, and with at most 8 decimals, a number has no more than 15 digits
 _EVENT_TIME = re.compile(rb'"[ET]":\s*(\d{12,17})\b')
 _PARTIAL = re.compile(r"@depth\d+(@|$)")
+_QUICK = re.compile(r"trade|aggTrade|bookTicker|depth(@\d+ms)?")
 
 
 def event_time(raw: bytes) -> int | None:
@@ -58,6 +59,12 @@ def event_time(raw: bytes) -> int | None:
 
 
 Route = Callable[[bytes, int], Sequence[Record]]
+
+
+def _stream_of(head: bytes) -> tuple[str, str]:
+    """(native name, kind) of an enveloped message's beginning."""
+    native, _, kind = head[len(_ENVELOPE) :].decode().partition("@")
+    return native.upper(), kind
 
 
 class BinanceDecoder(BaseDecoder):
@@ -75,7 +82,11 @@ class BinanceDecoder(BaseDecoder):
     ) -> None:
         super().__init__(registry, derive, snapshot, simulated=simulated)
         self._routes: dict[bytes, Route] = {}
-        self._kinds: dict[str, tuple[Callable[..., Any], Callable[..., Sequence[Record]]]] = {
+        self._named: dict[bytes, str] = {}  # what the instrument was called when a route was made
+        self._kinds = self._of_kinds()
+
+    def _of_kinds(self) -> dict[str, tuple[Callable[..., Any], Callable[..., Sequence[Record]]]]:
+        return {
             "trade": (w.read_trade, self._trade),
             "aggTrade": (w.read_agg_trade, self._agg_trade),
             "blockTrade": (w.read_trade, self._block_trade),
@@ -87,6 +98,15 @@ class BinanceDecoder(BaseDecoder):
             "markPriceUpdate": (w.read_mark_price, self._mark_price),
             "forceOrder": (w.read_force_order, self._liquidation),
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is made of functions: it is made again when it is needed."""
+        return {key: value for key, value in self.__dict__.items() if key not in {"_routes", "_kinds"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._kinds = self._of_kinds()
+        self._routes = {}
 
     def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         head = data[: data.find(b'"', 11)]
@@ -134,28 +154,30 @@ class BinanceDecoder(BaseDecoder):
         """The way of one stream's frames, made when its first one comes. `head` is the message up to the end of the name."""
         if not head.startswith(_ENVELOPE) or len(head) > LONGEST_HEAD:
             return self._by_fields
-        if len(self._routes) >= MOST_ROUTES:
+        if len(self._named) >= MOST_ROUTES:
             self._routes.clear()
-        native, _, kind = head[len(_ENVELOPE) :].decode().partition("@")
-        route = self._routes[head] = self._route_of(native.upper(), kind)
+            self._named.clear()
+        if (name := self._named.get(head)) is None:
+            native, kind = _stream_of(head)
+            name = self.instrument(native) if native[:1] != "!" and _QUICK.fullmatch(kind) else ""
+            self._named[head] = name
+        route = self._routes[head] = self._route_of(head, name)
         return route
 
-    def _route_of(self, native: str, kind: str) -> Route:
-        if native[:1] == "!":
+    def _route_of(self, head: bytes, name: str) -> Route:
+        native, kind = _stream_of(head)
+        if not name:
             return self._by_fields
-        if re.fullmatch(r"depth(@\d+ms)?", kind):
-            return self._quick(w.Depth, self._depth, native)
         if kind == "bookTicker":
-            return self._quick_quote(native)
+            return self._quick_quote(native, name)
         if kind == "trade":
-            return self._quick_trade(native)
+            return self._quick_trade(native, name)
         if kind == "aggTrade":
             return self._quick(w.AggTrade, self._agg_trade, native)
-        return self._by_fields
+        return self._quick(w.Depth, self._depth, native)
 
     def _quick(self, shape: type[msgspec.Struct], build: Callable[..., Sequence[Record]], native: str) -> Route:
         read, plain = w.enveloped(shape), self.flags
-        self.instrument(native)
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             flags = self.flags_of(raw) if long_run(raw) else plain
@@ -166,8 +188,8 @@ class BinanceDecoder(BaseDecoder):
     # Nine frames of ten are quotes and trades. Those with nothing unusual about them are built right here, without a call; any
     # other takes the long way, which decides the same from the start.
 
-    def _quick_quote(self, native: str) -> Route:
-        read, plain, name = w.enveloped(w.BookTicker), self.flags, self.instrument(native)
+    def _quick_quote(self, native: str, name: str) -> Route:
+        read, plain = w.enveloped(w.BookTicker), self.flags
         timeless = plain | NO_VENUE_TIME
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
@@ -182,8 +204,8 @@ class BinanceDecoder(BaseDecoder):
 
         return route
 
-    def _quick_trade(self, native: str) -> Route:
-        read, plain, name = w.enveloped(w.Trade), self.flags, self.instrument(native)
+    def _quick_trade(self, native: str, name: str) -> Route:
+        read, plain = w.enveloped(w.Trade), self.flags
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.Trade = read(raw).data

@@ -69,14 +69,31 @@ def worth(volume: float, turnover: float, *, inverse: bool) -> tuple[float | Non
     return turnover, turnover / volume if volume else None
 
 
+class _Told:
+    """What a topic has told so far: a ticker's figures, level 1. `listed`: its instrument, as known when it first spoke."""
+
+    __slots__ = ("ask", "bid", "figures", "listed")
+
+    def __init__(self) -> None:
+        self.listed: Instrument | None = None
+        self.figures: Figures = {}
+        self.bid: Best = None
+        self.ask: Best = None
+
+
 class Reader:
-    """One connection's messages. What a topic has told so far (a ticker's figures, level 1) is kept by its route."""
+    """One connection's messages."""
 
     def __init__(self, decoder: BaseDecoder, category: Category, quoted: set[str]) -> None:
         """`quoted`: ids of the instruments whose level 1 comes by a topic of its own, on whatever connection."""
         self.decoder, self.category, self.quoted = decoder, category, quoted
         self._routes: dict[bytes, Route] = {}
+        self._told: dict[bytes, _Told] = {}
         self._depths: dict[str, str] = {}  # which depth makes an instrument's book
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the routes: they are made again of what they were told, when they are needed."""
+        return self.__dict__ | {"_routes": {}}
 
     def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         end = data.find(b'"', len(TOPIC))
@@ -88,24 +105,32 @@ class Reader:
         """The way of one topic's frames, made when its first one comes. `head` is the message up to the end of the topic."""
         if not head.startswith(TOPIC) or len(head) > LONGEST_HEAD:
             return self._by_fields
-        if len(self._routes) >= MOST_ROUTES:
+        if len(self._told) >= MOST_ROUTES:
             self._routes.clear()
-        route = self._routes[head] = self._route_of(head[len(TOPIC) :].decode())
+            self._told.clear()
+        told = self._told.get(head) or _Told()
+        route = self._routes[head] = self._route_of(head[len(TOPIC) :].decode(), told)
+        self._told[head] = told
         return route
 
-    def _route_of(self, topic: str) -> Route:
+    def _listed(self, symbol: str, told: "_Told") -> Instrument:
+        """The instrument, as it was known when its topic first spoke."""
+        told.listed = told.listed or self.decoder.listed(self._native(symbol))
+        return told.listed
+
+    def _route_of(self, topic: str, told: "_Told") -> Route:
         kind, _, symbol = topic.partition(".")
         parameter, dot, rest = symbol.partition(".")
         if _OPTION.search(symbol):
             return self._unknown("option")
         if kind == "orderbook" and dot:
-            return self._book(parameter, rest)
+            return self._book(parameter, rest, told)
         if kind == "kline" and parameter in INTERVALS and rest:
-            return self._candles(INTERVALS[parameter], rest)
+            return self._candles(INTERVALS[parameter], rest, told)
         made = {"publicTrade": self._trades, "tickers": self._ticker, "allLiquidation": self._liquidations}.get(kind)
         if kind == "liquidation":
             made = self._one_liquidation
-        return self._unknown(kind) if made is None or dot or not symbol else made(symbol)
+        return self._unknown(kind) if made is None or dot or not symbol else made(symbol, told)
 
     def _unknown(self, kind: str) -> Route:
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:  # noqa: ARG001 - one signature for all routes
@@ -118,9 +143,9 @@ class Reader:
     def _native(self, symbol: str) -> str:
         return f"{self.category}/{symbol}"
 
-    def _book(self, depth: str, symbol: str) -> Route:
+    def _book(self, depth: str, symbol: str, told: "_Told") -> Route:
         if depth == "1":
-            return self._quote(symbol)
+            return self._quote(symbol, told)
         if depth != FULL and depth not in BOOK_DEPTHS:
             return self._unknown(f"orderbook.{depth}")
         full, levels = depth == FULL, BOOK_DEPTHS.get(depth, 0)
@@ -140,31 +165,24 @@ class Reader:
 
         return route
 
-    def _quote(self, symbol: str) -> Route:
-        decoder, name = self.decoder, self.decoder.instrument(self._native(symbol))
+    def _quote(self, symbol: str, told: "_Told") -> Route:
+        decoder, name = self.decoder, self._listed(symbol, told).id
         self.quoted.add(name)
-        bid: Best = None
-        ask: Best = None
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
-            nonlocal bid, ask
             m: w.Book = w.read_book(raw)
             ts, flags = decoder.timed((m.cts or m.ts) * MILLI, ts_recv, decoder.flags_of(raw))
             whole = m.type == "snapshot" or m.data.u == 1
-            bid, ask = best(m.data.b, None if whole else bid), best(m.data.a, None if whole else ask)
+            bid, ask = best(m.data.b, None if whole else told.bid), best(m.data.a, None if whole else told.ask)
+            told.bid, told.ask = bid, ask
             b, b_size = bid or (None, None)
             a, a_size = ask or (None, None)
             return (Quote(name, ts, ts_recv, flags, b, b_size, a, a_size, m.data.u, "venue"),)
 
         return route
 
-    def _trades(self, symbol: str) -> Route:
-        decoder, name, plain, read = (
-            self.decoder,
-            self.decoder.instrument(self._native(symbol)),
-            self.decoder.flags,
-            w.read_trades,
-        )
+    def _trades(self, symbol: str, told: "_Told") -> Route:
+        decoder, name, plain, read = self.decoder, self._listed(symbol, told).id, self.decoder.flags, w.read_trades
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             flags, latest = decoder.flags_of(raw) if long_run(raw) else plain, ts_recv + DAY
@@ -182,19 +200,18 @@ class Reader:
 
         return route
 
-    def _ticker(self, symbol: str) -> Route:
-        decoder, listed = self.decoder, self.decoder.listed(self._native(symbol))
-        figures: Figures = {}
+    def _ticker(self, symbol: str, told: "_Told") -> Route:
+        decoder, listed, figures = self.decoder, self._listed(symbol, told), told.figures
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.Ticker = w.read_ticker(raw)
             ts, flags = decoder.timed(m.ts * MILLI, ts_recv, decoder.flags_of(raw))
-            told, touch = _told(m.data, _FIGURES), _told(m.data, _TOUCH)
+            news, touch = _told(m.data, _FIGURES), _told(m.data, _TOUCH)
             if m.type == "snapshot":
                 figures.clear()
-            figures.update(told | touch)
+            figures.update(news | touch)
             made: list[Record] = []
-            if told:
+            if news:
                 made.append(_ticker(figures, listed, ts, ts_recv, flags))
             if touch and listed.id not in self.quoted:
                 made.append(_touch(figures, listed.id, ts, ts_recv, flags))
@@ -202,8 +219,8 @@ class Reader:
 
         return route
 
-    def _candles(self, interval: str, symbol: str) -> Route:
-        decoder, listed = self.decoder, self.decoder.listed(self._native(symbol))
+    def _candles(self, interval: str, symbol: str, told: "_Told") -> Route:
+        decoder, listed = self.decoder, self._listed(symbol, told)
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             m: w.Candles = w.read_candles(raw)
@@ -218,7 +235,7 @@ class Reader:
 
         return route
 
-    def _liquidations(self, symbol: str) -> Route:
+    def _liquidations(self, symbol: str, _: "_Told") -> Route:
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:
             flags = self.decoder.flags_of(raw)
             m: w.Liquidations = w.read_liquidations(raw)
@@ -226,7 +243,7 @@ class Reader:
 
         return route
 
-    def _one_liquidation(self, symbol: str) -> Route:
+    def _one_liquidation(self, symbol: str, _: "_Told") -> Route:
         older = self._unknown("liquidation")
 
         def route(raw: bytes, ts_recv: int) -> Sequence[Record]:

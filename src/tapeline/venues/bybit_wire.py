@@ -7,6 +7,7 @@ said is not for another to continue. HTTP answers name their category themselves
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -46,15 +47,7 @@ class BybitDecoder(BaseDecoder):
 
     def of_connection(self, url: str) -> Decode:
         category = category_of(url)
-        reader = Guessing(self) if category is None else Reader(self, category, self.quoted)
-
-        def decode(data: bytes, ts_recv: int) -> Sequence[Record]:
-            try:
-                return reader.read(data, ts_recv)
-            except (msgspec.MsgspecError, ValueError, RecursionError) as e:
-                raise MalformedFrame(f"{e}") from None
-
-        return decode
+        return partial(_read, Guessing(self) if category is None else Reader(self, category, self.quoted))
 
     def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         return self._unbound.read(data, ts_recv)
@@ -103,6 +96,13 @@ def result_of(body: bytes) -> msgspec.Raw:
     if answer.retCode != 0:
         raise MalformedFrame(f"the venue refuses: {answer.retMsg[:MOST_SAID]} (code {answer.retCode})")
     return answer.result
+
+
+def _read(reader: "Reader | Guessing", data: bytes, ts_recv: int) -> Sequence[Record]:
+    try:
+        return reader.read(data, ts_recv)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as e:
+        raise MalformedFrame(f"{e}") from None
 
 
 class Guessing:

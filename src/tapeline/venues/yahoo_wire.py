@@ -27,7 +27,7 @@ The `protobuf` library costs 40 ms to import, once and only where Yahoo is strea
 import base64
 import struct
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from math import isfinite
 from typing import Any, cast
 
@@ -112,21 +112,29 @@ class _Last:
 class YahooDecoder(BaseDecoder):
     def __init__(self, registry: Registry, *, simulated: bool) -> None:
         super().__init__(registry, derive, simulated=simulated)
+        self._last: dict[str, _Last] = {}
+        self._said: dict[str, bytes] = {}  # by symbol: the last record on the connection that is being read
+        self._learn_protobuf()
+
+    def _learn_protobuf(self) -> None:
         from google.protobuf.message import DecodeError
 
         self._parse = cast(Callable[[bytes], Any], pricing_type().FromString)
         self._unreadable: type[Exception] = DecodeError
-        self._last: dict[str, _Last] = {}
-        self._said: dict[str, bytes] = {}  # by symbol: the last record on the connection that is being read
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in {"_parse", "_unreadable"}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._learn_protobuf()
 
     def of_connection(self, url: str) -> Decode:
-        said: dict[str, bytes] = {}
+        return partial(self._decode_on, {})
 
-        def decode(data: bytes, ts_recv: int) -> Sequence[Record]:
-            self._said = said
-            return self.decode(data, ts_recv)
-
-        return decode
+    def _decode_on(self, said: dict[str, bytes], data: bytes, ts_recv: int) -> Sequence[Record]:
+        self._said = said
+        return self.decode(data, ts_recv)
 
     def read(self, data: bytes, ts_recv: int) -> Sequence[Record]:
         if data[:1] == b"{":
