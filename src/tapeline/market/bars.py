@@ -19,8 +19,10 @@ unfinished. Holes are kept as spans of venue time; one whose trades were fetched
 touched are given out again, complete.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from operator import attrgetter
+from typing import Any
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS, PipelineSettings
@@ -41,25 +43,16 @@ EXACT = 1 << 50  # past it the errors of a float64 and of scaling it may add up 
 _INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
 
 
+_FIELDS = (
+    "start", "end", "first", "last", "open", "close", "high", "low", "volume", "buy", "notional", "n", "revision", "flags"
+)  # fmt: skip
+_fields = attrgetter(*_FIELDS)
+
+
 class _Sum:
     """One bar while it is being made: what can be added up, and nothing derived."""
 
-    __slots__ = (
-        "buy",
-        "close",
-        "end",
-        "first",
-        "flags",
-        "high",
-        "last",
-        "low",
-        "n",
-        "notional",
-        "open",
-        "revision",
-        "start",
-        "volume",
-    )
+    __slots__ = _FIELDS
 
     def __init__(self, start: int, end: int) -> None:
         self.start, self.end = start, end
@@ -67,6 +60,10 @@ class _Sum:
         self.open = self.close = 0.0
         self.high, self.low = float("-inf"), float("inf")
         self.volume = self.buy = self.notional = self.n = self.revision = self.flags = 0
+
+    def __reduce__(self) -> tuple[Callable[..., "_Sum"], tuple[float, ...]]:
+        """The quick way to put one away: a pipeline has hundreds of an instrument, and the feed waits for it."""
+        return _sum_of, _fields(self)
 
     def add(self, ts: int, price: float, volume: int, notional: int, buy: bool) -> None:
         if ts < self.first:
@@ -106,6 +103,12 @@ class Hole:
 
     def touches(self, bar: _Sum) -> bool:
         return self.since < bar.end and bar.start <= self.until
+
+
+def _sum_of(start: int, end: int, *kept: Any) -> _Sum:
+    s = _Sum(start, end)
+    s.first, s.last, s.open, s.close, s.high, s.low, s.volume, s.buy, s.notional, s.n, s.revision, s.flags = kept
+    return s
 
 
 class _Level:
