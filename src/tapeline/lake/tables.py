@@ -72,7 +72,7 @@ def parts(session: str, events: Sequence[Event], first_n: int) -> Iterator[Part]
         found[1](n)
     for (event_type, venue, symbol), (rows, numbers) in groups.items():
         for day, table in _days(event_type, _table(event_type, rows, numbers, session)):
-            yield Part(Partition(_tag(event_type), venue, symbol, date_text(day)), table)
+            yield Part(Partition(tag(event_type), venue, symbol, date_text(day)), table)
 
 
 def described(part: Part, path: str, size: int) -> LakeFile:
@@ -82,7 +82,7 @@ def described(part: Part, path: str, size: int) -> LakeFile:
     return LakeFile(path, p.kind, p.venue, p.instrument, p.date, span["min"], span["max"], len(part.table), size)
 
 
-def _tag(event_type: type[Event]) -> str:
+def tag(event_type: type[Event]) -> str:
     return str(event_type.__struct_config__.tag)
 
 
@@ -144,11 +144,27 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 def write(table: pa.Table, path: Path) -> None:
     """One Parquet file. Raises OSError. Not fsynced here."""
-    options = _options(table.schema)
-    pq.write_table(table, path, compression="zstd", compression_level=1, **options)
+    pq.write_table(table, path, compression="zstd", compression_level=1, **options(table.schema))
 
 
-def _options(schema: pa.Schema) -> dict[str, Any]:
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns of today's schema: a column that an earlier release did not have is null. Raises ValueError
+    (ArrowInvalid) where a column is needed, or where there is one that we do not know and would lose.
+    """
+    if table.schema.equals(schema, check_metadata=False):
+        return table.replace_schema_metadata(schema.metadata)
+    if unknown := set(table.column_names) - set(schema.names):
+        raise ValueError(f"columns that this program does not know: {', '.join(sorted(unknown))}")
+    columns = []
+    for field in schema:
+        there = field.name in table.column_names
+        if not there and not field.nullable:
+            raise ValueError(f"the column {field.name} is missing")
+        columns.append(table[field.name].cast(field.type) if there else pa.nulls(len(table), field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def options(schema: pa.Schema) -> dict[str, Any]:
     dictionary, encodings = [], {}
     for field in schema:
         if pa.types.is_list(field.type):
