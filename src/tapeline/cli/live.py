@@ -18,6 +18,7 @@ import structlog
 
 from tapeline.cli.output import many
 from tapeline.cli.simulated import SimulatedMarket
+from tapeline.clock import Clock
 from tapeline.config import Settings, SinkSettings
 from tapeline.engine import subscriptions
 from tapeline.engine.collector import Collector
@@ -34,6 +35,7 @@ from tapeline.tape import reader
 
 if TYPE_CHECKING:
     from tapeline.cli.chosen import Chosen
+    from tapeline.lake.upkeep import Upkeep
 
 log = structlog.get_logger("tapeline.live")
 Market = Literal["auto", "live", "simulated"]
@@ -64,6 +66,7 @@ class LiveSession:
         self._market: SimulatedMarket | None = None
         self._stack = AsyncExitStack()
         self._repair: asyncio.Task[None] | None = None
+        self._upkeep: Upkeep | None = None
         self._stopping = False
 
     async def __aenter__(self) -> "LiveSession":
@@ -92,18 +95,23 @@ class LiveSession:
             self.collector.tape.seal_earlier()
         if self.collector.tape is not None:
             self.runners = feed_sinks(self.collector, self.sinks, self.data, self.settings.sinks, self.collector.tape.synced)
+        self._upkeep = upkeep_of(self.sinks, self.settings, self.collector.clock)
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping = True
+        if self._upkeep is not None:
+            self._upkeep.ask_to_stop()
         await self.collector.end()
         await asyncio.gather(*(runner.close(SINK_CLOSE_SECONDS) for runner in self.runners))
         await self.collector.stop()
         if self._repair is not None:
             self._repair.cancel()
             await asyncio.gather(self._repair, return_exceptions=True)
+        if self._upkeep is not None:
+            await asyncio.to_thread(self._upkeep.join)
         if self._market is not None:
             await self._market.close()
         await self._stack.aclose()
@@ -240,6 +248,18 @@ def feed_sinks(
         runners.append(runner)
     engine.sink_stats = lambda: [runner.stats for runner in runners]
     return runners
+
+
+def upkeep_of(sinks: Sequence[Sink], settings: Settings, clock: Clock) -> "Upkeep | None":
+    """Compaction and retention, started, where a sink is on that needs them."""
+    if not {sink.name for sink in sinks} & {"lake", "sqlite"}:
+        return None
+    from tapeline.lake.upkeep import beside
+
+    upkeep = beside(sinks, settings, clock, say)
+    if upkeep is not None:
+        upkeep.start()
+    return upkeep
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ again at the next one. Files that cannot be read are left alone until the next s
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread, get_native_id
@@ -18,7 +18,7 @@ from threading import Event, Thread, get_native_id
 import msgspec
 
 from tapeline.clock import SECOND, Clock, cpu_time
-from tapeline.config import KeepSettings, LakeSettings
+from tapeline.config import KeepSettings, LakeSettings, Settings
 from tapeline.errors import IntegrityError
 from tapeline.lake.compaction import Compactor, Job, plan
 from tapeline.lake.layout import DAY, date_text
@@ -26,6 +26,9 @@ from tapeline.lake.merging import Damaged
 from tapeline.lake.retention import expired
 from tapeline.lake.state import Outdated
 from tapeline.lake.store import Store
+from tapeline.sinks.base import Serial, Sink
+from tapeline.sinks.lake import LakeSink
+from tapeline.sinks.sqlite import SqliteSink
 from tapeline.sinks.sqlite_retention import prune
 
 CLOSED_AFTER = 900 * SECOND
@@ -189,7 +192,7 @@ class Upkeep:
         if rows:
             self._tell(f"sqlite: {rows} rows removed (keep.sqlite_days)")
 
-    def _leave(self, paths: "list[str] | tuple[str, ...]", why: str) -> None:
+    def _leave(self, paths: Sequence[str], why: str) -> None:
         self._left.update(paths)
         self.stats.left = len(self._left)
         self._tell(why)
@@ -219,6 +222,17 @@ class Upkeep:
         worked, self._used = max(0, used - self._used) / SECOND, used
         if self._stop.wait(0 if self._busy else min(worked, 1.0)):
             raise Stopped
+
+
+def beside(sinks: Sequence[Sink], settings: Settings, clock: Clock, tell: Tell) -> Upkeep | None:
+    """The upkeep of a session's open sinks, not yet started; None where there is nothing to keep in order."""
+    by_name = {sink.name: sink.sink if isinstance(sink, Serial) else sink for sink in sinks}
+    lake, sqlite = by_name.get("lake"), by_name.get("sqlite")
+    store = lake.store if isinstance(lake, LakeSink) else None
+    path = sqlite.path if isinstance(sqlite, SqliteSink) and settings.keep.sqlite_days else None
+    if store is None and path is None:
+        return None
+    return Upkeep(store, lake=settings.lake, keep=settings.keep, clock=clock, tell=tell, sqlite=path)
 
 
 def _paths(job: Job) -> tuple[str, ...]:
