@@ -96,6 +96,11 @@ class LiveSession:
         if self.collector.tape is not None:
             self.runners = feed_sinks(self.collector, self.sinks, self.data, self.settings.sinks, self.collector.tape.synced)
         self._upkeep = upkeep_of(self.sinks, self.settings, self.collector.clock)
+        for runner in self.runners:
+            if runner.name == "lake":
+                from tapeline.lake.tail import TailServer
+
+                await self._stack.enter_async_context(TailServer(self.data, runner.tail))
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
         return self

@@ -99,6 +99,10 @@ class Subscription:
         if lost is not None:
             self._queue.appendleft(lost)
 
+    def waiting(self) -> list[Batch | Missed]:
+        """What is in the queue now, oldest first, and stays in it; a marker at the end where the newest did not fit."""
+        return [*self._queue, *([] if self._missed is None else [self._missed])]
+
     def close(self) -> None:
         if self._missed is not None:
             self._queue.append(self._missed)

@@ -11,10 +11,10 @@ from typing import Any, Self
 import pyarrow as pa
 
 from tapeline.clock import parse_iso
-from tapeline.errors import IntegrityError, UsageError
+from tapeline.errors import UsageError
 from tapeline.instruments import split_id
 from tapeline.lake import views
-from tapeline.lake.catalogue import Catalogue, fresh, read
+from tapeline.lake.catalogue import Catalogue, read
 from tapeline.lake.sql import Answer, Limits, Question
 
 Time = str | int
@@ -27,6 +27,8 @@ class Lake:
     def __init__(self, data: str | Path) -> None:
         """Raises UsageError where there is no lake."""
         self.data = Path(data).absolute()
+        self.reach: int | None = None
+        """How far the latest answer went: None: up to now; else the last committed time (ns), see `Answer.reach`."""
         read(self.data)
 
     def __enter__(self) -> Self:
@@ -47,13 +49,10 @@ class Lake:
         return self.ask(Question(query, params)).table
 
     def ask(self, question: Question) -> Answer:
-        """`question` says what it may cost, and can be stopped from another thread. Raises as `Question.ask`, and IntegrityError
-        where files that are on the list cannot be opened.
-        """
-        try:
-            return fresh(self.data, question.ask)
-        except FileNotFoundError as e:
-            raise IntegrityError(f"the lake in {self.data} is not whole ({e}); `tapeline repair` makes it anew") from e
+        """`question` says what it may cost, and can be stopped from another thread. Raises as `Question.ask`."""
+        answer = question.ask(self.data)
+        self.reach = answer.reach
+        return answer
 
     def trades(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None

@@ -48,24 +48,28 @@ _HOLDS: dict[str, Callable[[Any, Any, Any], bool]] = {
 }
 
 
-def needed(catalogue: Catalogue, plan: str, mentioned: set[str], parse: Parse) -> dict[str, list[LakeFile]]:
-    """View → the files that it has to be drawn over. `plan`: EXPLAIN (FORMAT JSON) of the query; `mentioned`: views it names."""
+def wanted(plan: str, mentioned: set[str], parse: Parse) -> dict[str, list[list[Test]]]:
+    """View that is needed → the tests of each scan of it. `plan`: EXPLAIN (FORMAT JSON) of the query; `mentioned`: views that
+    it names.
+    """
     scans = list(_scans(json.loads(plan)))
-    chosen: dict[str, list[LakeFile]] = {}
+    found: dict[str, list[list[Test]]] = {}
     for view in VIEWS:
         own = [filters for table, filters in scans if table == view]
-        if not own and view not in mentioned:
-            chosen[view] = []
-            continue
-        tests = [[t for t in (_test(f, parse) for f in filters) if t] for filters in own] or [[]]
-        files = (f for f in catalogue.files if f.kind == tag(view))
-        chosen[view] = sorted((f for f in files if _may(tests, ranges(view, f))), key=lambda f: (f.first_ts, f.path))
-    return chosen
+        if own or view in mentioned:
+            found[view] = [[t for t in (_test(f, parse) for f in filters) if t] for filters in own] or [[]]
+    return found
 
 
-def _may(tests: Sequence[Sequence[Test]], known: Ranges) -> bool:
-    """Whether any of the scans may find a row."""
-    return any(all(test(known) for test in scan) for scan in tests)
+def files(catalogue: Catalogue, view: str, scans: Sequence[Sequence[Test]]) -> list[LakeFile]:
+    """The files of a view that any of its scans may find a row in, by time."""
+    kind = tag(view)
+    found = (f for f in catalogue.files if f.kind == kind and _may(scans, ranges(view, f)))
+    return sorted(found, key=lambda f: (f.first_ts, f.path))
+
+
+def _may(scans: Sequence[Sequence[Test]], known: Ranges) -> bool:
+    return any(all(test(known) for test in scan) for scan in scans)
 
 
 def ranges(view: str, file: LakeFile) -> Ranges:

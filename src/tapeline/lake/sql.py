@@ -16,15 +16,16 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
 import pyarrow as pa
 
-from tapeline.errors import TapelineError, UsageError
-from tapeline.lake import pruning, views
-from tapeline.lake.catalogue import Catalogue
+from tapeline.errors import IntegrityError, TapelineError, UsageError
+from tapeline.lake import pruning, tail, views
+from tapeline.lake.catalogue import Catalogue, fresh
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -72,15 +73,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`truncated`: there are more rows than the limits let through. `files`: how many were opened."""
+    """`truncated`: there are more rows than the limits let through. `files`: how many were opened.
+
+    `reach`: None where it goes up to now (or nobody records); else the last time (ns) that is committed, because the session that
+    records did not say what is not.
+    """
 
     table: pa.Table
     truncated: bool
     files: int
+    reach: int | None = None
 
 
 class Question:
-    """`Question(sql, params, limits).ask(catalogue, tails)`, once or, with another catalogue, again; `stop()` ends it."""
+    """`Question(sql, params, limits).ask(data)`, once; `stop()` ends it."""
 
     def __init__(self, sql: str, params: Mapping[str, Any] | None = None, limits: Limits | None = None) -> None:
         """Raises QueryError on what is not one reading statement."""
@@ -111,50 +117,58 @@ class Question:
             return -1.0 if connection is None else float(connection.query_progress())
         return -1.0
 
-    def ask(self, catalogue: Catalogue, tails: Mapping[str, pa.Table] | None = None) -> Answer:
-        """`tails`: view → rows beside those of the files, with the files' columns. Blocks.
+    def ask(self, data: Path) -> Answer:
+        """The answer of the lake under `data` and, where a session records into it, of that session's memory. Blocks.
 
-        Raises QueryError, QueryTooBig, QueryStopped; FileNotFoundError where a file of the catalogue is gone by now.
+        Raises QueryError, QueryTooBig, QueryStopped; UsageError where there is no lake, IntegrityError where it is not whole.
         """
-        self._over.clear()
         seconds = self.limits.seconds
         timer = None if seconds is None else threading.Timer(seconds, self.stop, [f"it took longer than {seconds:g} s"])
         if timer is not None:
             timer.daemon = True
             timer.start()
         try:
-            return self._ask(catalogue, tails or {})
+            return self._ask(data)
         except duckdb.Error as e:
             raise self._said(e) from None
+        except FileNotFoundError as e:
+            raise IntegrityError(f"the lake in {data} is not whole ({e}); `tapeline repair` makes it anew") from None
         finally:
             if timer is not None:
                 timer.cancel()
             self._over.set()
             self._open = None
 
-    def _ask(self, catalogue: Catalogue, tails: Mapping[str, pa.Table]) -> Answer:
+    def _ask(self, data: Path) -> Answer:
+        """The tail before the catalogue: see `lake/tail.py`."""
         with planning().cursor() as self._open:
-            files = self._files(self._open, catalogue)
-        with _database(self.limits) as self._open:
-            try:
-                draw(self._open, files, tails)
-            except (
-                duckdb.IOException,
-                duckdb.PermissionException,
-            ) as e:  # what is not there is taken for a folder, and refused
-                raise FileNotFoundError(str(e)) from None
-            return self._answer(self._open, sum(map(len, files.values())))
+            wanted = self._wanted(self._open)
+        last = tail.ask(data, {views.tag(view) for view in wanted}) if wanted and not self.explains else tail.Tail()
 
-    def _files(self, empty: "DuckDBPyConnection", catalogue: Catalogue) -> dict[str, list[str]]:
-        """View → paths. An EXPLAIN shows the plan over all files."""
+        def answer(catalogue: Catalogue) -> Answer:
+            self._check()
+            rows, whole = tail.joined(last or tail.Tail(), catalogue)
+            chosen = {view: pruning.files(catalogue, view, scans) for view, scans in wanted.items()}
+            paths = {view: [catalogue.path(f) for f in files] for view, files in chosen.items()}
+            with _database(self.limits) as self._open:
+                _drawn(self._open, paths, {view: rows[views.tag(view)] for view in wanted if views.tag(view) in rows})
+                try:
+                    table, truncated = self._answer(self._open)
+                except duckdb.IOException as e:
+                    raise FileNotFoundError(str(e)) from None
+            reach = None if last is not None and whole else max((f.last_ts for f in catalogue.files), default=0)
+            return Answer(table, truncated, sum(map(len, paths.values())), reach)
+
+        return fresh(data, answer)
+
+    def _wanted(self, empty: "DuckDBPyConnection") -> dict[str, list[list[pruning.Test]]]:
+        """The views that it reads, and what it filters them by. An EXPLAIN shows the plan over everything."""
 
         def parse(text: str) -> Any:
             return _tree(empty, text)
 
-        plan = "[]" if self.explains else self._plan(empty)
         mentioned = {view for view in views.VIEWS if self.explains or views.mentions(self.sql, view)}
-        chosen = pruning.needed(catalogue, plan, mentioned, parse)
-        return {view: [catalogue.path(f) for f in files] for view, files in chosen.items()}
+        return pruning.wanted("[]" if self.explains else self._plan(empty), mentioned, parse)
 
     def _plan(self, empty: "DuckDBPyConnection") -> str:
         try:
@@ -164,7 +178,8 @@ class Question:
         except duckdb.Error as e:
             raise QueryError(_LINE.sub(_line_before, str(e))) from None
 
-    def _answer(self, connection: "DuckDBPyConnection", files: int) -> Answer:
+    def _answer(self, connection: "DuckDBPyConnection") -> tuple[pa.Table, bool]:
+        """The rows, and whether there are more than the limits let through."""
         relation = connection.sql(self.sql, params=self._params)
         most, heaviest = self.limits.rows, self.limits.bytes
         reader = relation.to_arrow_reader(BATCH_ROWS if most is None else max(1, min(BATCH_ROWS, most + 1)))
@@ -183,7 +198,7 @@ class Question:
         reader.close()
         if truncated and heaviest is not None and size > heaviest:
             table = table.slice(0, rows * heaviest // size)
-        return Answer(table if most is None else table.slice(0, most), truncated, files)
+        return table if most is None else table.slice(0, most), truncated
 
     def _check(self) -> None:
         if self._why:
@@ -194,8 +209,6 @@ class Question:
         if self._why:
             return QueryStopped(self._why)
         text = str(error)
-        if isinstance(error, duckdb.IOException):
-            return FileNotFoundError(text)
         if isinstance(error, duckdb.OutOfMemoryException):
             return QueryTooBig(f"the query needs more than its {self.limits.memory_mb} MB of memory: ask for less at a time")
         return QueryError(text)
@@ -257,6 +270,13 @@ def _database(limits: Limits) -> "DuckDBPyConnection":
     if limits.threads is not None:
         own["threads"] = limits.threads
     return duckdb.connect(":memory:", config={**_CLOSED, **own})
+
+
+def _drawn(connection: "DuckDBPyConnection", paths: Mapping[str, list[str]], tails: Mapping[str, pa.Table]) -> None:
+    try:
+        draw(connection, paths, tails)
+    except (duckdb.IOException, duckdb.PermissionException) as e:  # what is not there is taken for a folder, and refused
+        raise FileNotFoundError(str(e)) from None
 
 
 def draw(connection: "DuckDBPyConnection", files: Mapping[str, list[str]], tails: Mapping[str, pa.Table]) -> None:

@@ -82,23 +82,30 @@ def described(part: Part, path: str, size: int) -> LakeFile:
     return LakeFile(path, p.kind, p.venue, p.instrument, p.date, span["min"], span["max"], len(part.table), size)
 
 
+def mixed(session: str, event_type: type[Event], rows: list[Event], numbers: list[int]) -> pa.Table:
+    """Events of one type but any instruments and days, with the files' columns: what is not in a file yet. Raises as `parts`."""
+    return _table(event_type, rows, numbers, session, one=False)
+
+
 def tag(event_type: type[Event]) -> str:
     return str(event_type.__struct_config__.tag)
 
 
-def _table(event_type: type[Event], rows: list[Event], numbers: list[int], session: str) -> pa.Table:
+def _table(event_type: type[Event], rows: list[Event], numbers: list[int], session: str, *, one: bool = True) -> pa.Table:
+    """`one`: they are all of one instrument."""
     schema = file_schema(event_type)
-    columns = [_column(name, field, rows) for name, field in zip(event_type.__struct_fields__, schema, strict=False)]
-    flags = pc.unique(columns[event_type.__struct_fields__.index("flags")]).to_pylist()
+    names = event_type.__struct_fields__
+    columns = [_column(name, field, rows, one=one) for name, field in zip(names, schema, strict=False)]
+    flags = pc.unique(columns[names.index("flags")]).to_pylist()
     simulated = any(f & Flag.SIMULATED for f in flags)
     about = {"tapeline.simulated": "true" if simulated else "false", "tapeline.session": session}
     columns += [_constant(session, len(rows)), pa.array(numbers, pa.int64())]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata({**schema.metadata, **about}))
 
 
-def _column(name: str, field: pa.Field, rows: list[Event]) -> pa.Array:
-    if name == "instrument" and (one := rows[0].instrument):
-        return _constant(one, len(rows))
+def _column(name: str, field: pa.Field, rows: list[Event], *, one: bool) -> pa.Array:
+    if one and name == "instrument" and (instrument := rows[0].instrument):
+        return _constant(instrument, len(rows))
     values = list(map(attrgetter(name), rows))
     if pa.types.is_list(field.type):
         return _levels(values, field.type)

@@ -65,10 +65,31 @@ class SinkRunner:
         self._gathered = Gathered("", -1)
         self._oldest: int | None = None  # clock time since which something waits here
         self._due: float | None = None  # loop time of the next commit
+        self._held: Batch | Missed | None = None  # taken from the queue, not gathered yet
         self._closing = asyncio.Event()
         self._whole = True  # nothing had to be left to the next start
         self._task: asyncio.Task[None] | None = None
         self._stats = SinkStats(sink.name)
+
+    @property
+    def name(self) -> str:
+        return self._sink.name
+
+    def tail(self) -> tuple[list[Batch], bool]:
+        """What has come and is not known to be committed, oldest first, up to what is missing; whether that is all of it.
+
+        To be called on the loop, and quick: events are not copied. While a commit is under way its events are in here, and may be
+        in the sink as well: whoever joins both asks for this first, and leaves out what ends at or before the sink's position then.
+        """
+        gathered, found = self._gathered, list[Batch]()
+        if gathered.waiting:
+            found.append(Batch(gathered.session, gathered.start + 1, gathered.seq, gathered.events.copy()))
+        held = [] if self._held is None else [self._held]
+        for item in (*held, *self._subscription.waiting()):
+            if isinstance(item, Missed):
+                return found, False
+            found.append(item)
+        return found, True
 
     @property
     def stats(self) -> SinkStats:
@@ -111,10 +132,11 @@ class SinkRunner:
         """Until the subscription ends, or something failed while closing. `start` does this as a task."""
         going_on = True
         while going_on and self._whole:
-            held, going_on = await self._gather()
+            self._held, going_on = await self._gather()
             await self._commit()
-            if held is not None:
-                await self._resolve(held)
+            if self._held is not None:
+                await self._resolve(self._held)
+                self._held = None
 
     async def _gather(self) -> tuple[Batch | Missed | None, bool]:
         """Take from the queue until a commit is due; (an item that needs more than gathering, whether the queue goes on)."""

@@ -1,0 +1,59 @@
+"""A process that records into a lake at full speed, told by lines on its standard input.
+
+run SECONDS    publish for that long; answers with the number of events published since the start
+quit           end in order, with a last commit
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from tapeline.clock import LiveClock
+from tapeline.config import SinkSettings
+from tapeline.engine.bus import Batch, Bus
+from tapeline.events import Event, Quote, Trade
+from tapeline.lake.tail import TailServer
+from tapeline.sinks.lake import LakeSink
+from tapeline.sinks.runner import SinkRunner
+from tests.sinks.fakes import Tape
+from tests.sinks.helpers import BTC, ETH, T0
+
+FRAMES_AT_ONCE = 50
+MOST_WAITING = 50_000
+
+
+def frame(seq: int) -> list[Event]:
+    name, ts = (BTC, ETH)[seq % 2], T0 + seq * 1_000_000
+    trade = Trade(name, ts, ts, 0, 1.0, 1.0, "buy", str(seq))
+    return [trade, Quote(name, ts, ts, 0, 1.0, 1.0, 2.0, 1.0, seq, "venue")] if seq % 3 else [trade]
+
+
+def say(what: object) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+async def main(data: Path, seconds: float) -> None:
+    bus, sink, tape = Bus(), LakeSink(data), Tape()
+    sink.open()
+    settings = SinkSettings(lake_seconds=seconds)
+    queue = bus.subscribe("lake", settings.queue_events, "drop")
+    runner = SinkRunner(sink, queue, settings=settings, clock=LiveClock(), synced=tape.synced, catch_up=tape.catch_up)
+    runner.start()
+    async with TailServer(data, runner.tail):
+        say("ready")
+        seq = 0
+        while (line := (await asyncio.to_thread(sys.stdin.readline)).split())[:1] == ["run"]:
+            until = time.monotonic() + float(line[1])
+            while time.monotonic() < until:
+                for _ in range(FRAMES_AT_ONCE):
+                    bus.publish(Batch("s", seq, seq, frame(seq)))
+                    seq += 1
+                await asyncio.sleep(0.002 if queue.depth < MOST_WAITING else 0.05)
+            say(bus.published)
+        await runner.close(10)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2])))
