@@ -209,7 +209,7 @@ async def test_two_sessions_and_what_a_table_cannot_hold(tmp_path):
 async def test_what_memory_cannot_hold_is_said(tmp_path):
     """A sink that stands still, and a queue that is full: the answer says how far it goes. Later the tape gives the rest."""
     made = frames(300)
-    scene = Scene(tmp_path, Tape(s=made), lake_seconds=0.01, capacity=30)
+    scene = Scene(tmp_path, Tape(s=made), lake_seconds=0.01, lake_events=20, capacity=30)
     async with TailServer(tmp_path, scene.runner.tail):
         scene.sink.gate.clear()
         for batch in batches(made, "s", 3):
