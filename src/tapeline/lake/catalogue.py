@@ -88,7 +88,7 @@ def read(data: Path) -> Catalogue:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version != VERSION:
                 raise IntegrityError(
-                    f"{state} is of version {version}, not {VERSION}: `tapeline repair` brings the lake up to date"
+                    f"{state} is of version {version}, not {VERSION}: `tapeline repair` brings it up to date, as does the next start"
                 )
             rows = db.execute(f"SELECT {', '.join(LakeFile.__struct_fields__)} FROM files").fetchall()  # noqa: S608 - our own names
             files = tuple(file_of(*row) for row in rows)

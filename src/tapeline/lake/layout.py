@@ -12,7 +12,7 @@ Every `*.parquet` under these folders is committed and holds each event once. `_
 """
 
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import msgspec
@@ -39,6 +39,14 @@ class Partition(msgspec.Struct, frozen=True):
     def path(self) -> str:
         """Relative to the lake's root, with forward slashes."""
         return "/".join(f"{key}={_encoded(getattr(self, key))}" for key in self.__struct_fields__)
+
+
+def partition_of(path: str) -> Partition:
+    """The folder at `path`, relative to the lake's root. Raises ValueError where it is none."""
+    pairs = [part.partition("=")[::2] for part in path.split("/")]
+    if tuple(key for key, _ in pairs) != Partition.__struct_fields__:
+        raise ValueError(f"{path} is no folder of a lake")
+    return Partition(*("" if value == NO_VALUE else unquote(value) for _, value in pairs))
 
 
 def root(data: Path) -> Path:

@@ -85,7 +85,9 @@ class LakeState:
             self._db.close()
             text = f"is of version {version}, this program writes {VERSION}: move the lake away, it is made anew from the tape"
             raise ConfigError("data", str(path), text)
-        self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        with self._transaction() as db:
+            create(db)
+            db.execute(f"PRAGMA user_version = {VERSION}")
 
     def position(self, session: str) -> tuple[int, int]:
         """(last committed frame, events so far); (-1, 0) where there is nothing."""
@@ -95,7 +97,8 @@ class LakeState:
     def intend(self, session: str, seq: int, events: int, intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
         """The commit: from here on the events are in the lake, whatever happens."""
         with self._transaction() as db:
-            _add(db, intents, files)
+            _intend(db, intents)
+            record(db, files)
             db.execute(
                 "INSERT INTO positions (session, seq, events) VALUES (?, ?, ?) "
                 "ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, events = events + excluded.events",
@@ -111,7 +114,8 @@ class LakeState:
                 if db.execute("DELETE FROM files WHERE path = ?", (file.path,)).rowcount != 1:
                     raise Outdated(f"{file.path} is no longer in the lake")
             db.executemany("INSERT INTO removed VALUES (?)", [(f.path,) for f in remove])
-            _add(db, intents, files)
+            _intend(db, intents)
+            record(db, files)
 
     def files(self) -> list[LakeFile]:
         rows = self._read(f"SELECT {_COLUMNS} FROM files")  # noqa: S608 - our own names
@@ -168,6 +172,16 @@ def file_of(path: str, kind: str, venue: str, symbol: str, date: str, *numbers: 
     return LakeFile(path, kind, venue, symbol, date, first, last, rows, size, bool(compacted))
 
 
-def _add(db: sqlite3.Connection, intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
+def _intend(db: sqlite3.Connection, intents: Sequence[Intent]) -> None:
     db.executemany("INSERT INTO intents VALUES (?, ?)", [(i.pending, i.final) for i in intents])
+
+
+def create(db: sqlite3.Connection) -> None:
+    """The tables that are missing, within the caller's transaction."""
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+def record(db: sqlite3.Connection, files: Sequence[LakeFile]) -> None:
+    """Into the list, within the caller's transaction."""
     db.executemany(f"INSERT INTO files VALUES ({_MARKS})", [msgspec.structs.astuple(f) for f in files])  # noqa: S608

@@ -17,14 +17,15 @@ Two threads share a store: a sink's commits, and what swaps files (compaction, r
 lock; it is held for steps 2 to 5.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tapeline.errors import ConfigError, IntegrityError, TapelineError
+from tapeline.lake.files import sync_file, sync_folder
 from tapeline.lake.layout import PENDING_DIR, STATE_FILE, root
+from tapeline.lake.migration import migrate
 from tapeline.lake.state import Added, LakeFile, LakeState
 
 
@@ -44,9 +45,13 @@ class Store:
         return self._state
 
     def open(self) -> None:
-        """Make the folders where they are missing, finish or undo what a crash left. Raises ConfigError, IntegrityError."""
+        """Make the folders where they are missing, bring an older lake up to date, finish or undo what a crash left.
+
+        Raises ConfigError, IntegrityError.
+        """
         try:
             self._make(self.pending)
+            migrate(self.root)
             self._state = LakeState(self.root / STATE_FILE)
             self.settle()
             for left in self.pending.glob("*.tmp"):
@@ -187,19 +192,3 @@ def _unlink(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def sync_file(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """Windows has no such thing, and needs none: its file system keeps renames in order."""
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

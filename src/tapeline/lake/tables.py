@@ -99,13 +99,13 @@ def _table(event_type: type[Event], rows: list[Event], numbers: list[int], sessi
     flags = pc.unique(columns[names.index("flags")]).to_pylist()
     simulated = any(f & Flag.SIMULATED for f in flags)
     about = {"tapeline.simulated": "true" if simulated else "false", "tapeline.session": session}
-    columns += [_constant(session, len(rows)), pa.array(numbers, pa.int64())]
+    columns += [constant(session, len(rows)), pa.array(numbers, pa.int64())]
     return pa.Table.from_arrays(columns, schema=schema.with_metadata({**schema.metadata, **about}))
 
 
 def _column(name: str, field: pa.Field, rows: list[Event], *, one: bool) -> pa.Array:
     if one and name == "instrument" and (instrument := rows[0].instrument):
-        return _constant(instrument, len(rows))
+        return constant(instrument, len(rows))
     values = list(map(attrgetter(name), rows))
     if pa.types.is_list(field.type):
         return _levels(values, field.type)
@@ -114,7 +114,8 @@ def _column(name: str, field: pa.Field, rows: list[Event], *, one: bool) -> pa.A
     return pa.array(values, field.type)
 
 
-def _constant(text: str, rows: int) -> pa.Array:
+def constant(text: str, rows: int) -> pa.Array:
+    """A column of one text."""
     return pa.DictionaryArray.from_arrays(pa.array(repeat(0, rows), pa.int32(), size=rows), pa.array([text]))
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Event
 from tapeline.lake import tables
+from tapeline.lake.files import sync_file, sync_folder
 from tapeline.lake.layout import file_name
 from tapeline.lake.state import Added, Intent
-from tapeline.lake.store import Store, sync_file, sync_folder
+from tapeline.lake.store import Store
 from tapeline.sinks.hold import Hold
 from tapeline.sinks.storable import storable
 

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from tapeline.errors import TapelineError, UsageError
 from tapeline.lake import catalogue, layout, tables
 from tapeline.lake.catalogue import Catalogue
+from tapeline.lake.files import sync_file, sync_folder
 from tapeline.lake.state import Added, Intent, LakeFile
-from tapeline.lake.store import sync_file, sync_folder
 from tapeline.sinks.base import Sink
 from tapeline.sinks.feed import CatchUp
 from tapeline.sinks.hold import Hold
