@@ -167,14 +167,15 @@ class Upkeep:
         now = self._clock.now()
         if self._retained_at is not None and now - self._retained_at < RETENTION_SECONDS * SECOND:
             return
-        self._retained_at = now
-        keep = self._keep
+        keep, failed = self._keep, self.stats.errors
         if self._store is not None and (keep.lake_days or keep.lake_gb):
             with self._failures("old days of the lake cannot be removed"):
                 self._retain_lake(self._store, now)
         if self._sqlite is not None and keep.sqlite_days:
             with self._failures("old rows of SQLite cannot be removed"):
                 self._retain_sqlite(self._sqlite, now)
+        if self.stats.errors == failed:
+            self._retained_at = now
 
     def _retain_lake(self, store: Store, now: int) -> None:
         for day, files in expired(store.state.files(), now=now, days=self._keep.lake_days, gb=self._keep.lake_gb).items():
