@@ -43,9 +43,13 @@ def day(count: int) -> list[pa.Table]:
         for i in range(first, min(first + CHUNK, count)):
             ts = (DAY0 + i * (DAY // count)) // MILLI * MILLI
             price = round(price + r.randrange(-2, 3) * 0.01, 2)
-            trades.append(Trade(NAME, ts, ts + 3 * MILLI, 0, price, round(r.expovariate(30), 5), r.choice(("buy", "sell")), str(i)))
+            trades.append(
+                Trade(NAME, ts, ts + 3 * MILLI, 0, price, round(r.expovariate(30), 5), r.choice(("buy", "sell")), str(i))
+            )
         made: list[Event] = []
         live.add_many(trades, made)  # type: ignore[arg-type]
+        if first + CHUNK >= count:
+            live.finish(DAY0 + DAY, made)
         found += [p.table for p in tables.parts("s", [*trades, *made], n)]
         n += len(trades) + len(made)
     return found

@@ -41,9 +41,9 @@ from tapeline.lake.tables import RENAMED
 
 Source = Literal["auto", "stored", "trades"]
 Ints = npt.NDArray[np.int64]
+SOME = 1000  # stored bars that are looked at for what kind of instrument it is
 FEW = 32  # spans without stored bars that are looked at one by one
 MOST = (1 << 63) - 1
-EVIDENCE = ("session_id", "ts_open", "ts_event", "complete", "origin")
 KEPT = ("session_id", "n", "instrument_id", *Bar.__struct_fields__[1:])
 
 
@@ -66,14 +66,15 @@ def bars(
         return arrow_schema(Bar).empty_table()
     kept = Kept(catalogue, instrument, *span)
     name = next((n for n, width in INTERVALS.items() if width == asked.width and not asked.origin), "")
-    stored = kept.rows(name) if name and source != "trades" else kept.none
+    rows = kept.best(name) if name and source != "trades" else np.empty(0, np.int64)
+    stored, opens = kept.table(rows, Bar.__struct_fields__), kept.opens[rows]
     if source == "stored":
-        return _events(stored)
+        return stored
     folded = _Folding(kept, msgspec.structs.replace(asked, name=name or asked.name))
-    missing = [span] if not name or source == "trades" else folded.missing(set(stored["ts_open"].to_pylist()))
-    made = folded.bars(missing, set(stored["ts_open"].to_pylist()))
-    table = pa.concat_tables([_events(stored), made])
-    return table if not len(stored) or not len(made) else table.sort_by("ts_open")
+    made = folded.bars(folded.missing(opens) if name and source != "trades" else [span], opens)
+    if not len(made) or not len(stored):
+        return stored if len(stored) else made
+    return pa.concat_tables([stored, made]).sort_by("ts_open")
 
 
 def _span(catalogue: Catalogue, name: str, asked: Interval, start: int | None, end: int | None) -> tuple[int, int] | None:
@@ -88,34 +89,52 @@ def _span(catalogue: Catalogue, name: str, asked: Interval, start: int | None, e
 
 
 class Kept:
-    """The stored bars of an instrument that begin in [`start`, `end`), those made from trades, all intervals and revisions."""
+    """The stored bars of an instrument that begin in [`start`, `end`), those made from trades, all intervals and revisions.
+
+    Columns are arrays; a row is known by its number in them. `session` holds numbers of `sessions`.
+    """
 
     def __init__(self, catalogue: Catalogue, instrument: str, start: int, end: int) -> None:
         self.catalogue, self.instrument, self.start, self.end = catalogue, instrument, start, end
         files = scan.in_order(catalogue, catalogue.chosen("bar", [instrument], start, end))
-        tables = scan.rows(files, KEPT, column="ts_open", start=start, end=end)
-        self.tables = [t for t in (_within(t, start, end) for t in tables) if len(t)]
-        self.none = _unified([]) if not self.tables else _unified([t.slice(0, 0) for t in self.tables])
+        self._tables = scan.rows(files, KEPT, column="ts_open", start=start, end=end)
+        opens, ends, n, revision, trades = (
+            scan.numbers(self._tables, c) for c in ("ts_open", "ts_event", "n", "revision", "trades")
+        )
+        self.opens, self.ends, self.trades = opens, ends, trades
+        self.complete = scan.numbers(self._tables, "complete", np.bool_)
+        self.sessions, self.session = scan.texts(self._tables, "session_id")
+        self._n, self._revision = n, revision
+        self.within = (opens >= start) & (opens < end) & scan.equals(self._tables, "origin", "trades")
 
-    def rows(self, interval: str) -> pa.Table:
-        """One row a bar of this interval, by time."""
-        wanted = [t for t in (t.filter(pa.array(scan.equals([t], "interval", interval))) for t in self.tables) if len(t)]
-        if not wanted:
-            return self.none
-        _, sessions = scan.texts(wanted, "session_id")
-        table = _unified(wanted)
-        opens, n, revision = (table[name].to_numpy() for name in ("ts_open", "n", "revision"))
-        order = np.lexsort((n, revision, sessions, opens))
-        order = order[_last_of(opens[order], sessions[order])]
-        trades, complete = (table[name].to_numpy() for name in ("trades", "complete"))
-        best = np.lexsort((sessions[order], trades[order], complete[order], opens[order]))
-        order = order[best]
-        return table.take(pa.array(order[_last_of(opens[order])]))
+    def best(self, interval: str) -> Ints:
+        """The rows that stand of this interval, by time."""
+        rows = np.flatnonzero(self.within & scan.equals(self._tables, "interval", interval))
+        rows = rows[np.argsort(self.opens[rows], kind="stable")]
+        again = self.opens[rows][1:] == self.opens[rows][:-1]
+        if not again.any():
+            return rows
+        several = np.zeros(len(rows), np.bool_)
+        several[1:] |= again
+        several[:-1] |= again
+        rows = np.concatenate([rows[~several], self._best_of(rows[several])])
+        return rows[np.argsort(self.opens[rows], kind="stable")]
 
+    def _best_of(self, rows: Ints) -> Ints:
+        """Of each session the last revision, of these the best."""
+        rows = rows[np.lexsort((self._n[rows], self._revision[rows], self.session[rows], self.opens[rows]))]
+        rows = rows[_last_of(self.opens[rows], self.session[rows])]
+        rows = rows[np.lexsort((self.session[rows], self.trades[rows], self.complete[rows], self.opens[rows]))]
+        return rows[_last_of(self.opens[rows])]
 
-def _within(table: pa.Table, start: int, end: int) -> pa.Table:
-    opens = table["ts_open"].to_numpy()
-    return table.filter(pa.array((opens >= start) & (opens < end) & scan.equals([table], "origin", "trades")))
+    def table(self, rows: Ints, columns: Sequence[str]) -> pa.Table:
+        """These rows, with the columns of the event of these names."""
+        schema = pa.schema([f for f in arrow_schema(Bar) if f.name in columns], arrow_schema(Bar).metadata)
+        names = [RENAMED.get(f.name, f.name) for f in schema]
+        if not len(rows):
+            return schema.empty_table()
+        table = pa.concat_tables([t.select(names) for t in self._tables]).unify_dictionaries().take(pa.array(rows))
+        return table.rename_columns(schema.names).cast(schema)
 
 
 def _last_of(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -127,45 +146,31 @@ def _last_of(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return last
 
 
-def _unified(tables: Sequence[pa.Table]) -> pa.Table:
-    schema = pa.schema([pa.field("session_id", pa.string()), pa.field("n", pa.int64()), *_STORED])
-    return pa.concat_tables([t.cast(schema) for t in tables]) if tables else schema.empty_table()
-
-
-_STORED = [pa.field(RENAMED.get(f.name, f.name), f.type, f.nullable) for f in arrow_schema(Bar)]
-
-
-def _events(stored: pa.Table) -> pa.Table:
-    schema = arrow_schema(Bar)
-    return pa.Table.from_arrays([stored[RENAMED.get(f.name, f.name)] for f in schema], schema=schema)
-
-
 class _Folding:
     """What is not stored, from the trades."""
 
     def __init__(self, kept: Kept, interval: Interval) -> None:
         self.kept, self.interval = kept, interval
         self.trades = folding.source(kept.catalogue, kept.instrument)
-        self.seconds = kept.rows("1s")
+        self.seconds = kept.best("1s")
 
-    def missing(self, stored: set[int]) -> list[tuple[int, int]]:
-        """The spans of bars that have trades and are not stored."""
-        interval, seconds = self.interval, self.seconds
-        slots = np.unique((seconds["ts_open"].to_numpy() - interval.origin) // interval.width).tolist()
+    def missing(self, stored: Ints) -> list[tuple[int, int]]:
+        """The spans of bars that have trades and are not stored. `stored`: where bars begin."""
+        interval, opens = self.interval, self.kept.opens[self.seconds]
+        slots = set(np.unique((opens - interval.origin) // interval.width).tolist())
         for start, end in self._unheard(stored):
-            slots += folding.slots(self.trades, interval, start, end)
-        found = sorted({begin for s in slots if (begin := interval.begin(s)) not in stored})
-        spans = _joined([(begin, begin + interval.width) for begin in found])
+            slots |= folding.slots(self.trades, interval, start, end)
+        slots -= set(((stored - interval.origin) // interval.width).tolist())
+        spans = _joined((interval.begin(s), interval.begin(s + 1)) for s in sorted(slots))
         return spans if len(spans) <= FEW else [(spans[0][0], spans[-1][1])]
 
-    def _unheard(self, stored: set[int]) -> list[tuple[int, int]]:
+    def _unheard(self, stored: Ints) -> list[tuple[int, int]]:
         """The spans outside of what each session's seconds and the stored bars cover: before, between and after sessions."""
-        width = self.interval.width
-        opens, sessions = self.seconds["ts_open"].to_numpy(), self.seconds["session_id"].to_numpy(zero_copy_only=False)
-        covered = [(begin, begin + width) for begin in stored]
-        for session in np.unique(sessions) if len(sessions) else ():
-            mine = opens[sessions == session]
-            covered.append((int(mine.min()), int(mine.max()) + SECOND))
+        width, opens, sessions = self.interval.width, self.kept.opens[self.seconds], self.kept.session[self.seconds]
+        covered = [(begin, begin + width) for begin in stored.tolist()]
+        for session in range(len(self.kept.sessions)):
+            if len(mine := opens[sessions == session]):
+                covered.append((int(mine.min()), int(mine.max()) + SECOND))
         at, found = self.kept.start, []
         for start, end in _joined(sorted(covered)):
             if start > at:
@@ -173,55 +178,42 @@ class _Folding:
             at = max(at, end)
         return [*found, (at, self.kept.end)] if at < self.kept.end else found
 
-    def bars(self, spans: Iterable[tuple[int, int]], stored: set[int]) -> pa.Table:
-        found = [
-            bar
-            for start, end in spans
-            for bar in folding.fold(self.trades, self.interval, start, end)
-            if self.interval.begin(bar.slot) not in stored
-        ]
+    def bars(self, spans: Iterable[tuple[int, int]], stored: Ints) -> pa.Table:
+        known = set(((stored - self.interval.origin) // self.interval.width).tolist())
+        folded = (bar for start, end in spans for bar in folding.fold(self.trades, self.interval, start, end))
+        found = [bar for bar in folded if bar.slot not in known]
         if not found:
             return arrow_schema(Bar).empty_table()
         return _table(found, self.kept, self.interval, self._complete(found))
 
     def _complete(self, found: list[Folded]) -> list[bool]:
-        interval, seconds = self.interval, self.seconds
+        interval, kept, seconds = self.interval, self.kept, self.seconds
         if not len(seconds):
             return [False] * len(found)
-        opens, trades, whole = (seconds[name].to_numpy() for name in ("ts_open", "trades", "complete"))
-        slots = (opens - interval.origin) // interval.width
+        slots = (kept.opens[seconds] - interval.origin) // interval.width
         starts = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
-        ends = np.append(starts[1:], len(slots)) - 1
-        all_whole, counted = np.logical_and.reduceat(whole, starts), np.add.reduceat(trades, starts)
-        sessions = seconds["session_id"].take(pa.array(ends)).to_pylist()
-        rows = zip(slots[starts].tolist(), all_whole.tolist(), counted.tolist(), sessions, strict=True)
+        last = np.append(starts[1:], len(slots)) - 1
+        whole, counted = np.logical_and.reduceat(kept.complete[seconds], starts), np.add.reduceat(kept.trades[seconds], starts)
+        rows = zip(slots[starts].tolist(), whole.tolist(), counted.tolist(), kept.session[seconds[last]].tolist(), strict=True)
         told = {slot: (ok, n, session) for slot, ok, n, session in rows}
-        went_on = self._went_on(set(sessions))
+        went_on = self._went_on()
         complete = []
         for bar in found:
-            ok, n, session = told.get(bar.slot, (False, 0, ""))
+            ok, n, session = told.get(bar.slot, (False, 0, 0))
             complete.append(ok and n == bar.trades and went_on[session] >= interval.begin(bar.slot + 1))
         return complete
 
-    def _went_on(self, sessions: set[str]) -> dict[str, int]:
+    def _went_on(self) -> list[int]:
         """Until when each session surely went on: where its last bar began, or a complete one ended. It may be past the span."""
-        kept, last = self.kept, dict.fromkeys(sessions, 0)
-        for table in kept.tables:
-            _note(last, table)
-        for path, groups in scan.in_order(kept.catalogue, kept.catalogue.chosen("bar", [kept.instrument], kept.end)):
-            tables = scan.rows([(path, groups)], EVIDENCE, column="ts_open", start=kept.end, end=None)
-            for table in tables:
-                _note(last, _within(table, kept.end, MOST))
-            if tables and min(last.values()) >= kept.end:
-                break
+        last = [0] * len(self.kept.sessions)
+        beyond = Kept(self.kept.catalogue, self.kept.instrument, self.kept.end, MOST)
+        for kept in (self.kept, beyond):
+            until = np.where(kept.complete, kept.ends, kept.opens)
+            for number, session in enumerate(kept.sessions):
+                if session in self.kept.sessions:
+                    at = self.kept.sessions.index(session)
+                    last[at] = max(last[at], int(until[kept.within & (kept.session == number)].max(initial=0)))
         return last
-
-
-def _note(last: dict[str, int], table: pa.Table) -> None:
-    opens, ends, whole = (table[name].to_numpy() for name in ("ts_open", "ts_event", "complete"))
-    until = np.where(whole, ends, opens)
-    for session, known in last.items():
-        last[session] = max(known, int(until[scan.equals([table], "session_id", session)].max(initial=0)))
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -235,7 +227,8 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _table(found: list[Folded], kept: Kept, interval: Interval, complete: list[bool]) -> pa.Table:
-    contract, sided = _contract(kept), _sided(kept)
+    example = _example(kept)
+    contract, sided = _contract(example), not len(example) or example["buy_volume"].null_count < len(example)
     opens = [interval.begin(b.slot) for b in found]
     values: dict[str, list[Any]] = {
         "instrument": [kept.instrument] * len(found),
@@ -266,24 +259,16 @@ def _notional(bar: Folded, contract: Fraction | None) -> float:
 
 def _example(kept: Kept) -> pa.Table:
     """Some stored bars of the instrument: of the span, or, where it has none, the first ones there are."""
-    rows = kept.rows("1s")
     files = kept.catalogue.chosen("bar", [kept.instrument])
-    if len(rows) or not files:
-        return rows
-    return Kept(kept.catalogue, kept.instrument, files[0].first_ts, files[0].last_ts + 1).rows("1s")
+    if not kept.within.any() and files:
+        kept = Kept(kept.catalogue, kept.instrument, files[0].first_ts, files[0].last_ts + 1)
+    return kept.table(np.flatnonzero(kept.within)[:SOME], ("volume", "buy_volume", "notional", "vwap"))
 
 
-def _contract(kept: Kept) -> Fraction | None:
+def _contract(rows: pa.Table) -> Fraction | None:
     """What a contract is worth in the quote asset, where the instrument is inverse: notional by volume, which is no price then."""
-    rows = _example(kept)
     volume, notional, vwap = (rows[name].to_numpy(zero_copy_only=False) for name in ("volume", "notional", "vwap"))
     traded = volume > 0
     if not traded.any() or np.allclose(notional[traded], vwap[traded] * volume[traded], rtol=1e-9):
         return None
     return Fraction(f"{float(np.median(notional[traded] / volume[traded])):.12g}")
-
-
-def _sided(kept: Kept) -> bool:
-    """Whether the venue tells who bought."""
-    rows = _example(kept)
-    return not len(rows) or rows["buy_volume"].null_count < len(rows)

@@ -115,11 +115,11 @@ def fold(trades: Source, interval: Interval, start: int, end: int) -> list[Folde
 
 
 def slots(trades: Source, interval: Interval, start: int, end: int) -> set[int]:
-    """The bars that have trades with `start` <= time < `end`."""
-    found: set[int] = set()
-    for first, last in _days(trades, start, end):
-        rows = _rows(trades, first, last)
-        found.update(np.unique((rows.ts - interval.origin) // interval.width).tolist())
+    """The bars that may have trades with `start` <= time < `end`: what `fold` makes of them is another matter."""
+    catalogue, found = trades.catalogue, set()
+    files = scan.in_order(catalogue, catalogue.chosen("trade", [trades.instrument], start, end))
+    ts = scan.numbers(scan.rows(files, ("ts_event",), column="ts_event", start=start, end=end), "ts_event")
+    found.update(np.unique((ts[(ts >= start) & (ts < end)] - interval.origin) // interval.width).tolist())
     return found
 
 
