@@ -1,15 +1,23 @@
 """Bars out of the lake against those that were live, field by field, and against plain decimal sums."""
 
 import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tapeline.events import Bar, Flag
+from tapeline.config import PipelineSettings
+from tapeline.errors import UsageError
+from tapeline.events import Bar, Event, Flag, Status, Trade
+from tapeline.lake import scan
 from tapeline.lake.bars import bars
-from tests.engine.feeds import T0
+from tapeline.market.bars import Bars
+from tests.engine.feeds import MS, SECOND, T0
 from tests.lake.keeping import NAME, WIDTHS, final, keep, market, session, trades_of
+from tests.market.reference import figures, told
 
 FIGURES = (
     "ts_event",
@@ -54,3 +62,170 @@ def test_folded_and_stored_bars_equal_the_live_ones(tmp_path: Path, seed: int, c
             bar = expected[ts]
             assert {f: row[f] for f in FIGURES} == {f: getattr(bar, f) for f in FIGURES}, (interval, ts)
             assert row["flags"] & ~LATE == bar.flags & ~LATE
+
+
+def moments(interval_ns: int, trades: list[Trade], origin: int = 0) -> dict[int, list[Trade]]:
+    found: dict[int, list[Trade]] = {}
+    for t in trades:
+        found.setdefault((t.ts_event - origin) // interval_ns * interval_ns + origin, []).append(t)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds", "origin"),
+    [("7s", 7, 0), ("90s", 90, 0), ("3m", 180, 0), ("2h", 7200, 0), ("3d", 259_200, 0), ("1w", 604_800, 345_600)],
+)
+def test_any_other_interval_is_the_plain_sum_of_its_trades(tmp_path: Path, interval: str, seconds: int, origin: int) -> None:
+    r = random.Random(7)
+    events = session(r, market(r, T0, 600, 2_000_000))  # weeks
+    counted = [e for i, e in enumerate(events) if isinstance(e, Trade) and not _too_late(events, i)]
+    expected = moments(seconds * SECOND, counted, origin * SECOND)
+    found = rows(keep(tmp_path, events), interval)
+    assert found.keys() == expected.keys()
+    for ts, row in found.items():
+        plain = figures([(t.ts_event, repr(t.price), repr(t.size), t.side == "buy") for t in expected[ts]])
+        told_row = tuple(row[f] for f in ("open", "high", "low", "close", "volume", "buy_volume", "notional", "vwap", "trades"))
+        assert told_row == plain
+        assert row["ts_event"] == ts + seconds * SECOND
+        assert row["interval"] == interval
+
+
+def _too_late(events: list[Event], i: int) -> bool:
+    after = events[i + 1] if i + 1 < len(events) else None
+    return isinstance(after, Status) and after.kind == "late"
+
+
+def test_bars_that_begin_in_the_span_are_whole(tmp_path: Path) -> None:
+    r = random.Random(3)
+    events = session(r, market(r, T0, 800, 10_000))
+    lake = keep(tmp_path, events)
+    for interval, source in (("1m", "auto"), ("1m", "trades"), ("90s", "auto")):
+        every = rows(lake, interval, source=source)
+        opens = sorted(every)
+        start, end = opens[3] - 1, opens[9] + 1
+        assert rows(lake, interval, source=source, start=start, end=end) == {ts: every[ts] for ts in opens[3:10]}
+        assert rows(lake, interval, source=source, start=opens[3], end=opens[9]) == {ts: every[ts] for ts in opens[3:9]}
+        assert rows(lake, interval, source=source, start=opens[-1] + 1) == {}
+
+
+def test_the_bar_that_still_fills_is_there_and_incomplete(tmp_path: Path) -> None:
+    r = random.Random(4)
+    story = market(r, T0, 500, 3_000)
+    events = session(r, story, ends=False)
+    lake, stand = keep(tmp_path, events), final(events)
+    counted = [e for i, e in enumerate(events) if isinstance(e, Trade) and not _too_late(events, i)]
+    for interval, width in WIDTHS.items():
+        found, plain = rows(lake, interval), moments(width * SECOND, counted)
+        assert found.keys() == plain.keys()
+        unfinished = found.keys() - {ts for name, ts in stand if name == interval}
+        assert len(unfinished) == 1
+        for ts in unfinished:
+            assert not found[ts]["complete"]
+            assert found[ts]["trades"] == len(plain[ts])
+
+
+def two_halves() -> tuple[list[Event], list[Event]]:
+    """One market, recorded by two sessions one after the other; the first one is killed."""
+    r = random.Random(5)
+    story = market(r, T0, 1000, 3_000)
+    return session(r, story[:480], ends=False), session(r, story[500:])
+
+
+def test_a_bar_that_two_sessions_made_a_part_of_is_the_one_that_sqlite_keeps(tmp_path: Path) -> None:
+    first, second = two_halves()
+    keep(tmp_path, first, "s1")
+    lake, stand = keep(tmp_path, second, "s2"), final(first, second)
+    for interval in WIDTHS:
+        expected = {ts: live(bar) for (name, ts), bar in stand.items() if name == interval}
+        assert {ts: row for ts, row in rows(lake, interval).items() if ts in expected} == expected
+        assert rows(lake, interval, source="stored") == expected
+
+
+def test_folded_bars_hold_the_trades_of_both_sessions(tmp_path: Path) -> None:
+    first, second = two_halves()
+    keep(tmp_path, first, "s1")
+    lake = keep(tmp_path, second, "s2")
+    whole = sum(len(trades_of(e)) for e in (first, second))
+    for interval in ("7s", "10m", "1d"):
+        found = rows(lake, interval, source="trades").values()
+        assert sum(row["trades"] for row in found) == whole - _late_ones(first) - _late_ones(second)
+    assert not all(row["complete"] for row in rows(lake, "10m").values())
+
+
+def _late_ones(events: list[Event]) -> int:
+    return sum(isinstance(e, Status) and e.kind == "late" for e in events)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_two_recorders_of_one_market_count_each_trade_once(tmp_path: Path, named: bool) -> None:
+    r = random.Random(6)
+    trades = [
+        Trade(NAME, T0 + i // 3 * MS, T0 + i * MS, 0, 100 + r.randrange(3) / 10, 0.5, "buy", str(i) if named else "")
+        for i in range(400)
+    ]
+    keep(tmp_path, [t for t in trades if not named or r.random() < 0.8][:300], "a")
+    lake = keep(tmp_path, trades[50:] if named else trades, "b")
+    (bar,) = rows(lake, "1h").values()
+    assert bar["trades"] == len(trades) - (0 if not named else len({t.id for t in trades[:50]} - _ids(lake, "a")))
+
+
+def _ids(lake: Any, session_id: str) -> set[str]:
+    files = scan.in_order(lake, lake.chosen("trade", [NAME]))
+    tables = scan.rows(files, ("id", "session_id"), column="n", start=None, end=None)
+    return {row["id"] for t in tables for row in t.to_pylist() if row["session_id"] == session_id}
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 20_000),
+            st.decimals("0.00000001", "99999999", places=8).map(str) | st.sampled_from(["1e-9", "0.1", "123456789012345"]),
+            st.decimals("0", "9999999", places=7).map(str) | st.sampled_from(["1e-17", "5", "90071992547409.91"]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_sums_are_exact_whatever_the_digits(tmp_path_factory: pytest.TempPathFactory, told_trades: list[Any]) -> None:
+    trades = [
+        (T0 + ms * MS, repr(float(price)), repr(float(size)), buy) for ms, price, size, buy in told_trades if Decimal(size)
+    ]
+    if not trades:
+        return
+    made = [
+        Trade(NAME, ts, ts, 0, float(p), float(s), "buy" if buy else "sell", str(i)) for i, (ts, p, s, buy) in enumerate(trades)
+    ]
+    found = rows(keep(tmp_path_factory.mktemp("lake"), made), "4s")
+    grouped: dict[int, list[Any]] = {}
+    for t in trades:
+        grouped.setdefault(t[0] // (4 * SECOND) * 4 * SECOND, []).append(t)
+    for ts, row in found.items():
+        told_row = tuple(row[f] for f in ("open", "high", "low", "close", "volume", "buy_volume", "notional", "vwap", "trades"))
+        assert told_row == figures(grouped[ts])
+
+
+def test_a_trade_with_a_false_time_is_where_the_live_bar_has_it(tmp_path: Path) -> None:
+    r, made = random.Random(8), Bars(NAME, PipelineSettings())
+    events: list[Event] = []
+    for i in range(300):
+        ts, flags = T0 + i * 400 * MS, 0
+        if r.random() < 0.05:
+            ts, flags = r.choice([(5, int(Flag.BAD_TIME)), (ts + 3_600 * SECOND, 0), (ts + 100 * 86_400 * SECOND, 256)])
+        t = Trade(NAME, ts, T0 + i * 400 * MS + 30 * MS, flags, 100.0 + i, 1.0, "buy", str(i))
+        made.add(t, events)
+        events.append(t)
+    made.finish(T0 + 200 * SECOND, events)
+    lake, stand = keep(tmp_path, events), final(events)
+    for interval in ("1s", "1m", "1h"):
+        expected = {ts: told(bar) for (name, ts), bar in stand.items() if name == interval}
+        found = bars(lake, NAME, interval, source="trades", start=T0 - SECOND * 3600, end=T0 + 7200 * SECOND).to_pylist()
+        assert {row["ts_open"]: tuple(row[f] for f in FIGURES[1:10]) for row in found} == expected
+
+
+@pytest.mark.parametrize("wrong", ["", "m", "0s", "1x", "-5m", "1.5m", "99999d", "5 m"])
+def test_what_is_no_interval_is_told(tmp_path: Path, wrong: str) -> None:
+    lake = keep(tmp_path, [Trade(NAME, T0, T0, 0, 1.0, 1.0, "buy", "1")])
+    with pytest.raises(UsageError, match="interval"):
+        bars(lake, NAME, wrong)

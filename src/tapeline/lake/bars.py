@@ -168,9 +168,8 @@ class _Folding:
         """The spans outside of what each session's seconds and the stored bars cover: before, between and after sessions."""
         width, opens, sessions = self.interval.width, self.kept.opens[self.seconds], self.kept.session[self.seconds]
         covered = [(begin, begin + width) for begin in stored.tolist()]
-        for session in range(len(self.kept.sessions)):
-            if len(mine := opens[sessions == session]):
-                covered.append((int(mine.min()), int(mine.max()) + SECOND))
+        by_session = [opens[sessions == number] for number in range(len(self.kept.sessions))]
+        covered += [(int(mine.min()), int(mine.max()) + SECOND) for mine in by_session if len(mine)]
         at, found = self.kept.start, []
         for start, end in _joined(sorted(covered)):
             if start > at:

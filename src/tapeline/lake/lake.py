@@ -4,19 +4,21 @@ What it answers is Arrow tables, so that pandas, polars and DuckDB take them wit
 an open `Lake` of a live session sees what has been committed up to that moment, and no lock is held in between.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
 from tapeline.clock import parse_iso
-from tapeline.errors import UsageError
+from tapeline.errors import IntegrityError, UsageError
 from tapeline.instruments import split_id
 from tapeline.lake import views
-from tapeline.lake.catalogue import Catalogue, read
+from tapeline.lake.bars import Source, bars
+from tapeline.lake.catalogue import Catalogue, fresh, read
 from tapeline.lake.sql import Answer, Limits, Question
 
+T = TypeVar("T")
 Time = str | int
 """ISO 8601 text, UTC where no zone is given, or ns."""
 
@@ -53,6 +55,29 @@ class Lake:
         answer = question.ask(self.data)
         self.reach = answer.reach
         return answer
+
+    def _fresh(self, function: Callable[[Catalogue], T]) -> T:
+        try:
+            return fresh(self.data, function)
+        except FileNotFoundError as e:
+            raise IntegrityError(f"the lake in {self.data} is not whole ({e}); `tapeline repair` makes it anew") from e
+
+    def bars(
+        self,
+        instrument: str,
+        interval: str = "1m",
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        source: Source = "auto",
+    ) -> pa.Table:
+        """The bars of any interval (`7s`, `5m`, `2h`, `1w`, …) that begin in [`start`, `end`), with the columns of the event `bar`.
+
+        They equal those that were live to the last digit. `source` "trades" makes them from the trades even where they are
+        stored, "stored" gives what is stored and nothing else. Raises UsageError. See docs/bars-and-books.md.
+        """
+        first, last = nanoseconds("start", start), nanoseconds("end", end)
+        return self._fresh(lambda lake: bars(lake, instrument, interval, start=first, end=last, source=source))
 
     def trades(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None

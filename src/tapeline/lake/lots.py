@@ -58,9 +58,9 @@ def _scaled(x: Floats, digits: int) -> tuple[npt.NDArray[np.int64], Floats]:
         scaled = buffer[: len(part)]
         np.multiply(part, factor, out=scaled)
         np.rint(scaled, out=scaled)
-        values[at : at + BLOCK] = scaled
-        if np.abs(scaled).max() > EXACT:
+        if max(scaled.max(), -scaled.min()) > EXACT:
             return values, part
+        values[at : at + BLOCK] = scaled
         np.divide(scaled, factor, out=scaled)
         if not np.array_equal(scaled, part):
             return values, part[scaled != part]
