@@ -50,16 +50,18 @@ def say(text: str) -> None:
 class LiveSession:
     """`async with LiveSession(settings) as session:` then `await session.connect(...)`; `session.collector` is the engine.
 
-    `chosen`: what to stream, where it is not just what the settings name.
+    `chosen`: what to stream, where it is not just what the settings name. Without `keep` nothing is written: no tape, no sinks.
     """
 
-    def __init__(self, settings: Settings, chosen: "Chosen | None" = None, *, seed: int = 1, rate: float = 1.0) -> None:
+    def __init__(
+        self, settings: Settings, chosen: "Chosen | None" = None, *, seed: int = 1, rate: float = 1.0, keep: bool = True
+    ) -> None:
         self.settings, self.seed, self.rate = settings, seed, rate
         self._wanted = subscriptions.wanted(settings.instruments, settings.channels) if chosen is None else chosen.wanted
         self._configured = (settings.instruments, settings.channels) if chosen is None else chosen.configured
         self._lenient = chosen is not None and chosen.kept
         self._left_out: subscriptions.Wanted = {}  # that the simulated market lacks: the next session may have it again
-        self.data = Path(settings.data)
+        self.data, self._keeps = Path(settings.data), keep
         self.sinks: list[Sink] = []
         self.runners: list[SinkRunner] = []
         self.collector: LiveCollector
@@ -70,6 +72,15 @@ class LiveSession:
         self._stopping = False
 
     async def __aenter__(self) -> "LiveSession":
+        if self._keeps:
+            await self._begin_keeping()
+        else:
+            self.collector = LiveCollector(self.settings, data=None)
+            self.collector.control.tell, self.collector.control.prepare = say, self._prepare
+            await self.collector.start()
+        return self
+
+    async def _begin_keeping(self) -> None:
         try:
             self.data.mkdir(parents=True, exist_ok=True)
         except OSError as e:
@@ -103,7 +114,6 @@ class LiveSession:
                 await self._stack.enter_async_context(TailServer(self.data, runner.tail))
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping = True
@@ -310,6 +320,8 @@ def summary(collector: Collector, data: Path) -> str:
         many(n, word) for n, word in ((collector.frames, "frame"), (collector.events, "event"), (stats["gaps"], "gap"))
     )
     kept = f"{collector.mode} data of session {collector.session} in {data}/"
-    if collector.came_to_nothing:
+    if collector.tape is None:
+        kept = f"{collector.mode} data, nothing of it is kept"
+    elif collector.came_to_nothing:
         kept = f"nothing came in, and no session is kept in {data}/"
     return f"{counts}, {many(stats['resyncs'], 'resync')}, {stats['rejected']} rejected; {kept}"

@@ -30,7 +30,7 @@ def market(*, live: bool, simulate: bool) -> Market:
     return "live" if live else "simulated" if simulate else "auto"
 
 
-def duration(text: str | None) -> float | None:
+def duration(text: str | None, option: str = "--for") -> float | None:
     """`15s`, `5m`, `2h` or plain seconds, in seconds."""
     if text is None:
         return None
@@ -41,5 +41,5 @@ def duration(text: str | None) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise UsageError(f"--for {text}: write seconds, or a number with s, m or h, as in 15s")
+        raise UsageError(f"{option} {text}: write seconds, or a number with s, m or h, as in 15s")
     return seconds

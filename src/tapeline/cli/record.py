@@ -1,10 +1,12 @@
-"""`tapeline record`: stream onto the tape and into the sinks, without a page."""
+"""`tapeline record`: stream onto the tape and into the sinks, without a page; or into a clean CSV and nothing else."""
 
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from tapeline.cli import context
 from tapeline.cli.chosen import choose
+from tapeline.cli.jobs import Jobs, Wanted
 from tapeline.cli.live import LiveSession, interruptible, say, summary
 from tapeline.cli.options import (
     INTERRUPTED,
@@ -38,11 +40,34 @@ async def record(
     seed: Seed = 1,
     rate: Rate = 1.0,
     for_: For = None,
+    csv: Annotated[
+        str | None,
+        Parameter(
+            allow_leading_hyphen=True,
+            help="Write the trades to one clean file, and report what was left out and why. .gz and .zst are packed; - is stdout.",
+        ),
+    ] = None,
+    report: Annotated[str | None, Parameter(help="With --csv: write the report to this file, as JSON.")] = None,
+    summary_: Annotated[
+        str | None, Parameter(name="--summary", help="Print the new trades of each instrument in a line this often, as in 5s.")
+    ] = None,
+    ticker_csv: Annotated[str | None, Parameter(help="Add each ticker to its instrument's own CSV in this folder.")] = None,
+    keep: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-keep",
+            help="Keep tape, lake and SQLite file. The default, but with --csv or --ticker-csv and no data directory named.",
+        ),
+    ] = None,
 ) -> int:
     """Stream live markets onto the tape and into the sinks, without a page. Ends with --for, Ctrl-C or SIGTERM."""
+    asked = Wanted(csv=csv, report=report, summary=summary_, ticker_csv=ticker_csv)
     flags = {"data": data, "tape.mode": "strict" if strict else None, "redundant": redundant or None}
-    chosen, seconds, wanted = choose(instruments, channels, flags), duration(for_), market(live=live, simulate=simulate)
-    async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
+    keeps = keep if keep is not None else not asked.files or context.load(flags).origin("data") != "default"
+    chosen = choose(instruments, channels or (None if keeps else asked.channels), flags)
+    seconds, wanted, jobs = duration(for_), market(live=live, simulate=simulate), Jobs(asked)
+    session = LiveSession(chosen.settings, chosen, seed=seed, rate=rate, keep=keeps)
+    async with interruptible() as stop, jobs.around(session):
         if chosen.kept:
             say(f"recording {chosen.why}")
         stopped = await session.stream(stop, wanted, seconds)

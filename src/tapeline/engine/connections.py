@@ -10,7 +10,7 @@ that we say so: what it still sends is dropped, so that it makes no difference w
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tapeline.clock import SECOND
@@ -19,7 +19,7 @@ from tapeline.events import Bar, Event, Flag, Liquidation, Quote, Status, Ticker
 from tapeline.frames import Closed, Frame, Opened
 from tapeline.instruments import Registry
 from tapeline.market.quality import NEVER, Silence
-from tapeline.venues.base import Ack, Asked, BookMessage, Channel, Decoder, Filled, Past, Record, Skipped, Venue
+from tapeline.venues.base import Ack, Asked, BookMessage, Channel, Decode, Decoder, Filled, Past, Record, Skipped, Venue
 from tapeline.venues.registry import venue_class
 
 MOST_HELD = 50_000  # frames of a successor; past that the oldest go, and the ids show what is missing
@@ -98,6 +98,10 @@ class Connection:
         self.silences: dict[str, Silence] = {}
         self.given_up = False
         self.latency_ms: float | None = None  # the venue's clock to ours, a running mean
+
+    def observe(self, around: Callable[[Decode], Decode]) -> None:
+        """Let somebody see what each message holds, who changes nothing."""
+        self._decode = self.decode = around(self._decode)
 
     def by_instrument(self) -> dict[str, set[Channel]]:
         found: dict[str, set[Channel]] = {}

@@ -55,6 +55,7 @@ class Pipeline:
     def __init__(self, settings: PipelineSettings | None = None, venues: dict[str, VenueSettings] | None = None) -> None:
         self.settings = settings or PipelineSettings()
         self.connections: dict[int, Connection] = {}
+        self.watch: Callable[[Connection], None] | None = None  # told of each connection before its first message (tally.py)
         self.faults = self.unknown_connection = 0
         self._lanes = Lanes(self.settings, venues if venues is not None else {})
         self._records = Records(self._lanes)
@@ -220,6 +221,8 @@ class Pipeline:
         opened, ts = unpack_opened(frame.data), frame.ts_recv
         connection = Connection(frame.conn, self.feed_of(opened.venue, opened.simulated), opened, ts)
         self.connections[frame.conn] = connection
+        if self.watch is not None:
+            self.watch(connection)
         polling.ended(connection.feed, ts, out)
         if connection.replaces in self.connections:
             connection.begin_hold(ts, self.settings)

@@ -44,6 +44,17 @@ Rendered = dict[str, tuple[type[Event], bytes]]
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 
 
+def packed(data: bytes, compression: str) -> bytes:
+    """A whole gzip member or zstd frame, which may follow others; "none": as it is."""
+    if compression == "gzip":
+        return gzip.compress(data, 6, mtime=0)
+    if compression == "zstd":
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
+    return data
+
+
 class Target:
     """One file that rows go to. `known.length` is what is committed; `file` is open, or None."""
 
@@ -246,7 +257,7 @@ class AppendingSink(ABC):
                 if not target.known.length:
                     folders |= self._make(target.path.parent)
                     data = f"{header}\n".encode() + lines if (header := self.header(kind)) else lines
-                data = self._packed(data)
+                data = packed(data, self.compression)
                 target.append(data)
                 lengths[target.known.path] = target.known.length + len(data)
             for place in some:
@@ -260,15 +271,6 @@ class AppendingSink(ABC):
         self._targets.update(some)
         while len(self._targets) > MOST_OPEN:
             self._targets.popitem(last=False)[1].close()
-
-    def _packed(self, data: bytes) -> bytes:
-        if self.compression == "gzip":
-            return gzip.compress(data, 6, mtime=0)
-        if self.compression == "zstd":
-            import zstandard
-
-            return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
-        return data
 
     def _make(self, folder: Path) -> set[Path]:
         """Make a folder. It and those above in which one was made: their entries are to be made durable."""

@@ -279,7 +279,7 @@ class BinanceDecoder(BaseDecoder):
     def _trade(self, m: w.Trade, ts_recv: int, native: str, flags: int) -> Sequence[Record]:
         instrument = self.instrument(native)
         if m.X != "MARKET" or m.p == 0 or m.q == 0:
-            return [Skipped(instrument, m.t, False, m.X if m.X != "MARKET" else "zero")]
+            return [Skipped(instrument, m.t, False, m.X if m.p and m.q else "zero")]
         ts, flags = self._time(m.T, ts_recv, flags)
         return [Trade(instrument, ts, ts_recv, flags, m.p, m.q, "sell" if m.m else "buy", str(m.t))]
 
