@@ -100,8 +100,17 @@ class Connection:
         self.latency_ms: float | None = None  # the venue's clock to ours, a running mean
 
     def observe(self, around: Callable[[Decode], Decode]) -> None:
-        """Let somebody see what each message holds, who changes nothing."""
+        """Let somebody see what each message holds, who changes nothing and is no part of the state that is kept."""
+        self._unobserved = self._decode
         self._decode = self.decode = around(self._decode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if (plain := state.pop("_unobserved", None)) is not None:
+            if state["decode"] is state["_decode"]:
+                state["decode"] = plain
+            state["_decode"] = plain
+        return state
 
     def by_instrument(self) -> dict[str, set[Channel]]:
         found: dict[str, set[Channel]] = {}

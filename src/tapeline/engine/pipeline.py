@@ -11,7 +11,7 @@ status before the event that caused them, and after a book update the touch and 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import length_hint
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -132,6 +132,9 @@ class Pipeline:
             lane.sync.finish(out)
             lane.trades.bars.finish(self._now, out)
         self._records.finish(self._now, out)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "watch": None}
 
     @property
     def instruments(self) -> set[str]:
