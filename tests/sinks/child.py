@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb  # noqa: F401 - imported before forking, as all that is heavy
 import pyarrow.parquet  # noqa: F401
 
-from tapeline.sinks import csv, jsonl, lake, postgres, sqlite  # noqa: F401
+from tapeline.sinks import csv, jsonl, lake, postgres, questdb, sqlite  # noqa: F401
 from tapeline.sinks.base import Sink
 from tests.sinks.helpers import MANY, frames
 from tests.sinks.subjects import subject

@@ -57,6 +57,12 @@ def _postgres(_: Path, settings: Settings) -> Sink:
     return PostgresSink(settings.postgres)
 
 
+def _questdb(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.questdb import QuestdbSink
+
+    return QuestdbSink(data, settings.questdb)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
@@ -64,6 +70,7 @@ SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "jsonl": _jsonl,
     "redis": _redis,
     "postgres": _postgres,
+    "questdb": _questdb,
 }
 
 

@@ -16,6 +16,7 @@ NAMES = (
     "jsonl",
     "redis",
     "postgres",
+    "questdb",
 )
 
 
