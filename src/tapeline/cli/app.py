@@ -26,6 +26,7 @@ COMMANDS = {
     "unsubscribe": ("tapeline.cli.subscriptions:unsubscribe", "Stream instruments no more on a running Tapeline."),
     "simulate": ("tapeline.cli.simulate:simulate", "Serve a simulated market behind the venues' own protocols."),
     "decode": ("tapeline.cli.decode:decode", "Turn raw recorded frames into events, as JSON lines."),
+    "export": ("tapeline.cli.export:export", "Write what the lake holds into a file for other programs."),
     "import": ("tapeline.cli.import_:import_", "Bring recordings of other programs onto the tape and into the sinks."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "bars": ("tapeline.cli.bars:bars", "Bars of any interval, out of the lake."),
