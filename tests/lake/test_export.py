@@ -74,7 +74,7 @@ def test_parquet_and_arrow_in_polars_and_pyarrow(tmp_path: Path, made: list[Even
     wanted = [(e.ts_event, e.price, e.id) for e in by_time(of(Trade, made))]
     parquet, arrow = (exported(tmp_path, "trades", form, f"t.{form}") for form in ("parquet", "arrow"))
     assert pl.read_parquet(parquet).select("ts_event", "price", "id").rows() == wanted
-    assert pl.read_ipc(arrow, memory_map=False).select("ts_event", "price", "id").rows() == wanted
+    assert pl.read_ipc(arrow).select("ts_event", "price", "id").rows() == wanted
     assert pq.read_table(parquet).schema.names == pa.ipc.open_file(arrow).schema.names
     books = pl.read_parquet(exported(tmp_path, "book_updates", "parquet", "b.parquet"))
     found = [[(level["price"], level["size"]) for level in update] for update in books["bids"].to_list()]

@@ -1,5 +1,6 @@
 """The `.npz` in the real package: its own check of the order, and a backtest whose depth is our book at every instant."""
 
+import importlib
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.engine.feeds import MS
 from tests.lake.exports import BTC, SKEW, events_of, lake_of, market, over_midnight
 
 hftbacktest = pytest.importorskip("hftbacktest")
+validate = importlib.import_module("hftbacktest.data").validate_event_order
 
 Touch = tuple[float, float, float, float]
 
@@ -71,7 +73,7 @@ def compare(seen: list[tuple[int, Touch]], events: list[Event], shift: int) -> i
 def test_the_depth_of_a_backtest_is_our_book(tmp_path: Path, make: Any) -> None:
     events = lake_of(tmp_path, make())
     data, done = exported(tmp_path)
-    hftbacktest.data.validate_event_order(data)
+    validate(data)
     shift = int(data["local_ts"].max()) - max(e.ts_recv for e in events if isinstance(e, Trade | BookUpdate))
     assert 0 < shift <= SKEW and done.notes[0].startswith("receive times are 0.")
     assert compare(run(tmp_path / "out.npz"), events, shift) > 500
@@ -83,7 +85,7 @@ def test_a_recorded_session(shared_frames: Path, tmp_path: Path) -> None:
     lines = recording(shared_frames, "binance").lines[:9000]
     events = lake_of(tmp_path, events_of([(int(head), raw) for head, _, raw in (line.partition(b" ") for line in lines)]))
     data, _ = exported(tmp_path)
-    hftbacktest.data.validate_event_order(data)
+    validate(data)
     shift = int(data["local_ts"].max()) - max(e.ts_recv for e in events if isinstance(e, Trade | BookUpdate))
     assert compare(run(tmp_path / "out.npz", 100 * MS), events, shift) > 500
 

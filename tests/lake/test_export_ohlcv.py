@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from tapeline.errors import UsageError
-from tapeline.events import Bar, Event
+from tapeline.events import Bar, Event, Trade
 from tapeline.lake import export_ohlcv
+from tests.engine.feeds import SECOND
 from tests.lake.exports import BTC, events_of, lake_of, market
 
 NAMES = ["Open", "High", "Low", "Close", "Volume"]
@@ -79,5 +80,12 @@ def test_incomplete_bars_are_told_or_left_out(tmp_path: Path, made: list[Event])
 
 def test_json_lines_and_what_is_no_interval(tmp_path: Path, made: list[Event]) -> None:
     assert exported(tmp_path, "o.jsonl").read_bytes().count(b"\n") == len(bars(made))
-    with pytest.raises(UsageError, match="--interval 7x: "):
+    with pytest.raises(UsageError, match="'7x' is no interval"):
         export_ohlcv.export(tmp_path, BTC, "7x", None, None, "csv", str(tmp_path / "x.csv"))
+
+
+def test_an_interval_that_is_not_stored_is_folded(tmp_path: Path, made: list[Event]) -> None:
+    export_ohlcv.export(tmp_path, BTC, "7s", None, None, "csv", str(tmp_path / "o.csv"))
+    found = frame(tmp_path / "o.csv")
+    assert found.Volume.sum() == pytest.approx(sum(e.size for e in made if isinstance(e, Trade)))
+    assert {int(t.value) % (7 * SECOND) for t in found.index.as_unit("ns")} == {0}

@@ -12,7 +12,6 @@ from tapeline.cli.options import Data
 from tapeline.cli.output import many
 from tapeline.cli.progress import advancing
 from tapeline.clock import iso, parse_iso
-from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
 
 KINDS = {
@@ -45,7 +44,7 @@ def export(
         Literal["csv", "jsonl", "parquet", "arrow"] | None,
         Parameter(name="--format", help="By default what the file's name says, else csv.", show_default=False),
     ] = None,
-    interval: Annotated[str, Parameter(help=f"Of ohlcv: {', '.join(INTERVALS)}.")] = "1m",
+    interval: Annotated[str, Parameter(help="Of ohlcv, as in 1s, 90s, 5m, 1h, 1d, 1w.")] = "1m",
     origin: Annotated[
         Literal["trades", "venue"], Parameter(help="Of ohlcv: bars from trades, or the venue's candles.")
     ] = "trades",

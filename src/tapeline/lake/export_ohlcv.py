@@ -7,6 +7,7 @@ the edge of a recording touches is there unless only complete ones are asked for
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,18 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tapeline.clock import iso
-from tapeline.config import INTERVALS
-from tapeline.errors import UsageError
 from tapeline.lake import outputs, rows
+from tapeline.lake.bars import bars
+from tapeline.lake.catalogue import Catalogue, fresh, read
 from tapeline.lake.exporting import Exported, Told, nothing
+from tapeline.lake.intervals import Interval, interval_of
+from tapeline.lake.layout import DAY
 from tapeline.lake.outputs import Counted
 from tapeline.lake.rows import Selection
 from tapeline.lake.views import quoted
 
+MOST_BARS = 10_000
+"""Of a span, where a day has fewer."""
 FIELDS = ("open", "high", "low", "close", "volume")
 NAMES = tuple(name.capitalize() for name in FIELDS)
 
@@ -42,7 +47,7 @@ _PANDAS = {
     ],
     "pandas_version": "2.0.0",
 }
-"""What makes `Time` the index of the frame (pandas' developer documentation, "Storing pandas DataFrame objects in Apache Parquet")."""
+"""What makes `Time` the index of the frame (pandas' documentation for developers, on its metadata in Parquet files)."""
 SCHEMA = pa.schema(
     [pa.field("Time", pa.timestamp("ns", "UTC"), nullable=False), *(pa.field(name, pa.float64()) for name in NAMES)],
     metadata={"pandas": msgspec.json.encode(_PANDAS)},
@@ -63,23 +68,41 @@ def export(
     told: Told = nothing,
 ) -> Exported:
     """The bars that begin in [`start`, `end`). `origin`: made from trades, or the venue's own candles. As `exporting.export`."""
-    if interval not in INTERVALS:
-        raise UsageError(f"--interval {interval}: there are {', '.join(INTERVALS)}")
-    done = Exported()
-    where = f"interval = {quoted(interval)} AND origin = {quoted(origin)}"
+    asked, done = interval_of(interval), Exported()
+    where = f"interval = {quoted(interval)} AND origin = 'venue'"
+    candles = (pa.table(b) for b in rows.batches(data, Selection("bars", (instrument,), start, end, where)))
+    found = candles if origin == "venue" else _made(data, instrument, asked, start, end)
     with outputs.opened(target) as file, _writer(form, file, target) as write:
-        for batch in rows.batches(data, Selection("bars", (instrument,), start, end, where)):
-            table, open_bars = _table(batch, complete=complete)
+        for bars_of in found:
+            table, open_bars = _table(bars_of, complete=complete)
             write(table)
             done.rows += len(table)
-            told(batch.num_rows)
+            told(len(bars_of))
             if open_bars:
                 _add(done, open_bars, complete=complete)
     done.bytes = file.bytes
     return done
 
 
-def _table(batch: pa.RecordBatch, *, complete: bool) -> tuple[pa.Table, int]:
+def _made(data: Path, instrument: str, asked: Interval, start: int | None, end: int | None) -> Iterator[pa.Table]:
+    """The bars from trades, a span at a time, so that a year of seconds fits into memory."""
+    catalogue = read(data)
+    files = [f for kind in ("trade", "bar") for f in catalogue.chosen(kind, (instrument,), start, end)]
+    if not files:
+        return
+    at = max(min(f.first_ts for f in files) - asked.width, start if start is not None else 0)
+    last = max(f.last_ts for f in files) + 1
+    until, step = last if end is None else min(last, end), max(DAY, MOST_BARS * asked.width)
+    while at < until:
+        yield fresh(data, partial(_span, instrument, asked.name, at, min(at + step, until)))
+        at += step
+
+
+def _span(instrument: str, interval: str, start: int, end: int, catalogue: Catalogue) -> pa.Table:
+    return bars(catalogue, instrument, interval, start=start, end=end)
+
+
+def _table(batch: pa.Table, *, complete: bool) -> tuple[pa.Table, int]:
     """Its rows, and how many of the bars may lack trades."""
     open_bars = int(pc.sum(pc.invert(batch.column("complete"))).as_py() or 0)
     if complete:

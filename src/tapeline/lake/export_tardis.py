@@ -41,7 +41,7 @@ def exchange_and_symbol(instrument: str) -> tuple[str, str]:
     """Tardis' names: `binance-usdm:BTC-USDT-PERP` → (`binance-futures`, `BTCUSDT`). A simulated market keeps its own."""
     label = split_id(instrument)[0]
     venue, symbol = split_id(real_name(instrument) if is_simulated(label) else instrument)
-    native = venue_class(venue)().native_of(symbol)
+    native = venue_class(venue)().native_of(symbol).rpartition("/")[2]  # Bybit's name the category first
     if is_simulated(label):
         return label, native.upper()
     derivative = symbol.count("-") > 1
