@@ -136,6 +136,8 @@ def parses(words: list[str], where: str) -> int:
     """1: the command is there and takes these words."""
     if not words[0].startswith("-"):
         assert words[0] in cli.COMMANDS, where
+        read = [i for i, word in enumerate(words) if word == "--set" or words[i - 1] == "--set"]  # by the launcher
+        words = [word for i, word in enumerate(words) if i not in read]
         cli.build().parse_args(words, exit_on_error=False, print_error=False)
     return 1
 

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tapeline.config import VenueSettings
 from tapeline.engine.collector import Collector
 from tapeline.errors import UsageError
@@ -47,9 +49,9 @@ class SimulatedMarket:
         self._sims.append(sim)
         for venue in new:
             self._collector.control.keys[venue] = SIMULATED_KEY
-            shaping = self._collector.venues.get(venue, VenueSettings()).trade_side  # stands in the session's head already
-            self._collector.venues[venue] = VenueSettings(
-                ws_url=sim.ws_url(venue), http_url=sim.http_url(venue), trade_side=shaping
+            chosen = self._collector.venues.get(venue, VenueSettings())  # other streams; and what stands in the session's head
+            self._collector.venues[venue] = msgspec.structs.replace(
+                chosen, ws_url=sim.ws_url(venue), http_url=sim.http_url(venue)
             )
 
     async def close(self) -> None:

@@ -39,7 +39,7 @@ class Sums:
     def line(self) -> str:
         buys = f"{100 * self.buys / self.sided:.1f}%" if self.sided else "-"
         change = 100 * (self.last / self.first - 1)
-        vwap = self.notional / self.volume
+        vwap = float(self.notional / self.volume)
         return (
             f"trades {self.count}  volume {plain(self.volume)}  buy {buys}  vwap {vwap:.10g}  first {number(self.first)}  "
             f"high {number(self.high)}  low {number(self.low)}  last {number(self.last)}  change {change:+.3f}%"
