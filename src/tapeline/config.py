@@ -146,6 +146,19 @@ class LakeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     compact_files: Annotated[int, Doc(ge=2, description="Small files of one folder that are put together at once.")] = 20
 
 
+class QuerySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a query through the API may cost. `tapeline query` has options of its own."""
+
+    seconds: Annotated[float, Doc(gt=0, le=25, description="Longest time a query may take; the connection has 30 s.")] = 20.0
+    memory_mb: Annotated[int, Doc(ge=50, description="Most memory of a query, in MB.")] = 512
+    threads: Annotated[int, Doc(ge=1, le=256, description="Threads of a query; the feed needs a core of its own.")] = 1
+    rows: Annotated[int, Doc(ge=1, description="Most rows of an answer; more are cut, and the answer says so.")] = 100_000
+    answer_mb: Annotated[int, Doc(ge=1, description="Most bytes of an answer in memory, in MB; likewise.")] = 64
+    at_once: Annotated[
+        int, Doc(ge=1, le=16, description="Queries answered at a time; others wait up to 3 s, then get 503.")
+    ] = 2
+
+
 class KeepSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long data is kept; 0 is for ever. The tape goes last: never a segment that a sink which is on has not committed."""
 
@@ -240,6 +253,7 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: ServerSettings = ServerSettings()
     sinks: SinkSettings = SinkSettings()
     lake: LakeSettings = LakeSettings()
+    query: QuerySettings = QuerySettings()
     keep: KeepSettings = KeepSettings()
     files: FilesSettings = FilesSettings()
     postgres: PostgresSettings = PostgresSettings()

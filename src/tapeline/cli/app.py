@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("tapeline.cli.run:run", "Stream live markets, keep them, and show them on a page."),
     "record": ("tapeline.cli.record:record", "Stream live markets onto the tape and into the sinks, without a page."),
     "replay": ("tapeline.cli.replay:replay", "Play a tape back as if it were live."),
+    "query": ("tapeline.cli.query:query", "Ask what is kept, in SQL."),
     "subscriptions": ("tapeline.cli.subscriptions:subscriptions", "What a running Tapeline streams."),
     "subscribe": ("tapeline.cli.subscriptions:subscribe", "Stream further instruments on a running Tapeline."),
     "unsubscribe": ("tapeline.cli.subscriptions:unsubscribe", "Stream instruments no more on a running Tapeline."),

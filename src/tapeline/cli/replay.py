@@ -24,6 +24,7 @@ from tapeline.errors import ConfigError, UsageError
 from tapeline.events import to_json
 from tapeline.frames import FrameKind
 from tapeline.server.app import Server
+from tapeline.server.query import Queries
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import make
 from tapeline.tape import reader
@@ -50,7 +51,7 @@ async def replay(
         return 0
     chosen, pace = _chosen(root, session), _speed(speed)
     player = WatchedPlayer(root, chosen.id, speed=pace)
-    server = Server(player, settings.server, LiveClock())
+    server = Server(player, settings.server, LiveClock(), queries=Queries(root, settings.query))
     async with interruptible() as stop, AsyncExitStack() as stack:
         address = await server.start()
         for runner in feed_sinks(player, _opened(root, settings), root, settings.sinks, _on_tape):

@@ -24,6 +24,7 @@ from tapeline.cli.options import (
     market,
 )
 from tapeline.server.app import Server
+from tapeline.server.query import Queries
 
 
 async def run(
@@ -58,7 +59,8 @@ async def run(
     }
     chosen, seconds, wanted = choose(instruments, channels, flags), duration(for_), market(live=live, simulate=simulate)
     async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
-        server = Server(session.collector, chosen.settings.server, session.collector.clock)
+        queries = Queries(session.data, chosen.settings.query)
+        server = Server(session.collector, chosen.settings.server, session.collector.clock, queries=queries)
         address = await server.start()
         say(f"page and API at {address}")
         say(f"streaming {chosen.why}")

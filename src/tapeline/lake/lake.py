@@ -133,6 +133,14 @@ class Lake:
         params = {name: value for name, value in params.items() if name != "names"}
         return self.sql(f"SELECT * FROM {view} WHERE {where} ORDER BY ts_event, session_id, n", **params)  # noqa: S608 - quoted
 
+    def tables(self) -> list[tuple[str, int, list[str]]]:
+        """Each view, how many rows it has now, and its columns."""
+        counts = ", ".join(f"(SELECT count(*) FROM {view})" for view in views.NAMES)  # noqa: S608 - our own names
+        (row,) = self.sql(f"SELECT {counts}").to_pylist()
+        return [
+            (view, count, [c.name for c in views.columns(view)]) for view, count in zip(views.NAMES, row.values(), strict=True)
+        ]
+
     def instruments(self) -> list[str]:
         """The instruments that the lake has something of, by name."""
         return sorted({f"{f.venue}:{f.symbol}" for f in read(self.data).files if f.symbol})

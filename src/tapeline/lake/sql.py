@@ -16,6 +16,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ _CLOSED: dict[str, str | int | float | list[str]] = {
 _UNSURE = "statistics_propagation,empty_result_pullup"  # they would conclude from tables that are empty
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNORECASE)
 _PLANNING_MB = 256
+_HUGE = 38
 
 
 _PLAN = "EXPLAIN (FORMAT JSON)"
@@ -198,7 +200,7 @@ class Question:
         reader.close()
         if truncated and heaviest is not None and size > heaviest:
             table = table.slice(0, rows * heaviest // size)
-        return table if most is None else table.slice(0, most), truncated
+        return _usual(table if most is None else table.slice(0, most)), truncated
 
     def _check(self) -> None:
         if self._why:
@@ -212,6 +214,20 @@ class Question:
         if isinstance(error, duckdb.OutOfMemoryException):
             return QueryTooBig(f"the query needs more than its {self.limits.memory_mb} MB of memory: ask for less at a time")
         return QueryError(text)
+
+
+def _usual(table: pa.Table) -> pa.Table:
+    """Each column's name once, and whole numbers as such: a sum of integers is DuckDB's HUGEINT, for which Arrow has a decimal."""
+    names: list[str] = []
+    for name in table.column_names:
+        doubles = (f"{name}_{k}" for k in count(2))
+        names.append(name if name not in names else next(other for other in doubles if other not in names))
+    table = table.rename_columns(names)
+    for at, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0 and field.type.precision == _HUGE:
+            with suppress(pa.ArrowInvalid):  # it does not fit
+                table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
+    return table
 
 
 def checked(sql: str) -> tuple[str, bool]:
@@ -297,6 +313,8 @@ def draw(connection: "DuckDBPyConnection", files: Mapping[str, list[str]], tails
 def _prepare(connection: "DuckDBPyConnection", paths: list[str]) -> None:
     """The macros, and no way out but to `paths`."""
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = true")
+    connection.execute("SET enable_progress_bar_print = false")
     for macro in views.MACROS:
         connection.execute(macro)
     connection.execute(f"SET allowed_paths = [{', '.join(map(views.quoted, paths))}]")

@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tapeline.clock import Clock
-from tapeline.config import ServerSettings
+from tapeline.config import QuerySettings, ServerSettings
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
 from tapeline.server.asked import ApiError
@@ -32,6 +32,7 @@ from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
 from tapeline.server.prometheus import Exposition
+from tapeline.server.query import Queries
 from tapeline.server.rest import Rest
 from tapeline.server.static import PAGE, page_routes
 from tapeline.server.subscriptions import Subscriptions
@@ -43,10 +44,17 @@ HTTP_CODES = {404: ("not_found", "see docs/api.md"), 405: ("method_not_allowed",
 
 
 def build_app(
-    source: Source, settings: ServerSettings, clock: Clock, *, page: Path = PAGE, limits: Limits | None = None
+    source: Source,
+    settings: ServerSettings,
+    clock: Clock,
+    *,
+    page: Path = PAGE,
+    limits: Limits | None = None,
+    queries: Queries | None = None,
 ) -> Starlette:
     """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
 
+    `queries`: for the lake that the source feeds; without, there is none to ask.
     `app.state.hub` and `app.state.history` are its parts.
     """
     history = History(settings)
@@ -62,6 +70,7 @@ def build_app(
         routes=[
             *Rest(source, history, hub).routes(),
             *Subscriptions(source).routes(),
+            (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
             Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
             *page_routes(page),
@@ -107,10 +116,17 @@ class Server:
     """`await start()` gives the address, `await stop()` ends it; or `async with Server(...) as address`."""
 
     def __init__(
-        self, source: Source, settings: ServerSettings, clock: Clock, *, page: Path = PAGE, limits: Limits | None = None
+        self,
+        source: Source,
+        settings: ServerSettings,
+        clock: Clock,
+        *,
+        page: Path = PAGE,
+        limits: Limits | None = None,
+        queries: Queries | None = None,
     ) -> None:
-        self._source, self._settings = source, settings
-        self.app = build_app(source, settings, clock, page=page, limits=limits)
+        self._source, self._settings, self._queries = source, settings, queries
+        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries)
         self.hub: Hub = self.app.state.hub
         self.history: History = self.app.state.history
         self.address = ""
@@ -152,6 +168,8 @@ class Server:
         taps = self._source.bus.taps
         if self.history.tap in taps:
             taps.remove(self.history.tap)
+        if self._queries is not None:
+            self._queries.stop()
         await self.hub.close()
         if self._task is None or self._uvicorn is None:
             return
