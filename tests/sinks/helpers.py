@@ -150,8 +150,8 @@ class Nursery:
         """The child's process id, once it says that it is at work."""
         assert self._process.stdin is not None
         print(command, *arguments, sep="\t", file=self._process.stdin, flush=True)
-        said, pid = self.hear().split()
-        assert said == "working"
+        said, _, pid = self.hear().partition(" ")
+        assert said == "working", f"{said} {pid}"
         return int(pid)
 
     def hear(self) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from tapeline.config import RedisSettings, Settings
+from tapeline.config import NatsSettings, RedisSettings, Settings
 from tapeline.events import Event, to_json
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS
+from tests.services.nats import NatsServer, Raw
 from tests.services.redis import RedisServer, redis_cli
 from tests.services.server import Server
 
@@ -93,7 +94,57 @@ def read_redis(settings: RedisSettings, *, settled: bool = True) -> Bodies:
     return told.whole() if settled else told.bodies
 
 
-PEERS: dict[str, type[Peer]] = {"redis": RedisPeer}
+class NatsPeer(Peer):
+    name = "nats"
+
+    def make_server(self) -> Server:
+        return NatsServer().start()
+
+    def assignments(self) -> dict[str, str]:
+        return {"nats.servers": f"nats://127.0.0.1:{self.server.port}"}
+
+    def settings(self) -> Settings:
+        return Settings(nats=NatsSettings(servers=self.assignments()["nats.servers"]))
+
+    def bodies(self, *, settled: bool = True) -> Bodies:
+        return read_nats(self.settings().nats, settled=settled)
+
+
+def read_nats(settings: NatsSettings, *, settled: bool = True) -> Bodies:
+    told, pieces = Told(), Pieces()
+    with Raw(settings.servers) as raw:
+        for subject, headers, piece in raw.stream(settings.stream):
+            body = pieces.joined(headers, piece)
+            if body is None:
+                continue
+            event = msgspec.json.decode(body)
+            assert headers["type"] == event["type"]
+            place = event["instrument"] or f"{event.get('venue', '')}:_"
+            assert subject == f"{settings.subject}.{event['type']}." + ".".join(place.split(":", 1))
+            told.add(subject, headers["session"], int(headers["n"]), body)
+    return told.whole() if settled else told.bodies
+
+
+class Pieces:
+    """Puts the parts of a large message together, as docs/sinks.md tells readers to."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self.joins = 0
+
+    def joined(self, headers: dict[str, str], piece: bytes) -> bytes | None:
+        if "parts" not in headers:
+            return piece
+        part, parts = int(headers["part"]), int(headers["parts"])
+        self._held = [*(self._held if part > 1 else []), piece]
+        assert part == len(self._held)
+        if part < parts:
+            return None
+        self.joins += 1
+        return b"".join(self._held)
+
+
+PEERS: dict[str, type[Peer]] = {"redis": RedisPeer, "nats": NatsPeer}
 
 
 def expected(session: str, events: list[Event]) -> Bodies:

@@ -22,6 +22,7 @@ KILLS = 12
 
 @pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
+    subject(request.param).settings(Path())  # a server that it needs starts here, and not in a child that is killed
     return request.param
 
 
@@ -146,7 +147,12 @@ def test_killed_at_any_moment_it_holds_every_event_once(name, nursery, tmp_path)
     sink.open()
     reached = sink.position("s")
     assert -1 < reached < len(made) - 1
-    holds(name, tmp_path, flat(made[: reached + 1]))
+    if subject(name).whole_commits:
+        holds(name, tmp_path, flat(made[: reached + 1]))
+    else:
+        there = subject(name).read(tmp_path)
+        assert len(there) >= len(flat(made[: reached + 1]))
+        assert in_order(there) == in_order(subject(name).kept([flat(made)[: len(there)]]))
     sink.commit("s", len(made) - 1, flat(made[reached + 1 :]))
     sink.close()
     holds(name, tmp_path, flat(made))

@@ -12,7 +12,10 @@ from tests.sinks.helpers import BTC, frames
 from tests.sinks.peers import PEERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "sinks.md"
-TITLES = {"redis": ("### Redis streams", "redis://localhost:6379/0", "redis.address")}
+TITLES = {
+    "redis": ("### Redis streams", "redis://localhost:6379/0", "redis.address"),
+    "nats": ("### NATS JetStream", "nats://localhost:4222", "nats.servers"),
+}
 MADE = frames(100)
 
 

@@ -11,9 +11,9 @@ from tapeline.sinks.registry import SINKS
 from tests.live.program import Program
 from tests.services.server import free_port
 
-ADDRESSES = {"redis": ("redis.address", "redis://127.0.0.1:{port}/0")}
+ADDRESSES = {"redis": ("redis.address", "redis://127.0.0.1:{port}/0"), "nats": ("nats.servers", "nats://127.0.0.1:{port}")}
 
-PACKAGES = {"redis": "redis"}
+PACKAGES = {"redis": "redis", "nats": "nats"}
 
 
 @pytest.mark.parametrize("name", ADDRESSES)

@@ -21,7 +21,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -49,11 +49,11 @@ class Reached(msgspec.Struct, frozen=True, omit_defaults=True):
     ahead: int = 0
     finished: bool = False
 
-    def past(self, seq: int, count: int) -> "Reached":
-        """After a commit of `count` events up to `seq`."""
-        return msgspec.structs.replace(self, seq=seq, n=self.n + count, ahead=0)
+    def past(self, seq: int, count: int) -> Self:
+        """After a commit of `count` events up to `seq`. It may be shorter than one that was cut short before it."""
+        return msgspec.structs.replace(self, seq=seq, n=self.n + count, ahead=max(0, self.ahead - count))
 
-    def advanced(self, count: int) -> "Reached":
+    def advanced(self, count: int) -> Self:
         """Within a commit, of which `count` more events are out."""
         return msgspec.structs.replace(self, ahead=self.ahead + count)
 

@@ -138,7 +138,8 @@ class RedisSink:
         with self._as_oserror():
             for portion in portions(out, EXEC_EVENTS, EXEC_BYTES):
                 rest -= len(portion)
-                goal = stands.advanced(len(portion)) if rest else stands.past(seq, len(events))
+                goal = stands.advanced(len(portion))
+                goal = goal if rest else goal.past(seq, len(events))
                 self._execute(session, seq, portion, stands, goal)
                 stands = goal
             if stands.seq < seq:

@@ -63,11 +63,18 @@ def _questdb(data: Path, settings: Settings) -> Sink:
     return QuestdbSink(data, settings.questdb)
 
 
+def _nats(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.nats import NatsSink
+
+    return NatsSink(data, settings.nats)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
     "csv": _csv,
     "jsonl": _jsonl,
+    "nats": _nats,
     "redis": _redis,
     "postgres": _postgres,
     "questdb": _questdb,

@@ -14,6 +14,7 @@ NAMES = (
     "sqlite",
     "csv",
     "jsonl",
+    "nats",
     "redis",
     "postgres",
     "questdb",

@@ -19,6 +19,8 @@ class Subject(ABC):
     name: str
     local = True
     refuses_second_writer = True
+    whole_commits = True
+    """A commit that is cut short leaves nothing; otherwise its beginning, which the next commit goes on from."""
     kill_within = 0.05
     """Seconds within which a child that writes is killed."""
 
