@@ -18,6 +18,7 @@ import structlog
 
 from tapeline.cli.output import many
 from tapeline.cli.simulated import SimulatedMarket
+from tapeline.cli.tape_keeping import keep_small
 from tapeline.clock import Clock
 from tapeline.config import Settings, SinkSettings
 from tapeline.engine import subscriptions
@@ -68,6 +69,7 @@ class LiveSession:
         self._market: SimulatedMarket | None = None
         self._stack = AsyncExitStack()
         self._repair: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._upkeep: Upkeep | None = None
         self._stopping = False
 
@@ -114,6 +116,8 @@ class LiveSession:
                 await self._stack.enter_async_context(TailServer(self.data, runner.tail))
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
+        small = keep_small(self.data, self.settings, self.sinks, self.collector.session, self.collector.clock)
+        self._keeping = asyncio.create_task(small, name="retention")
 
     async def __aexit__(self, *_: object) -> None:
         self._stopping = True
@@ -122,9 +126,10 @@ class LiveSession:
         await self.collector.end()
         await asyncio.gather(*(runner.close(SINK_CLOSE_SECONDS) for runner in self.runners))
         await self.collector.stop()
-        if self._repair is not None:
-            self._repair.cancel()
-            await asyncio.gather(self._repair, return_exceptions=True)
+        for task in (self._repair, self._keeping):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._upkeep is not None:
             await asyncio.to_thread(self._upkeep.join)
         if self._market is not None:

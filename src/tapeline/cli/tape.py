@@ -1,4 +1,4 @@
-"""`tapeline tape`: look at the tape, print it, prove it, compress it. Nothing here changes a segment, `seal` apart.
+"""`tapeline tape`: look at the tape, print it, prove it, compress it, make room. Only `seal` and `prune` change anything.
 
 `cat --raw` prints what `tapeline decode` reads: `<recv_ns> <raw message>` a line, received text messages only. A line break
 inside a message becomes a space: in JSON it can only stand between tokens.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from tapeline.cli import context, output
+from tapeline.cli import context, output, tape_keeping
 from tapeline.clock import iso, parse_iso
 from tapeline.errors import IntegrityError, UsageError
 from tapeline.frames import Frame, FrameKind
@@ -51,9 +51,13 @@ def _second(ns: int) -> str:
 
 
 def _state(s: reader.SessionInfo) -> str:
-    notes = ["recording" if s.live else "sealed" if all(g.sealed for g in s.segments) else "open"]
+    notes = [
+        "recording" if s.live else "emptied" if not s.segments else "sealed" if all(g.sealed for g in s.segments) else "open"
+    ]
     if s.holes:
         notes.append(f"missing {sum(last - first + 1 for first, last in s.holes)} frames")
+    if s.removed >= 0:
+        notes.append(f"removed to frame {s.removed}")
     if s.torn_bytes and not s.live:
         notes.append(f"torn {s.torn_bytes} bytes")
     if damaged := sum(g.damaged_bytes for g in s.segments):
@@ -143,6 +147,9 @@ def verify(data: Data = None, /, *, json: context.Json = False) -> None:
         counts = len(found), sum(len(s.segments) for s in found), sum(s.frames for s in found)
         what = ", ".join(output.many(n, word) for n, word in zip(counts, ("session", "segment", "frame"), strict=True))
         sys.stderr.write(f"tapeline: the tape holds together: {what}\n")
+    for s in reader.sessions(root):
+        if s.removed >= 0:
+            sys.stderr.write(f"tapeline: session {s.id}: frames 1 to {s.removed} were removed to make room\n")
     if json:
         output.write_json(findings)
     else:
@@ -165,3 +172,27 @@ def seal(
         output.write(r.error + "\n" if r.error else f"{r.path}: {r.frames} frames, {r.before} -> {r.after} bytes{torn}\n")
     if failed := sum(bool(r.error) for r in results):
         raise IntegrityError(f"segments that stay open: {failed}")
+
+
+@app.command
+def prune(
+    data: Data = None,
+    /,
+    *,
+    days: Annotated[
+        float | None, Parameter(help="Remove what is older; `keep.tape_days` by default.", show_default=False)
+    ] = None,
+    gb: Annotated[
+        float | None, Parameter(help="Remove the oldest past this size, in GB; `keep.tape_gb` by default.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, Parameter(help="Only say what would be removed.", show_default=False)] = False,
+) -> None:
+    """Remove old segments that every sink which is on has committed. A running Tapeline does it by itself."""
+    settings = context.load({"data": None if data is None else str(data), "keep.tape_days": days, "keep.tape_gb": gb}).settings
+    if not (settings.keep.tape_days or settings.keep.tape_gb):
+        raise UsageError("say what to keep: --days or --gb, or set keep.tape_days or keep.tape_gb")
+    results = tape_keeping.prune_once(_root(data), settings, dry_run=dry_run)
+    for r in results:
+        output.write(f"{tape_keeping.words(r, dry_run=dry_run)}\n")
+    if failed := sum(bool(r.error) for r in results):
+        raise IntegrityError(f"sessions of which nothing could be removed: {failed}")

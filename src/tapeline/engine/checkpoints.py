@@ -50,8 +50,12 @@ class Checkpoints:
 
     def look(self) -> None:
         """After frames were handled and what they asked for was sent on: take a state where one is due."""
-        now, segments = self._clock.now(), self._tape.segments
-        if (now < self._due and segments == self._segments) or self._writing or self._tape.failing:
+        now = self._clock.now()
+        if self._writing:
+            return
+        ended = self._tape.rotate(now)  # here, so that a segment begins where a state stands
+        segments = self._tape.segments + ended
+        if (now < self._due and segments == self._segments) or self._tape.failing:
             return
         began = cpu_time()
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from tapeline.clock import SECOND, ReplayClock
 from tapeline.engine import checkpoint
@@ -17,10 +18,11 @@ from tapeline.engine.bus import Batch
 from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import TapeError, UsageError
-from tapeline.events import Event
+from tapeline.events import Event, Status
 from tapeline.frames import Frame
 from tapeline.tape import reader
 
+log = structlog.get_logger("tapeline.replay")
 BATCH_FRAMES = 256
 MOST_NAMED = 10
 
@@ -36,16 +38,45 @@ def batches(root: Path, session: str, after: int = -1, *, single: bool = False) 
 
 
 class _Playing:
-    """A session's frames from a place on, and the pipeline that they go through."""
+    """A session's frames from a place on, and the pipeline that they go through.
+
+    Where the session's beginning was removed on purpose it begins at the first state behind that. Where there is none that can be
+    used (another version of the program made it), a new pipeline is told what opened the connections and what is listed, as
+    of the first frame that is left, and books and bars begin there: `opening` says so.
+    """
 
     def __init__(self, root: Path, session: str, *, most: int | None = None, before: int | None = None) -> None:
         """Frames ahead of seq `most`, or received before `before` (ns), may be left out, where a state knows of them."""
         self.session = session
+        self.opening: list[Event] = []
         self._pipeline: Pipeline | None = None
-        at = 0
-        if (found := checkpoint.latest(root, session, most=most, before=before)) is not None:
-            self._pipeline, at = found
-        self.frames = reader.read_batches(root, session, after=at - 1)
+        begin, gone = 0, reader.removed(root, session)
+        found = checkpoint.latest(root, session, most=most, before=before, least=gone + 1)
+        if found is None and gone >= 0 and (most is None or most <= gone):
+            found = checkpoint.latest(root, session, least=gone + 1, first=True)
+        if found is not None:
+            self._pipeline, begin = found
+        elif gone >= 0:
+            begin = self._begin_anew(root, gone)
+        self.frames = reader.read_batches(root, session, after=begin - 1)
+
+    def _begin_anew(self, root: Path, gone: int) -> int:
+        """The seq of the frame to go on with."""
+        first = next(reader.read(root, self.session, after=gone), None)
+        if first is None:
+            return gone + 1
+        seq, ts = first[0], first[1].ts_recv
+        left = [frame for at, frame in reader.read(root, self.session) if at <= gone]
+        self._pipeline = _begin(left[0], self.session)
+        _feed(self._pipeline, 0, [Frame(ts, frame.kind, frame.conn, frame.data) for frame in left])
+        reason = (
+            f"frames 1 to {gone} of session {self.session} were removed to make room, and this version of Tapeline has no state "
+            f"of its pipeline behind them: books, bars and gaps begin anew at frame {seq}"
+        )
+        log.warning("a session whose beginning was removed is played without what was known there", reason=reason)
+        for label, flags in {(feed.label, feed.flags): None for feed in self._pipeline.feeds.values()} or {("", 0): None}:
+            self.opening.append(Status("", ts, ts, flags, "gap", label, "tape", reason, 1, gone, gone))
+        return seq
 
     def pipeline(self, first: Frame) -> Pipeline:
         self._pipeline = self._pipeline or _begin(first, self.session)
@@ -58,7 +89,7 @@ class _Playing:
 
 
 def _batches(playing: _Playing, after: int, *, single: bool = False) -> Iterator[Batch]:
-    session = playing.session
+    session, opening = playing.session, playing.opening
     for first, frames in playing.frames:
         pipeline = playing.pipeline(frames[0])
         known = max(0, min(len(frames), after + 1 - first))
@@ -66,7 +97,8 @@ def _batches(playing: _Playing, after: int, *, single: bool = False) -> Iterator
         step = 1 if single else len(frames)
         for i in range(known, len(frames), step):
             part = frames[i : i + step]
-            yield Batch(session, first + i, first + i + len(part) - 1, _feed(pipeline, first + i, part))
+            yield Batch(session, first + i, first + i + len(part) - 1, opening + _feed(pipeline, first + i, part))
+            opening = []
 
 
 def _feed(pipeline: Pipeline, first: int, frames: list[Frame]) -> list[Event]:
@@ -136,11 +168,12 @@ class Player(Engine):
 
     def __init__(self, root: Path, session: str, *, speed: float = 1.0) -> None:
         self._root, self.speed = root, speed
-        self._batches = reader.read_batches(root, session)
+        playing = _Playing(root, session, most=0)
+        self._batches = playing.frames
         first, frames = next(self._batches)
         self._head = (first, frames)
         self._tape_clock = ReplayClock(frames[0].ts_recv)
-        super().__init__(_begin(frames[0], session), session, self._tape_clock, "replay")
+        super().__init__(playing.pipeline(frames[0]), session, self._tape_clock, "replay")
         self.finished = False
 
     async def run(self) -> None:

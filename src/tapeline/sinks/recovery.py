@@ -13,11 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from tapeline.errors import TapelineError
 from tapeline.sinks.base import Sink
 from tapeline.sinks.feed import CatchUp, commit_all
+from tapeline.tape.retention import EVERYTHING
 
+log = structlog.get_logger("tapeline.sinks")
 COMMIT_EVENTS = 50_000
 
 
@@ -30,6 +33,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int
     events: int = 0
     error: str = ""
+
+
+def committed(sinks: Iterable[Sink], session: str) -> int:
+    """The last frame of a session that each of these sinks has: what is up to there, none of them will ask the tape for again.
+
+    `EVERYTHING` where all have finished it; -1 where one of them cannot be asked now. May wait for a sink that is at work.
+    """
+    least = EVERYTHING
+    for sink in sinks:
+        try:
+            least = min(least, EVERYTHING if session in set(sink.finished()) else sink.position(session))
+        except Exception as e:  # noqa: BLE001 - whatever it is, what this sink may need is kept
+            log.warning("the tape is kept, as a sink does not say what it has", sink=sink.name, reason=str(e))
+            return -1
+    return least
 
 
 def repair(

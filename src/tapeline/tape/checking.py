@@ -51,9 +51,22 @@ def verify(root: Path) -> list[Finding]:
     for name in layout.session_ids(root):
         directory = layout.tape_dir(root) / name
         place = _Place(name, layout.is_live(directory))
+        if (gone := layout.removed(directory)) >= 0 or (directory / layout.REMOVED).exists():
+            findings += _remains(directory / layout.REMOVED, name)
+            place.next_seq = gone + 1
         for _, path in layout.segments(directory):
             findings += _segment(path, place)
     return findings
+
+
+def _remains(path: Path, session: str) -> Iterator[Finding]:
+    """What is left of removed segments: its holes are meant."""
+    with SegmentFile(path) as file:
+        for item in file.walk(lambda _: True):
+            if isinstance(item, Damage):
+                yield Finding("damage", session, str(path), item.offset, f"{item.size} bytes: {item.text}")
+            elif not item.offset and decode(item.header, item.raw or b"")[0].kind != FrameKind.SESSION:
+                yield Finding("head", session, str(path), 0, "frame 0 is not the SESSION frame")
 
 
 def _segment(path: Path, place: _Place) -> Iterator[Finding]:

@@ -68,8 +68,8 @@ def _columns(count: int) -> struct.Struct:
     return struct.Struct(f"<{count}q{count}I{count}I{count}s")
 
 
-def encode(first_seq: int, frames: Sequence[Frame]) -> bytes:
-    """One uncompressed block, at most BLOCK_FRAMES frames, at least one."""
+def encode(first_seq: int, frames: Sequence[Frame], compressor: zstandard.ZstdCompressor | None = None) -> bytes:
+    """One block, at most BLOCK_FRAMES frames, at least one."""
     data = [f.data for f in frames]
     columns = _columns(len(frames)).pack(
         *[f.ts_recv for f in frames],
@@ -77,7 +77,7 @@ def encode(first_seq: int, frames: Sequence[Frame]) -> bytes:
         *[len(d) for d in data],
         bytes([f.kind for f in frames]),
     )
-    return wrap(b"".join([columns, *data]), len(frames), first_seq, frames[0].ts_recv, frames[-1].ts_recv)
+    return wrap(b"".join([columns, *data]), len(frames), first_seq, frames[0].ts_recv, frames[-1].ts_recv, compressor)
 
 
 def wrap(

@@ -141,7 +141,7 @@ class Journal:
         """Raises OSError, with nothing of it on the tape."""
         segment = self.current
         ts = frames[0].ts_recv
-        if segment and (segment.size >= self._most_bytes or ts - segment.first_ts >= self._most_ns):
+        if self.full(ts):
             self.retire()
             segment = None
         if segment is None:
@@ -160,7 +160,7 @@ class Journal:
 
     def _has_head(self) -> bool:
         first = (layout.segment_path(self.directory, 0, suffix) for suffix in (layout.OPEN, layout.SEALED))
-        return self._head_written and any(path.exists() for path in first)
+        return self._head_written and any(path.exists() for path in (*first, self.directory / layout.REMOVED))
 
     def _prepare(self) -> None:
         """The session's directory and its lock, made anew where somebody removed them."""
@@ -170,6 +170,16 @@ class Journal:
         self.directory.mkdir(parents=True, exist_ok=True)
         layout.sync_dir(self.directory.parent)
         self._locked = self._lock.take(wait=True)
+
+    def full(self, now: int) -> bool:
+        """Whether the current segment is to be ended."""
+        segment = self.current
+        return segment is not None and (segment.size >= self._most_bytes or now - segment.first_ts >= self._most_ns)
+
+    def rotate(self) -> None:
+        """End the current segment here, between two frames."""
+        self.flush()
+        self.retire()
 
     def retire(self) -> None:
         """End the current segment; the next sync closes it."""

@@ -3,6 +3,8 @@
     DATA/tape/SESSION/000000000000.tape        sealed: compressed, never changed again
     DATA/tape/SESSION/000000412160.open        still written, or left behind by a crash
     DATA/tape/SESSION/000000412160.tape.tmp    being sealed; worth nothing
+    DATA/tape/SESSION/000000412160.state       what a pipeline knew there, see `states`
+    DATA/tape/SESSION/removed.tape             what is left of segments that were removed on purpose, see `retention`
     DATA/tape/SESSION/lock                     held by `flock` while a process writes or seals the session
 
 A file is named by the seq of its first frame. Where `.open` and `.tape` of one name stand side by side (a crash between the
@@ -18,8 +20,10 @@ from types import TracebackType
 
 from tapeline.clock import Clock, iso
 from tapeline.errors import TapeError, UsageError
+from tapeline.tape.format import HEADER_SIZE, Damaged, read_header
 
 OPEN, SEALED, TEMPORARY, LOCK = ".open", ".tape", ".tape.tmp", "lock"
+REMOVED = "removed.tape"
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -49,14 +53,31 @@ def session_dir(root: Path, session: str) -> Path:
 
 
 def segments(directory: Path) -> list[tuple[int, Path]]:
-    """`(first seq, path)` in order, one path a segment. Raises TapeError where the directory cannot be listed."""
+    """`(first seq, path)` in order, one path a segment. Raises TapeError where the directory cannot be listed.
+
+    Without those that are to be removed: a crash may have left them between the two steps of removing.
+    """
     found: dict[int, Path] = {}
+    gone = removed(directory)
     for path in _listing(directory):
         if path.suffix in (OPEN, SEALED) and path.stem.isdecimal():
             first = int(path.stem)
+            if 0 <= first <= gone:
+                continue
             if path.suffix == SEALED or first not in found:
                 found[first] = path
     return sorted(found.items())
+
+
+def removed(directory: Path) -> int:
+    """The last frame that was removed on purpose, with every one before it; -1 where nothing was."""
+    try:
+        with (directory / REMOVED).open("rb") as file:
+            file.seek(-HEADER_SIZE, os.SEEK_END)
+            end = read_header(file.read(HEADER_SIZE))
+    except (OSError, Damaged):
+        return -1
+    return end.first_seq - 1 if end.is_end else -1
 
 
 def _listing(directory: Path) -> list[Path]:

@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "read_batches",
     "recover",
+    "removed",
     "seal",
     "sessions",
     "verify",
@@ -58,7 +59,9 @@ class SegmentInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`live`: a process is writing it. `holes`: seqs `(from, to)`, both included, that are not on the tape."""
+    """`live`: a process is writing it. `holes`: seqs `(from, to)`, both included, that are not on the tape. `removed`: the last
+    frame that was removed on purpose, with all before it, -1 where none was; those are no hole, and not counted.
+    """
 
     id: str
     live: bool
@@ -70,6 +73,7 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     torn_bytes: int
     holes: list[tuple[int, int]]
+    removed: int = -1
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +109,8 @@ def _telling(on_unreadable: OnUnreadable | None) -> Iterator[None]:
 def _session_info(directory: Path) -> SessionInfo:
     holes: list[tuple[int, int]] = []
     infos: list[SegmentInfo] = []
-    next_seq = 0
+    removed = layout.removed(directory)
+    next_seq = removed + 1
     for first, path in layout.segments(directory):
         info, next_seq = _segment_info(first, path, next_seq, holes)
         infos.append(info)
@@ -116,11 +121,12 @@ def _session_info(directory: Path) -> SessionInfo:
         segments=infos,
         first_ts=filled[0].first_ts if filled else 0,
         last_ts=filled[-1].last_ts if filled else 0,
-        last_seq=filled[-1].last_seq if filled else -1,
+        last_seq=filled[-1].last_seq if filled else removed,
         frames=sum(i.frames for i in infos),
         bytes=sum(i.bytes for i in infos),
         torn_bytes=sum(i.torn_bytes for i in infos),
         holes=holes,
+        removed=removed,
     )
 
 
@@ -191,14 +197,18 @@ def read_batches(
 ) -> Iterator[tuple[int, list[Frame]]]:
     """`(seq of the first, frames)`, a block at a time, never empty; the fast way to replay.
 
-    Blocks before the place asked for are skipped by their headers, segments before it are not opened.
+    Blocks before the place asked for are skipped by their headers, segments before it are not opened. Where the beginning was
+    removed on purpose, what is left of it comes first: the SESSION frame, and what opened the connections that were open at its end.
     """
     directory = layout.session_dir(root, session)
 
     def wanted(h: Header) -> bool:
         return h.last_seq > after and (start_ns is None or h.last_ts >= start_ns) and (end_ns is None or h.first_ts < end_ns)
 
-    for path in _chosen(layout.segments(directory), after, start_ns):
+    paths = _chosen(layout.segments(directory), after, start_ns)
+    if layout.removed(directory) > after:
+        paths.insert(0, directory / layout.REMOVED)
+    for path in paths:
         with SegmentFile(path) as file:
             for item in file.walk(wanted):
                 if isinstance(item, Damage):
@@ -258,6 +268,11 @@ def _cut(first: int, frames: list[Frame], after: int, start_ns: int | None, end_
 
 def _ts(frame: Frame) -> int:
     return frame.ts_recv
+
+
+def removed(root: Path, session: str) -> int:
+    """The last frame that was removed on purpose, with every one before it; -1 where none was."""
+    return layout.removed(layout.session_dir(root, session))
 
 
 def recover(root: Path, on_unreadable: OnUnreadable | None = None) -> list[Recovery]:

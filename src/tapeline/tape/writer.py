@@ -113,6 +113,13 @@ class TapeWriter:
         """How many were begun."""
         return self._journal.segments
 
+    def rotate(self, now: int) -> bool:
+        """End the segment here where it is full: the next one begins with the next frame. Whether it did."""
+        full = not self.failing and self._journal.full(now)
+        if full:
+            self._journal.rotate()
+        return full and not self.failing
+
     @property
     def failing(self) -> bool:
         return bool(self._journal.trouble)
