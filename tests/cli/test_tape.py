@@ -11,6 +11,7 @@ import pytest
 from tapeline.cli import main
 from tapeline.clock import iso
 from tapeline.frames import Closed, Frame, FrameKind, pack
+from tapeline.sinks.sqlite import SqliteSink
 from tests.tape.tapes import SESSION, T0, frames, taped
 
 SECOND_SESSION = "20261121T110500Z-0000"
@@ -154,3 +155,35 @@ def test_no_tape_is_no_error(tmp_path, run):
     done = run("ls")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_prune_needs_to_be_told_what_to_keep(data, run):
+    done = run("prune", str(data))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--days" in done.stderr
+
+
+SMALL = ("--gb", "0.000000001")
+
+
+def test_prune_removes_what_every_sink_has(data, run):
+    """One session is in the sinks, one is not."""
+    sink = SqliteSink(data)
+    sink.open()
+    sink.commit(SESSION, 300, [])
+    sink.finish(SESSION)
+    sink.close()
+    assert run("prune", str(data), *SMALL).stdout == ""  # the lake is on, too, and has nothing
+    (data.parent / "tapeline.toml").write_text("[sinks]\nlake = false\n")
+    dry = run("prune", str(data), *SMALL, "--dry-run")
+    assert "would be removed, which is all of it" in dry.stdout
+    assert run("verify", str(data)).stderr.endswith("2 sessions, 2 segments, 306 frames\n")
+    done = run("prune", str(data), *SMALL)
+    assert done.returncode == 0
+    assert done.stdout == dry.stdout.replace("would be removed", "removed")
+    assert f"session {SESSION}, frames 1 to 300" in done.stdout
+    listed = json.loads(run("ls", str(data), "--json").stdout)
+    assert [(s["id"], s["frames"], s["removed"]) for s in listed] == [(SESSION, 0, 300), (SECOND_SESSION, 5, -1)]
+    assert "emptied, removed to frame 300" in run("ls", str(data)).stdout
+    assert f"session {SESSION}: frames 1 to 300 were removed to make room" in run("verify", str(data)).stderr
+    assert run("prune", str(data), *SMALL).stdout == ""

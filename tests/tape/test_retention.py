@@ -1,7 +1,11 @@
 """Old tape is removed only where nobody can need it, a crash at any step leaves a sound tape, and what is left plays as before."""
 
 import itertools
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,7 +195,7 @@ def test_killed_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
             patch.setattr(Path, "unlink", dying(Path.unlink))
             patch.setattr(Path, "replace", dying(Path.replace))
-            patch.setattr("os.fsync", dying(__import__("os").fsync))
+            patch.setattr("os.fsync", dying(os.fsync))
             try:
                 prune(root, ALL_OLD, LONG_AFTER, lambda _: 150, checkpoint.stamp())
             except Killed:
@@ -207,6 +211,42 @@ def test_killed_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert segments(root) == [120, 180]
         assert not list((root / "tape" / SESSION).glob("*.tmp"))
     assert steps >= 7
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tapeline.config import KeepSettings
+from tapeline.engine import checkpoint
+from tapeline.tape.retention import prune
+
+left, unlink = int(sys.argv[2]), Path.unlink
+
+def dying(self, **more):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    unlink(self, **more)
+
+Path.unlink = dying
+prune(Path(sys.argv[1]), KeepSettings(tape_days=1), int(sys.argv[3]), lambda _: 150, checkpoint.stamp())
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_kill_9(tmp_path: Path, step: int) -> None:
+    record(tmp_path, story(3), [60, 120, 180])
+    whole = given_out(tmp_path)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path), str(step), str(LONG_AFTER)], check=False, env=env)
+    assert child.returncode == -signal.SIGKILL
+    assert reader.removed(tmp_path, SESSION) == 119
+    assert len(segments(tmp_path)) > 2, "killed on the way"
+    sound(tmp_path)
+    assert given_out(tmp_path, 119) == [b for b in whole if b[0] > 119]
+    assert pruned(tmp_path, 150) == []
+    assert segments(tmp_path) == [120, 180]
 
 
 def test_what_is_left_is_played_from_its_first_state(tmp_path: Path) -> None:

@@ -131,16 +131,19 @@ class _Audit:
         self._sqlite = SqliteRows()
 
     def run(self, progress: Progress) -> Report:
-        report, total = self.report, sum(s.frames for s in self.found)
+        report, total = self.report, sum(s.frames for s in self.found if s.removed < 0)
         self._tape()
         if self.kept is not None:
             self.kept = readable(self.kept, report)
         for info in self.found:
-            if info.frames:
+            if info.removed >= 0:
+                text = f"frames 1 to {info.removed} were removed to make room: what was made of it cannot be proved any more"
+                report.add("tape", "noted", text, session=info.id)
+            elif info.frames:
                 self._play(info, lambda: progress(report.frames, total))
         report.latency = [one for d in self._delays.values() if (one := d.latency()) is not None]
         report.instruments = sorted(self._delays)
-        self._sqlite.compare(self.data, [(s.id, s.last_seq) for s in self.found if s.frames], report)
+        self._sqlite.compare(self.data, [(s.id, s.last_seq) for s in self.found if s.frames and s.removed < 0], report)
         if self.kept is not None:
             self._lake(self.kept)
         return report

@@ -94,7 +94,7 @@ def rebuild(data: Path, names: Sequence[str], sessions: Mapping[str, OnTape], ca
             _carry_lake(old, next(s for s in sinks if isinstance(s, LakeSink)), again, say)
         if "sqlite" in names:
             begins = min((s.first_ts for s in sessions.values()), default=1 << 62)
-            _carry_sqlite(data / FILE, work / FILE, begins, set(sessions), say)
+            _carry_sqlite(data / FILE, work / FILE, begins, sessions, say)
         reports = repair(work, sinks, {name: s.last_seq for name, s in sessions.items()}, catch_up)
         for sink in sinks:
             sink.close()
@@ -168,15 +168,19 @@ def _added(sink: LakeSink, file: LakeFile, part: pa.Table) -> Added:
     return intent, msgspec.structs.replace(file, **changed)
 
 
-def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: set[str], say: Say) -> None:
-    """Rows received before the tape begins, where sessions are in the old file that the tape does not have."""
+def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: Mapping[str, OnTape], say: Say) -> None:
+    """Rows received before the tape begins, where sessions are in the old file that the tape does not have, or not from their
+    beginning on.
+    """
     if not old.exists():
         return
     try:
         with closing(sqlite3.connect(new, isolation_level=None)) as db:
             db.execute("ATTACH ? AS old", (str(old),))
-            gone = [row for row in db.execute("SELECT session, seq, finished FROM old.positions") if row[0] not in on_tape]
-            if not gone:
+            kept = db.execute("SELECT session, seq, finished FROM old.positions").fetchall()
+            gone = [row for row in kept if row[0] not in on_tape]
+            partly = [row for row in kept if row[0] in on_tape and not on_tape[row[0]].whole]
+            if not gone and not partly:
                 return
             db.execute("BEGIN IMMEDIATE")
             for table in TABLES.values():
@@ -191,7 +195,9 @@ def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: set[str], say: Say
     except sqlite3.Error as e:
         say(f"nothing can be carried over from the old {FILE}: {e}")
     else:
-        say(f"rows of {len(gone)} session(s) that the tape does not have are carried over from the old {FILE}")
+        say(
+            f"rows of {len(gone) + len(partly)} session(s) that the tape does not have whole are carried over from the old {FILE}"
+        )
 
 
 def check(names: Sequence[str]) -> None:

@@ -78,6 +78,7 @@ class Journal:
         self.frames = self.lost_frames = self.bytes = self.segments = 0
         self.current: Segment | None = None
         self.head = Frame(clock.now(), FrameKind.SESSION, 0, pack(session))
+        self.slack = 1.0
         self._strict = settings.mode == "strict"
         self._most_bytes = settings.segment_mb << 20
         self._most_ns = settings.segment_minutes * 60 * SECOND
@@ -141,7 +142,7 @@ class Journal:
         """Raises OSError, with nothing of it on the tape."""
         segment = self.current
         ts = frames[0].ts_recv
-        if self.full(ts):
+        if self.full(ts, self.slack):
             self.retire()
             segment = None
         if segment is None:
@@ -171,10 +172,10 @@ class Journal:
         layout.sync_dir(self.directory.parent)
         self._locked = self._lock.take(wait=True)
 
-    def full(self, now: int) -> bool:
-        """Whether the current segment is to be ended."""
-        segment = self.current
-        return segment is not None and (segment.size >= self._most_bytes or now - segment.first_ts >= self._most_ns)
+    def full(self, now: int, slack: float = 1.0) -> bool:
+        """Whether the current segment is to be ended. `slack`: how many times larger and older it may be."""
+        s = self.current
+        return s is not None and (s.size >= slack * self._most_bytes or now - s.first_ts >= slack * self._most_ns)
 
     def rotate(self) -> None:
         """End the current segment here, between two frames."""

@@ -44,6 +44,7 @@ __all__ = ["TapeStats", "TapeWriter", "new_session_id"]
 
 CLOSE_SECONDS = 1.5
 """Most time `close` waits for the disk."""
+SLACK = 1.25
 SEAL_PAUSE = 0.005
 """Rest after each 256 KiB while sealing beside a live feed: some 40 MB a second, a fifth of a core."""
 
@@ -114,7 +115,11 @@ class TapeWriter:
         return self._journal.segments
 
     def rotate(self, now: int) -> bool:
-        """End the segment here where it is full: the next one begins with the next frame. Whether it did."""
+        """End the segment here where it is full: the next one begins with the next frame. Whether it did.
+
+        Whoever asks after each `append` chooses the place; by itself the tape ends a segment only when it is a quarter past full.
+        """
+        self._journal.slack = SLACK
         full = not self.failing and self._journal.full(now)
         if full:
             self._journal.rotate()
