@@ -206,7 +206,7 @@ def read_batches(
         return h.last_seq > after and (start_ns is None or h.last_ts >= start_ns) and (end_ns is None or h.first_ts < end_ns)
 
     paths = _chosen(layout.segments(directory), after, start_ns)
-    if layout.removed(directory) > after:
+    if layout.removed(directory) > max(after, -1):
         paths.insert(0, directory / layout.REMOVED)
     for path in paths:
         with SegmentFile(path) as file:
