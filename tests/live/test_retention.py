@@ -50,7 +50,7 @@ async def segment(run: Run) -> None:
 
 async def test_a_sink_catches_up_in_a_session_whose_beginning_is_gone(tmp_path: Path, sim: SimServer) -> None:
     async with running(sim, tmp_path) as run:
-        published: list[Batch] = []
+        published = [Batch(run.collector.session, 0, 0, list(run.events))]
         run.collector.bus.tap(published.append)
         await run.synced()
         for _ in range(3):
