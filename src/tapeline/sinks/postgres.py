@@ -124,6 +124,8 @@ class PostgresSink:
         return {t: rows.table(t, kept, numbers, session) for t, (kept, numbers) in sorted_out.items()}
 
     def _copy(self, db: psycopg.Connection, event_type: type[Event], table: pa.Table) -> None:
+        if event_type is Bar:
+            db.execute(schema.stage(self._schema))
         parts = (self._schema, schema.TABLES[event_type]) if event_type is not Bar else ("pg_temp", schema.STAGE)
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(*parts), schema.names(event_type))
         with db.cursor() as cursor:
@@ -179,7 +181,6 @@ class PostgresSink:
                 raise OSError(
                     f"PostgreSQL, schema {self._schema}: another tapeline, or our lost connection, still writes there"
                 )
-            db.execute(schema.stage(self._schema))
         return db
 
     def _drop(self) -> None:

@@ -36,7 +36,9 @@ TABLES: dict[type[Event], str] = {
 }
 BAR_KEY = ("instrument", "interval", "origin", "time", "ts_open")
 STAGE = "tapeline_stage"
-"""Temporary table, one a connection: bars come by COPY, which knows no ON CONFLICT."""
+"""Temporary table, for bars come by COPY, which knows no ON CONFLICT. Asked for in each transaction with bars: behind a pooler the
+next one may be on another connection of the server.
+"""
 
 POSITIONS = "positions"
 _POSITIONS = {
@@ -116,7 +118,7 @@ def hypertable(timescale: str, schema: str, table: str) -> sql.Composed:
 
 
 def stage(schema: str) -> sql.Composed:
-    statement = sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DELETE ROWS")
+    statement = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS")
     return statement.format(sql.Identifier(STAGE), sql.Identifier(schema, TABLES[Bar]))
 
 
