@@ -1,5 +1,6 @@
 """The other end of `helpers.Nursery`: forks a child for each line of standard input. Commands are tab-separated."""
 
+import json
 import os
 import resource
 import sys
@@ -10,7 +11,8 @@ import pyarrow.parquet  # noqa: F401
 
 from tapeline.sinks import csv, jsonl, lake, postgres, questdb, sqlite  # noqa: F401
 from tapeline.sinks.base import Sink
-from tests.sinks.helpers import MANY, frames
+from tests.lake import upkeep_helpers
+from tests.sinks.helpers import MANY, T0, frames
 from tests.sinks.subjects import subject
 
 
@@ -72,7 +74,76 @@ def full(name: str, data: str, session: str, count: str) -> None:
     say(position, said)
 
 
-COMMANDS = {"write": write, "forbidden": forbidden, "full": full}
+def kept_up(data: str, session: str, count: str, step: str, closed: str) -> None:
+    """As `write`, into the lake, while its upkeep merges whatever it can as fast as it can. `closed`: the days are over.
+
+    It says that it is at work once something has been merged.
+    """
+    made = frames(MANY)[: int(count)]
+    sink = lake.LakeSink(Path(data))
+    sink.open()
+    keeper = upkeep_helpers.upkeep(
+        sink, upkeep_helpers.Hands(T0 + (2 if closed == "1" else -1) * upkeep_helpers.DAY), [], fan=2
+    )
+    keeper.start()
+    said = False
+    for i in range(sink.position(session) + 1, len(made), int(step)):
+        part = made[i : i + int(step)]
+        sink.commit(session, i + len(part) - 1, [e for events in part for e in events])
+        if not said and keeper.stats.made_files:
+            said = True
+            say("working", os.getpid())
+    keeper.join(10)
+    sink.close()
+    if not said:
+        say("working", os.getpid())
+
+
+def crowded(data: str, session: str, count: str) -> None:
+    """Many small files; then no file may grow past what is hardly anything while they are to be merged; then it may again."""
+    say("working", os.getpid())
+    made, said = frames(int(count)), []
+    sink = lake.LakeSink(Path(data))
+    sink.open()
+    upkeep_helpers.commit_all(sink, session, made, 10)
+    files = len(sink.store.state.files())
+    keeper = upkeep_helpers.upkeep(sink, upkeep_helpers.Hands(T0 + 2 * upkeep_helpers.DAY), said)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    failed = [keeper.run_once() for _ in range(2)]
+    left = sorted(p.name for p in sink.store.pending.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    same = len(sink.store.state.files()) == files
+    went = keeper.run_once()
+    say(json.dumps({"failed": failed, "left": left, "same": same, "went": went, "error": keeper.stats.error, "said": said}))
+    sink.close()
+
+
+def locked(data: str, session: str, count: str) -> None:
+    """Many small files; then some folders may not be written while they are to be merged; then they may again."""
+    say("working", os.getpid())
+    made, said = frames(int(count)), []
+    if os.getuid() == 0:
+        os.setuid(65534)
+    sink = lake.LakeSink(Path(data))
+    sink.open()
+    upkeep_helpers.commit_all(sink, session, made[:-10], 10)
+    trades = list(Path(data, "lake").glob("kind=trade/*/*/*"))
+    for folder in trades:
+        folder.chmod(0o500)
+    files = len(sink.store.state.files())
+    keeper = upkeep_helpers.upkeep(sink, upkeep_helpers.Hands(T0 + 2 * upkeep_helpers.DAY), said)
+    failed = [keeper.run_once() for _ in range(2)]
+    left = sorted(p.name for p in sink.store.pending.iterdir())
+    fewer = len(sink.store.state.files()) < files
+    for folder in trades:
+        folder.chmod(0o700)
+    sink.commit(session, len(made) - 1, [e for events in made[-10:] for e in events])
+    went = keeper.run_once()
+    say(json.dumps({"failed": failed, "left": left, "fewer": fewer, "went": went, "error": keeper.stats.error, "said": said}))
+    sink.close()
+
+
+COMMANDS = {"write": write, "forbidden": forbidden, "full": full, "kept_up": kept_up, "crowded": crowded, "locked": locked}
 
 
 def main() -> None:
