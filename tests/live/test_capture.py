@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import signal
+import socket
 
 import pytest
 
@@ -198,6 +199,19 @@ def test_where_no_venue_answers_no_file_is_left(tmp_path, monkeypatch, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
     assert (tmp_path / "out.csv").read_text() == "an earlier one"
     assert "refused" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_anything_came_in_leaves_no_file(tmp_path):
+    with socket.socket() as listener:  # takes connections and says nothing
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        own = ["--set", f"venues.binance.http_url=http://{where}", "--set", "answer_seconds=60"]
+        with Program("record", "binance:BTC-USDT", "--csv", "out.csv", *own, cwd=tmp_path) as program:
+            listener.accept()[0].close()
+            assert program.stop()[0] == 130
+    assert "nothing came in: out.csv is not written" in program.said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_to_standard_output(tmp_path):

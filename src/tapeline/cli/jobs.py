@@ -64,14 +64,12 @@ class Jobs:
     @asynccontextmanager
     async def around(self, session: LiveSession) -> AsyncIterator[None]:
         """Open the session within this: what its end still gives out is counted and written, too."""
-        done = False
         try:
             async with session:
                 self._begin(session.collector)
                 yield
-                done = True
         finally:
-            whole = done or (hasattr(session, "collector") and not session.collector.came_to_nothing)
+            whole = hasattr(session, "collector") and not session.collector.came_to_nothing
             try:
                 await self._end_files(session, whole=whole)
             finally:
@@ -96,7 +94,9 @@ class Jobs:
         if self.capture is None:
             return
         await self.capture.close(whole=whole)
-        if whole:
+        if not whole:
+            say(f"nothing came in: {self.capture.name} is not written")
+        else:
             made = report(self.capture, session.collector)
             for line in lines(made):
                 say(line)

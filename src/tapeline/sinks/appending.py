@@ -32,6 +32,7 @@ import structlog
 from tapeline.config import FilesSettings
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Event
+from tapeline.lake.files import sync_folder
 from tapeline.sinks.appending_state import FilesState, Known
 from tapeline.sinks.hold import Hold
 from tapeline.sinks.places import place_of
@@ -263,7 +264,7 @@ class AppendingSink(ABC):
             for place in some:
                 targets[place].sync()
             for folder in folders:
-                _sync_folder(folder)
+                sync_folder(folder)
             self._keep_open({place: targets[place] for place in some})
         return lengths
 
@@ -302,14 +303,3 @@ class AppendingSink(ABC):
             raise OSError(f"{self.root / '_state.sqlite'}: {e}") from e
         except OSError as e:
             raise OSError(e.errno, f"{e.strerror or e}: the {self.name} sink cannot write {e.filename or self.root}") from e
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Windows has no such thing."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
