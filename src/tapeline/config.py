@@ -176,6 +176,10 @@ class FilesSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     path: Annotated[str, Doc(description="Folder that `csv` and `jsonl` are made in; empty: the data directory.")] = ""
     compression: Annotated[Literal["none", "gzip", "zstd"], Doc(description="How the files are packed.")] = "none"
+    kinds: Annotated[
+        tuple[Literal["trade", "quote", "book", "bar", "metrics", "ticker", "liquidation", "status", "alert"], ...],
+        Doc(description='Kinds of events that are written, as in `["trade", "bar"]`; empty: all.'),
+    ] = ()
 
 
 class PostgresSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 
 from tapeline.config import FilesSettings
 from tapeline.errors import ConfigError
-from tapeline.events import Event, Trade
+from tapeline.events import Alert, Event, Trade
 from tapeline.sinks import appending
 from tapeline.sinks.csv import CsvSink
 from tapeline.sinks.jsonl import JsonlSink
-from tests.sinks.helpers import BTC, T0, batches, everything, frames, in_order, one_of_each
+from tests.sinks.helpers import BTC, T0, batches, everything, frames, in_order, one_of_each, row
 from tests.sinks.subjects.csv_subject import read_csv, text_of
 from tests.sinks.subjects.jsonl_subject import read_jsonl
 
@@ -280,6 +280,18 @@ def test_they_go_where_the_setting_says(tmp_path):
     sink.close()
     assert not (tmp_path / "data").exists()
     assert (tmp_path / "there" / "csv" / f"{PLACE}.csv").exists()
+
+
+def test_only_the_kinds_that_are_asked_for_are_written_and_the_position_counts_all(tmp_path):
+    sink = CsvSink(tmp_path, FilesSettings(kinds=("trade", "alert")))
+    sink.open()
+    sink.commit("s", 3, one_of_each())
+    sink.commit("s", 4, [e for e in one_of_each() if not isinstance(e, (Trade, Alert))])
+    assert sink.position("s") == 4
+    sink.close()
+    kept = [row(e) for e in one_of_each() if isinstance(e, (Trade, Alert))]
+    assert in_order(read_csv(tmp_path)) == in_order(kept)
+    assert {name.split("/")[0] for name in files(tmp_path)} == {"trade", "alert"}
 
 
 def test_a_state_of_another_version_is_refused(sink, tmp_path):

@@ -31,7 +31,7 @@ import structlog
 
 from tapeline.config import FilesSettings
 from tapeline.errors import ConfigError, IntegrityError
-from tapeline.events import Event
+from tapeline.events import TYPES, Event
 from tapeline.lake.files import sync_folder
 from tapeline.sinks.appending_state import FilesState, Known
 from tapeline.sinks.hold import Hold
@@ -98,6 +98,7 @@ class AppendingSink(ABC):
     def __init__(self, data: Path, settings: FilesSettings) -> None:
         self.root = (Path(settings.path) if settings.path else data) / self.name
         self.compression = settings.compression
+        self.kinds = frozenset(TYPES[kind] for kind in settings.kinds)
         self.suffix = f".{self.name}{SUFFIXES[settings.compression]}"
         self._state: FilesState | None = None
         self._hold: Hold | None = None
@@ -182,7 +183,7 @@ class AppendingSink(ABC):
     def _rendered(self, events: Sequence[Event]) -> Rendered:
         """The lines of each place."""
         groups: dict[str, list[Event]] = {}
-        for event in events:
+        for event in events if not self.kinds else [e for e in events if type(e) in self.kinds]:
             groups.setdefault(place_of(event), []).append(event)
         return {place: (type(group[0]), self.lines(type(group[0]), group)) for place, group in groups.items()}
 
