@@ -130,7 +130,8 @@ def settings_page() -> str:
     sections: dict[str, list[tuple[str, ...]]] = {}
     for name, key in settings.catalogue().items():
         spelt = spelt_out(name)
-        default = f"`{show(key.default)}`" if key.default not in ("", ()) else "the venue's own" if name.startswith("venues.") else "none"
+        nothing = "the venue's own" if name.startswith("venues.") else "none"
+        default = nothing if key.default in ("", ()) else f"`{show(key.default)}`"
         row = (f"`{spelt}`", default, f"{key.description} {sentence(key.allowed)}", f"`{spelt_out(key.env)}`")
         sections.setdefault(name.rpartition(".")[0], []).append(row)
     parts = [
