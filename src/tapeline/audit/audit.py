@@ -128,7 +128,7 @@ class _Audit:
             raise UsageError(f"there is neither tape nor lake in {data}: name the data directory, as in `tapeline verify data`")
         self.report = Report(data=str(data), sessions=len(self.found))
         self._delays: dict[str, Delays] = {}
-        self._sqlite = SqliteRows()
+        self._sqlite = SqliteRows(data)
 
     def run(self, progress: Progress) -> Report:
         report, total = self.report, sum(s.frames for s in self.found if s.removed < 0)
@@ -161,7 +161,8 @@ class _Audit:
 
     def _play(self, info: reader.SessionInfo, progress: Callable[[], None]) -> None:
         committed = None if self.kept is None else self.kept.sessions.get(info.id)
-        rows = None if committed is None else LakeRows(info.id, committed.events)
+        retired = frozenset() if self.kept is None else self.kept.retired
+        rows = None if committed is None else LakeRows(info.id, committed.events, retired=retired)
         session: _Session | None = None
         for first, frames in reader.read_batches(self.data, info.id, on_damage=lambda _: None):
             if session is None:

@@ -2,15 +2,16 @@
 
 The lake. The events of a session, numbered as the sink numbers them, are turned into rows by the code that writes the lake; then
 DuckDB counts and hashes both sides, by kind and instrument. Equal sums of hashes mean equal rows, whatever their order and files.
-What the lake has not been given yet (its position) is not judged.
+What the lake has not been given yet (its position) is not judged, nor are the days that retention took out of it.
 
 SQLite keeps no session with its rows and leaves some out; so of the kinds of which it keeps every event, the counts are compared,
-and only where every session of the tape is committed.
+and only where every session of the tape is committed; without the rows that retention has removed or is about to.
 """
 
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tapeline.events import TYPES, Event, Liquidation, Quote, Status, Ticker, Tr
 from tapeline.lake import tables
 from tapeline.lake.catalogue import Catalogue
 from tapeline.sinks.sqlite import FILE
+from tapeline.sinks.sqlite_retention import pruned
 from tapeline.sinks.sqlite_schema import TABLES
 from tapeline.sinks.storable import storable
 
@@ -37,9 +39,9 @@ Sum = tuple[int, int]
 class LakeRows:
     """One session's events, on their way to be compared with the lake."""
 
-    def __init__(self, session: str, upto: int, first_n: int = 0) -> None:
-        """`upto`: how many events of the session the lake says that it has."""
-        self.session, self.upto = session, upto
+    def __init__(self, session: str, upto: int, first_n: int = 0, retired: frozenset[str] = frozenset()) -> None:
+        """`upto`: how many events of the session the lake says that it has. `retired`: days that are not compared."""
+        self.session, self.upto, self.retired = session, upto, retired
         self.n = first_n
         self._waiting: list[Event] = []
         self._db = duckdb.connect()
@@ -61,6 +63,8 @@ class LakeRows:
             parts = list(tables.parts(self.session, [storable(e) for e in events], self.n))
         self.n += len(events)
         for part in parts:
+            if part.partition.date in self.retired:
+                continue
             _add(self.sums, part.partition.kind, _sums(self._db, part.table, part.partition.kind))
 
 
@@ -91,7 +95,7 @@ def in_lake(catalogue: Catalogue, session: str) -> dict[Place, Sum]:
     sums: dict[Place, Sum] = {}
     with duckdb.connect() as db:
         for kind in TYPES:
-            files = [catalogue.path(f) for f in catalogue.chosen(kind)]
+            files = [catalogue.path(f) for f in catalogue.chosen(kind) if f.date not in catalogue.retired]
             if files:
                 rows = db.execute(
                     f"SELECT coalesce(instrument_id::VARCHAR, ''), count(*), sum({_hash(kind)}) "  # noqa: S608 - our own names
@@ -168,17 +172,27 @@ def doubled(catalogue: Catalogue, report: Report) -> None:
         report.add("lake", "broken", text, count=twice.count, details=twice.details)
 
 
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+
+
 class SqliteRows:
     """Counts of what SQLite keeps whole, by table."""
 
     WHOLE: tuple[type[Event], ...] = (Trade, Ticker, Liquidation, Status)
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path) -> None:
         self.counts: Counter[str] = Counter()
+        self.before = 0
+        """Rows of which both times lie before it (ns) are not compared."""
+        with suppress(sqlite3.Error), closing(_read_only(data / FILE)) as db:  # `compare` says what is wrong with it
+            self.before = pruned(db)
 
     def take(self, events: Sequence[Event]) -> None:
         for e in events:
             kind: type[Event] = type(e)
+            if e.ts_event < self.before and e.ts_recv < self.before:
+                continue
             if kind in self.WHOLE or (isinstance(e, Quote) and e.origin == "venue"):
                 self.counts[TABLES[kind]] += 1
 
@@ -188,7 +202,7 @@ class SqliteRows:
         if not path.exists():
             return
         try:
-            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+            db = _read_only(path)
             try:
                 self._compare(db, sessions, report)
             finally:
@@ -202,6 +216,9 @@ class SqliteRows:
             report.add("sqlite", "broken", "the file is damaged; `tapeline repair` makes it anew", details=tuple(check))
             return
         reached = {row[0]: row[1] for row in db.execute("SELECT session, seq FROM positions")}
+        if pruned(db) != self.before:
+            report.add("sqlite", "skipped", "not compared: old rows were removed from it meanwhile (keep.sqlite_days)")
+            return
         behind = [name for name, last in sessions if reached.get(name, -1) < last]
         if behind or reached.keys() - {name for name, _ in sessions}:
             why = "it is still being brought up to date" if behind else "it also holds sessions that are not on the tape"
@@ -212,8 +229,9 @@ class SqliteRows:
         kinds: tuple[type[Event], ...] = (*self.WHOLE, Quote)
         for kind in kinds:
             table = TABLES[kind]
-            where = " WHERE origin = 'venue'" if kind is Quote else ""
-            found = db.execute(f"SELECT count(*) FROM {table}{where}").fetchone()[0]  # noqa: S608 - our own names
+            where = " AND origin = 'venue'" if kind is Quote else ""
+            count = f"SELECT count(*) FROM {table} WHERE (ts_event >= ? OR ts_recv >= ?){where}"  # noqa: S608 - our own names
+            found = db.execute(count, (self.before, self.before)).fetchone()[0]
             if found != counts[table]:
                 wrong.add(f"{table}: the tape makes {counts[table]} rows, SQLite has {found}")
         if wrong.count:

@@ -108,7 +108,7 @@ class LiveSession:
             self.collector.tape.seal_earlier()
         if self.collector.tape is not None:
             self.runners = feed_sinks(self.collector, self.sinks, self.data, self.settings.sinks, self.collector.tape.synced)
-        self._upkeep = upkeep_of(self.sinks, self.settings, self.collector.clock)
+        self._upkeep = self.collector.upkeep = upkeep_of(self.sinks, self.settings, self.collector.clock)
         for runner in self.runners:
             if runner.name == "lake":
                 from tapeline.lake.tail import TailServer
@@ -252,7 +252,10 @@ class TellsOfSinks(Engine):
 
 
 class LiveCollector(TellsOfSinks, Collector):
-    pass
+    upkeep: "Upkeep | None" = None
+
+    def status(self) -> dict[str, Any]:
+        return super().status() | {"upkeep": None if self.upkeep is None else msgspec.to_builtins(self.upkeep.stats)}
 
 
 def feed_sinks(

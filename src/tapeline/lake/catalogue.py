@@ -37,13 +37,15 @@ class Committed(msgspec.Struct, frozen=True):
 class Catalogue(msgspec.Struct, frozen=True):
     """`root`: the lake's folder. `sessions`: by session id. A file holds rows of several sessions once it is compacted.
 
-    `pending`: the files that may not have come to their places yet, and their names in `_pending` (`lake/store.py`).
+    `pending`: the files that may not have come to their places yet, and their names in `_pending` (`lake/store.py`). `retired`: the
+    days (YYYY-MM-DD) that retention took out.
     """
 
     root: Path
     files: tuple[LakeFile, ...]
     sessions: dict[str, Committed]
     pending: dict[str, str] = {}
+    retired: frozenset[str] = frozenset()
 
     def chosen(
         self,
@@ -94,11 +96,13 @@ def read(data: Path) -> Catalogue:
             files = tuple(file_of(*row) for row in rows)
             kept = db.execute("SELECT session, seq, events, finished FROM positions").fetchall()
             moving = dict(db.execute("SELECT final, pending FROM intents").fetchall())
+            retired = frozenset(row[0] for row in db.execute("SELECT date FROM retired"))
         finally:
             db.close()
     except sqlite3.Error as e:
         raise IntegrityError(f"{state} cannot be read ({e}); `tapeline repair` makes the lake anew from the tape") from e
-    return Catalogue(place, files, {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept}, moving)
+    sessions = {s: Committed(seq, events, bool(done)) for s, seq, events, done in kept}
+    return Catalogue(place, files, sessions, moving, retired)
 
 
 def fresh(data: Path, function: Callable[[Catalogue], T], gone: tuple[type[Exception], ...] = (FileNotFoundError,)) -> T:

@@ -4,7 +4,8 @@ or to go.
 A commit is one transaction here: the position, the files that hold the events, and their names in `_pending/`, where they lie by
 then, fsynced. They are moved to their places afterwards; a crash in between is finished at the next start (`Intent`s that are
 left). A swap is the same with files that go: they leave the list in the transaction that brings the new ones, and are remembered
-in `removed` until they are unlinked. synchronous=FULL, since a position must not be forgotten once its files are visible.
+in `removed` until they are unlinked; `retired` names the days that retention took out, so that nobody misses them.
+synchronous=FULL, since a position must not be forgotten once its files are visible.
 
 `files` is the list a reader goes by (`lake/catalogue.py`): one read of it is a consistent view of the lake, whatever compaction and
 retention do to the folders meanwhile. `lake/store.py` does the moving and unlinking.
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, venue, symbol, date);
 CREATE TABLE IF NOT EXISTS intents (pending TEXT PRIMARY KEY, final TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS removed (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS retired (date TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
 
@@ -105,15 +107,19 @@ class LakeState:
                 (session, seq, events),
             )
 
-    def swap(self, remove: Sequence[LakeFile], intents: Sequence[Intent], files: Sequence[LakeFile]) -> None:
+    def swap(
+        self, remove: Sequence[LakeFile], intents: Sequence[Intent], files: Sequence[LakeFile], retired: str | None = None
+    ) -> None:
         """From here on the lake has `files` in the place of `remove`. Raises Outdated, with nothing changed, where one of those is
-        not in the lake.
+        not in the lake. `retired`: a day (YYYY-MM-DD) whose rows are no longer kept.
         """
         with self._transaction() as db:
             for file in remove:
                 if db.execute("DELETE FROM files WHERE path = ?", (file.path,)).rowcount != 1:
                     raise Outdated(f"{file.path} is no longer in the lake")
             db.executemany("INSERT INTO removed VALUES (?)", [(f.path,) for f in remove])
+            if retired is not None:
+                db.execute("INSERT OR IGNORE INTO retired VALUES (?)", (retired,))
             _intend(db, intents)
             record(db, files)
 

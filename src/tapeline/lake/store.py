@@ -74,8 +74,10 @@ class Store:
                 self.state.intend(session, seq, events, [i for i, _ in add], [f for _, f in add])
             self._settle_or_wait()
 
-    def swap(self, remove: Sequence[LakeFile], add: Sequence[Added]) -> None:
+    def swap(self, remove: Sequence[LakeFile], add: Sequence[Added], retired: str | None = None) -> None:
         """Put the files `add` in the place of `remove` in one step; either may be empty.
+
+        `retired`: a day (YYYY-MM-DD) whose rows are no longer kept from here on.
 
         Each of `add` lies in `_pending` under its intent's name, which ends in `.tmp`; it is fsynced here. Its place must be new:
         no file of the lake, also none of `remove`, has ever lain there (`layout.unique_name` gives such names).
@@ -94,7 +96,7 @@ class Store:
                     self.settle()
                 for folder in {(self.root / file.path).parent for file in (*remove, *(f for _, f in add))}:
                     self._probe(folder)
-                self.state.swap(remove, [i for i, _ in add], [f for _, f in add])
+                self.state.swap(remove, [i for i, _ in add], [f for _, f in add], retired)
             self._settle_or_wait()
 
     def finish(self, session: str) -> None:

@@ -180,7 +180,7 @@ class Upkeep:
     def _retain_lake(self, store: Store, now: int) -> None:
         for day, files in expired(store.state.files(), now=now, days=self._keep.lake_days, gb=self._keep.lake_gb).items():
             for at in range(0, len(files), SWAP_FILES):
-                store.swap(files[at : at + SWAP_FILES], [])
+                store.swap(files[at : at + SWAP_FILES], [], retired=day)
                 self._rest()
             size = sum(f.bytes for f in files)
             self.stats.removed_files += len(files)

@@ -2,7 +2,7 @@
 
 A row goes once both its own time (of a bar, its label) and the time we received it lie before the limit: a time that cannot be true
 does not take a fresh row with it. Rows are found through the index, instrument by instrument. Positions stay: no repair brings old
-rows back.
+rows back, and the table `pruned` says up to when nobody is to miss them.
 
 The file does not become smaller: freed pages are used again by the rows that come, so that it stays as large as the longest time
 kept. Vacuuming it would copy it whole and keep everybody waiting.
@@ -29,12 +29,27 @@ def prune(path: Path, before: int, pause: Callable[[], None]) -> int:
     removed = 0
     with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as db:
         db.execute("PRAGMA synchronous = NORMAL")
+        _note(db, before)
         for event_type in TABLES:
             for key in _keys(db, event_type):
                 for count in _delete(db, event_type, key, before):
                     removed += count
                     pause()
     return removed
+
+
+def pruned(db: sqlite3.Connection) -> int:
+    """The time (ns) before which rows have been removed, where both their times lie before it; 0 where none have. Raises
+    sqlite3.Error.
+    """
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'pruned'").fetchone() is None:
+        return 0
+    return int(db.execute("SELECT coalesce(max(before), 0) FROM pruned").fetchone()[0])
+
+
+def _note(db: sqlite3.Connection, before: int) -> None:
+    if before > (stands := pruned(db)):
+        db.execute("INSERT INTO pruned VALUES (?)" if not stands else "UPDATE pruned SET before = ?", (before,))
 
 
 def _index(event_type: type[Event]) -> tuple[str, tuple[str, ...], str]:

@@ -4,7 +4,8 @@ A table a kind of event, its columns the event's fields in order; times are inte
 flags the bit set. Beside each table stands a view `…_iso` with the same columns and, in front, readable times
 (`event_time`, `recv_time`, …) and `flag_names`; filter it by the integer columns, which are indexed.
 
-`bars` also holds the `session` that made the row, see `UPSERT_BAR`. `positions` and `standing` are the sink's own state.
+`bars` also holds the `session` that made the row, see `UPSERT_BAR`. `positions`, `standing` and `pruned` (before which time
+retention has removed rows) are the sink's own state.
 """
 
 from typing import Any, Literal, get_origin
@@ -33,7 +34,8 @@ _STANDING = """
 CREATE TABLE IF NOT EXISTS standing (
     session TEXT NOT NULL, kind TEXT NOT NULL, instrument TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (session, kind, instrument)
 ) STRICT, WITHOUT ROWID"""
-STATE = (_POSITIONS, _STANDING)
+_PRUNED = "CREATE TABLE IF NOT EXISTS pruned (before INTEGER NOT NULL) STRICT"
+STATE = (_POSITIONS, _STANDING, _PRUNED)
 
 
 def columns(event_type: type[Event]) -> dict[str, str]:
