@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from tapeline.config import NatsSettings, RedisSettings, Settings
+from tapeline.config import KafkaSettings, NatsSettings, RedisSettings, Settings
 from tapeline.events import Event, to_json
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import SINKS
+from tests.services.kafka import KafkaServer, consumed
 from tests.services.nats import NatsServer, Raw
 from tests.services.redis import RedisServer, redis_cli
 from tests.services.server import Server
@@ -42,7 +43,10 @@ class Told:
 
 
 class Peer(ABC):
+    """`patience`: seconds after which the sink under test gives up; enough for a server that answers."""
+
     name: str
+    patience = 0.5
 
     def __init__(self) -> None:
         self.server = self.make_server()
@@ -125,6 +129,43 @@ def read_nats(settings: NatsSettings, *, settled: bool = True) -> Bodies:
     return told.whole() if settled else told.bodies
 
 
+class KafkaPeer(Peer):
+    name = "kafka"
+    patience = 2.0  # librdkafka looks for its coordinator every half second
+
+    def make_server(self) -> Server:
+        return KafkaServer().start()
+
+    def assignments(self) -> dict[str, str]:
+        return {"kafka.brokers": f"127.0.0.1:{self.server.port}"}
+
+    def settings(self) -> Settings:
+        return Settings(kafka=KafkaSettings(brokers=self.assignments()["kafka.brokers"]))
+
+    def bodies(self, *, settled: bool = True) -> Bodies:
+        return read_kafka(self.settings().kafka, settled=settled)
+
+
+def read_kafka(settings: KafkaSettings, *, settled: bool = True) -> Bodies:
+    told = Told()
+    pieces: dict[tuple[str, int], Pieces] = {}
+    prefix = settings.topic.partition("{")[0]
+    for message in consumed(settings.brokers, prefix):
+        if message.topic() == f"{prefix}positions":
+            continue
+        headers = {name: value.decode() for name, value in message.headers()}
+        partition = (message.topic(), message.partition())
+        body = pieces.setdefault(partition, Pieces()).joined(headers, message.value())
+        if body is None:
+            continue
+        event = msgspec.json.decode(body)
+        assert headers["type"] == event["type"]
+        assert message.topic() == f"{prefix}{event['type']}"
+        assert message.key().decode() == (event["instrument"] or f"{event.get('venue', '')}:_")
+        told.add(f"{message.topic()} {message.key().decode()}", headers["session"], int(headers["n"]), body)
+    return told.whole() if settled else told.bodies
+
+
 class Pieces:
     """Puts the parts of a large message together, as docs/sinks.md tells readers to."""
 
@@ -144,7 +185,7 @@ class Pieces:
         return b"".join(self._held)
 
 
-PEERS: dict[str, type[Peer]] = {"redis": RedisPeer, "nats": NatsPeer}
+PEERS: dict[str, type[Peer]] = {"redis": RedisPeer, "nats": NatsPeer, "kafka": KafkaPeer}
 
 
 def expected(session: str, events: list[Event]) -> Bodies:

@@ -14,6 +14,7 @@ from tests.sinks.peers import PEERS
 PAGE = Path(__file__).parents[2] / "docs" / "sinks.md"
 TITLES = {
     "redis": ("### Redis streams", "redis://localhost:6379/0", "redis.address"),
+    "kafka": ("### Kafka", "localhost:9092", "kafka.brokers"),
     "nats": ("### NATS JetStream", "nats://localhost:4222", "nats.servers"),
 }
 MADE = frames(100)

@@ -11,9 +11,13 @@ from tapeline.sinks.registry import SINKS
 from tests.live.program import Program
 from tests.services.server import free_port
 
-ADDRESSES = {"redis": ("redis.address", "redis://127.0.0.1:{port}/0"), "nats": ("nats.servers", "nats://127.0.0.1:{port}")}
+ADDRESSES = {
+    "redis": ("redis.address", "redis://127.0.0.1:{port}/0"),
+    "nats": ("nats.servers", "nats://127.0.0.1:{port}"),
+    "kafka": ("kafka.brokers", "127.0.0.1:{port}"),
+}
 
-PACKAGES = {"redis": "redis", "nats": "nats"}
+PACKAGES = {"redis": "redis", "nats": "nats", "kafka": "confluent_kafka"}
 
 
 @pytest.mark.parametrize("name", ADDRESSES)

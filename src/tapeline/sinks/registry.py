@@ -69,11 +69,18 @@ def _nats(data: Path, settings: Settings) -> Sink:
     return NatsSink(data, settings.nats)
 
 
+def _kafka(data: Path, settings: Settings) -> Sink:
+    from tapeline.sinks.kafka import KafkaSink
+
+    return KafkaSink(data, settings.kafka)
+
+
 SINKS: dict[str, Callable[[Path, Settings], Sink]] = {
     "lake": _lake,
     "sqlite": _sqlite,
     "csv": _csv,
     "jsonl": _jsonl,
+    "kafka": _kafka,
     "nats": _nats,
     "redis": _redis,
     "postgres": _postgres,

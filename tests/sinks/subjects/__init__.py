@@ -14,6 +14,7 @@ NAMES = (
     "sqlite",
     "csv",
     "jsonl",
+    "kafka",
     "nats",
     "redis",
     "postgres",
