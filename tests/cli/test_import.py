@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -97,7 +98,7 @@ def test_beside_a_running_session_the_sinks_are_left_for_later(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ((), "venue"),
+        ((), "requires an argument"),
         (("nowhere", "x"), "there is no venue 'nowhere'"),
         (("binance", "/no/such/file"), "cannot read /no/such/file"),
         (("binance", "-"), "its first lines are of no known raw recording"),
@@ -108,3 +109,65 @@ def test_what_makes_no_sense(tmp_path: Path, args: tuple[str, ...], told: str) -
     done = tapeline("import", *args, "--data", str(tmp_path / "d"), stdin=b"a,b\n1,2\n", code=2)
     assert told in done.stderr.decode() and b"Traceback" not in done.stderr
     assert not (tmp_path / "d" / "tape").exists()
+
+
+CSV = b"time,px,qty,side\n1618677816841,100,1,buy\n1618677816842,0,1,buy\n1618677816843,101,2,sell\n"
+
+
+def test_plain_trades_with_a_file_of_rejects(tmp_path: Path) -> None:
+    data, file, rejects = tmp_path / "data", tmp_path / "t.csv", tmp_path / "rejects.csv"
+    file.write_bytes(CSV)
+    args = (str(file), "--instrument", "binance:BTC-USDT", "--data", str(data))
+    said = tapeline("import", *args, "--rejects", str(rejects)).stderr.decode()
+    assert "t.csv: trades, times in ms (judged by their size)" in said and "t.csv:3: price is 0" in said
+    assert f"{rejects} has the 1 row that could not be used" in said and "2 trade" in said
+    assert rejects.read_text() == "file,line,reason,row\nt.csv,3,price is 0,1618677816842,0,1,buy\n"
+    assert kept(data) == 2
+    assert b"was imported before" in tapeline("import", *args).stderr
+    done = tapeline("import", str(file), "--instrument", "kraken:BTC-USDT", "--data", str(data))
+    assert b"2 trade" in done.stderr and kept(data) == 4
+
+
+def test_plain_data_from_standard_input_and_from_a_zip(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "BTCUSDT-trades.zip", "w") as archive:
+        archive.writestr(
+            "BTCUSDT-trades.csv", "7,100.5,2,201,1618677816841,true,true\n8,100.5,2,201,1618677816842,false,true\n"
+        )
+    data = str(tmp_path / "data")
+    tapeline("import", str(tmp_path / "BTCUSDT-trades.zip"), "--instrument", "binance:BTC-USDT", "--data", data)
+    mapped = (
+        "--kind",
+        "trades",
+        "--map",
+        "price=was",
+        "--map",
+        "size=much",
+        "--time-unit",
+        "s",
+        "--instrument",
+        "binance:ETH-USDT",
+    )
+    tapeline("import", "-", *mapped, "--data", data, stdin=b"time,was,much\n5,7,8\n")
+    found = duckdb.sql(
+        f"SELECT instrument_id, side, ts_event FROM '{data}/lake/kind=trade/**/*.parquet' ORDER BY ts_event"
+    ).fetchall()
+    assert [row[1:] for row in found] == [
+        ("unknown", 5_000_000_000), ("sell", 1618677816841 * 10**6), ("buy", 1618677816842 * 10**6),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--kind", "trades"), "does not say of which instrument"),
+        (("--instrument", "binance:BTC-USDT", "--map", "price"), "--map price: write"),
+        (("--instrument", "binance:BTC-USDT", "--map", "price=x"), "no such column"),
+        (("--instrument", "binance:BTC-USDT", "--tz", "Mars"), "--tz Mars"),
+        (("--instrument", "binance:BTC-USDT", "--time-unit", "ns", "--kind", "quotes"), "quotes are told by them, without bid"),
+    ],
+)
+def test_plain_data_that_cannot_be_told(tmp_path: Path, args: tuple[str, ...], told: str) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes(CSV)
+    done = tapeline("import", str(file), *args, "--data", str(tmp_path / "d"), code=2)
+    assert told in done.stderr.decode() and b"Traceback" not in done.stderr

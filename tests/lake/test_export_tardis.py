@@ -11,6 +11,7 @@ import pytest
 from tapeline.errors import UsageError
 from tapeline.events import BookUpdate, Event, Flag, Liquidation, Quote, Trade
 from tapeline.lake import export_tardis
+from tapeline.venues.tardis_names import instrument_of
 from tests.lake.exports import BTC, events_of, lake_of, market
 
 HEAD = ["exchange", "symbol", "timestamp", "local_timestamp"]
@@ -105,7 +106,22 @@ def test_liquidations(tmp_path: Path) -> None:
     ],
 )
 def test_tardis_names(instrument: str, names: tuple[str, str]) -> None:
-    assert export_tardis.exchange_and_symbol(instrument) == names
+    assert export_tardis.names_of(instrument) == names
+
+
+@pytest.mark.parametrize(
+    "instrument",
+    [
+        "binance:BTC-USDT",
+        "binance-usdm:BTC-USDT-PERP",
+        "coinbase:BTC-USD",
+        "okx:BTC-USDT-PERP",
+        "bybit:BTC-USDT-PERP",
+        "sim:BTC-USDT",
+    ],
+)
+def test_tardis_names_lead_back(instrument: str) -> None:
+    assert instrument_of(*export_tardis.names_of(instrument)) == instrument
 
 
 def test_a_type_that_does_not_exist(tmp_path: Path, made: list[Event]) -> None:

@@ -76,6 +76,14 @@ def survey(
     path: Path, name: str, wanted: Format | None, venue: Venue, read: Callable[[int], None] = lambda _: None
 ) -> Recording:
     """Look at a file once: its digest, its format, its first time. Raises UsageError where it is no raw recording."""
+    digest, size, damage = measured(path, name, read)
+    sample = [line for line, _ in islice(_lines(path), LOOKED_AT) if line]
+    form = wanted or told(sample, name)
+    return Recording(path, name, form, digest, size, _first(path, name, form, venue), damage)
+
+
+def measured(path: Path, name: str, read: Callable[[int], None] = lambda _: None) -> tuple[str, int, str]:
+    """The digest and the bytes of what is in a file, unpacked; and why it cannot be read to its end. UsageError where not at all."""
     digest, size, damage = hashlib.sha256(), 0, ""
     with closing(open_lines(path)) as file:
         try:
@@ -85,9 +93,7 @@ def survey(
                 read(len(chunk))
         except DAMAGE as e:
             damage = f"{name} is damaged or cut off: {e}"
-    sample = [line for line, _ in islice(_lines(path), LOOKED_AT) if line]
-    form = wanted or told(sample, name)
-    return Recording(path, name, form, digest.hexdigest(), size, _first(path, name, form, venue), damage)
+    return digest.hexdigest(), size, damage
 
 
 def _lines(path: Path) -> Iterator[tuple[bytes, int]]:

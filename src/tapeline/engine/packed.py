@@ -1,7 +1,8 @@
-"""Files that may be packed, gzip or zstd, told by their first bytes and read as if they were not."""
+"""Files that may be packed, gzip, zstd or a zip archive of one file, told by their first bytes and read as if they were not."""
 
 import gzip
 import io
+import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
@@ -10,7 +11,7 @@ import zstandard
 
 from tapeline.errors import UsageError
 
-DAMAGE = (EOFError, OSError, zlib.error)
+DAMAGE = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
 """What reading a packed file that is damaged or cut off raises, after everything before the damage was given."""
 _PIECE = 1 << 18
 _BUFFER = 1 << 20
@@ -65,12 +66,25 @@ class _Zstd(io.RawIOBase):
         self._file.close()
 
 
+def _of_zip(file: io.BufferedReader) -> IO[bytes]:
+    """Binance's public data come so. UsageError where it holds several files."""
+    archive = zipfile.ZipFile(file)
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if len(names) != 1:
+        raise UsageError(
+            f"{file.name} holds {len(names)} files ({', '.join(names[:3])} …): unpack it, and name those that are meant"
+        )
+    return archive.open(names[0])
+
+
 def unpacked(file: io.BufferedReader) -> IO[bytes]:
     head = file.peek(4)[:4]
     if head[:2] == b"\x1f\x8b":
         return _Gzip(file)  # type: ignore[return-value]
     if head == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(_Zstd(file), _BUFFER)
+    if head == b"PK\x03\x04":
+        return _of_zip(file)
     return file
 
 
@@ -78,5 +92,5 @@ def open_packed(path: Path) -> IO[bytes]:
     """A file or pipe. UsageError where it cannot be opened."""
     try:
         return unpacked(path.open("rb"))
-    except OSError as e:
-        raise UsageError(f"cannot read {path}: {e.strerror or e}") from None
+    except (OSError, zipfile.BadZipFile) as e:
+        raise UsageError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None

@@ -24,33 +24,20 @@ from tapeline.lake import outputs, rows
 from tapeline.lake.exporting import Exported, Told, nothing
 from tapeline.lake.rows import Selection
 from tapeline.market.book import Book
-from tapeline.venues.registry import venue_class
+from tapeline.venues.tardis_names import exchange_and_symbol
 
 TYPES = ("trades", "incremental_book_L2", "quotes", "book_snapshot_N", "liquidations")
 HEAD = "exchange,symbol,timestamp,local_timestamp"
 _SNAPSHOT = re.compile(r"book_snapshot_([1-9]\d{0,3})")
 _PRINTS = f"{HEAD},id,side,price,amount"
-_EXCHANGES = {
-    "binance-usdm": "binance-futures",
-    "binance-coinm": "binance-delivery",
-}
 Lines = Callable[[Any], Iterable[str]]
 
 
-def exchange_and_symbol(instrument: str) -> tuple[str, str]:
-    """Tardis' names: `binance-usdm:BTC-USDT-PERP` → (`binance-futures`, `BTCUSDT`). A simulated market keeps its own."""
+def names_of(instrument: str) -> tuple[str, str]:
+    """Tardis' names. A simulated market keeps its own label, so that nobody takes it for the real one."""
     label = split_id(instrument)[0]
-    venue, symbol = split_id(real_name(instrument) if is_simulated(label) else instrument)
-    native = venue_class(venue)().native_of(symbol).rpartition("/")[2]  # Bybit's name the category first
-    if is_simulated(label):
-        return label, native.upper()
-    derivative = symbol.count("-") > 1
-    if venue == "okx":
-        kind = "okex" if not derivative else "okex-swap" if symbol.endswith("-PERP") else "okex-futures"
-        return kind, native.upper()
-    if venue == "bybit":
-        return ("bybit" if derivative else "bybit-spot"), native.upper()
-    return _EXCHANGES.get(venue, venue), native.upper()
+    exchange, symbol = exchange_and_symbol(*split_id(real_name(instrument) if is_simulated(label) else instrument))
+    return (label if is_simulated(label) else exchange), symbol
 
 
 def export(
@@ -58,7 +45,7 @@ def export(
 ) -> Exported:
     """One of TYPES of one instrument. Raises UsageError for another type, else as `exporting.export`."""
     selection, event_type, head, lines = _plan(data, kind, instrument, start, end)
-    front = "{},{}".format(*exchange_and_symbol(instrument))
+    front = "{},{}".format(*names_of(instrument))
     done = Exported()
     with outputs.opened(target) as file, outputs.packed(file, target) as out:
         out.write(f"{head}\n".encode())

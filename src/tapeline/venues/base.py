@@ -111,7 +111,7 @@ class Venue:
     channels: ClassVar[tuple[Channel, ...]]
     trade_ids: ClassVar[TradeIds] = "none"
     """consecutive: integers, +1 each an instrument, so that a missing one shows. unique: texts that tell doubles, not holes."""
-    trade_sides: ClassVar[bool] = True
+    trade_sides: bool = True
     """Whether trades tell the aggressor's side. Where they never do, bars have no volume of buyers."""
     book_checksum: ClassVar[BookChecksum | None] = None
     secret: ClassVar[str] = ""

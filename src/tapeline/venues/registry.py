@@ -18,13 +18,15 @@ VENUES: dict[str, str] = {
     "finnhub": "finnhub:Finnhub",
     "yahoo": "yahoo:Yahoo",
 }
+INTERNAL = {"imported": "imported:Imported"}
+"""Protocols of sessions on the tape that nobody can stream: no venues."""
 
 
 @cache
 def venue_class(name: str) -> type[Venue]:
     """Raises UsageError with the names there are."""
     try:
-        module, _, attribute = VENUES[name].partition(":")
+        module, _, attribute = (VENUES.get(name) or INTERNAL[name]).partition(":")
     except KeyError:
         raise UsageError(f"there is no venue {name!r}; there are {', '.join(VENUES)}") from None
     found: type[Venue] = getattr(import_module(f"tapeline.venues.{module}"), attribute)
