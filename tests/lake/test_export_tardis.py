@@ -117,6 +117,7 @@ def test_tardis_names(instrument: str, names: tuple[str, str]) -> None:
         "coinbase:BTC-USD",
         "okx:BTC-USDT-PERP",
         "bybit:BTC-USDT-PERP",
+        "bybit:BTC-USDT",
         "sim:BTC-USDT",
     ],
 )

@@ -10,7 +10,7 @@ _EXCHANGES = {"binance-usdm": "binance-futures", "binance-coinm": "binance-deliv
 _SECTIONS = {
     **{exchange: (venue, "") for venue, exchange in _EXCHANGES.items()},
     "okex": ("okx", ""), "okex-swap": ("okx", ""), "okex-futures": ("okx", ""),
-    "bybit-spot": ("bybit", "SPOT/"), "coinbase": ("coinbase", ""), "kraken": ("kraken", ""), "binance": ("binance", ""),
+    "bybit-spot": ("bybit", "spot/"), "coinbase": ("coinbase", ""), "kraken": ("kraken", ""), "binance": ("binance", ""),
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def instrument_of(exchange: str, symbol: str) -> str:
     """`binance-futures`, `BTCUSDT` → `binance-usdm:BTC-USDT-PERP`. UsageError where Tapeline does not know the exchange."""
     venue, category = _SECTIONS.get(exchange, (exchange, ""))
     if exchange == "bybit":
-        category = "LINEAR/" if symbol.endswith(("USDT", "PERP")) else "INVERSE/"
+        category = "linear/" if symbol.endswith(("USDT", "PERP")) else "inverse/"
     if venue == "sim":
         return venue_class("binance")().derive(symbol, "sim").id
     if venue not in VENUES:
