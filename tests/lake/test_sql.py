@@ -270,7 +270,7 @@ def test_time_is_capped(lake, sql):
 
 
 def test_memory_is_capped(lake):
-    with pytest.raises(QueryTooBig, match="60 MB"):
+    with pytest.raises(QueryTooBig, match="its 60 MB"):
         lake.ask(Question("select array_agg(a.range) from range(30000000) a", limits=Limits(memory_mb=60, seconds=30)))
 
 
