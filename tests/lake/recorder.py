@@ -1,4 +1,4 @@
-"""A process that records into a lake at full speed, told by lines on its standard input.
+"""A process that records into a lake at full speed and compacts it all the time, told by lines on its standard input.
 
 run SECONDS    publish for that long; answers with the number of events published since the start
 quit           end in order, with a last commit
@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 from tapeline.clock import LiveClock
-from tapeline.config import SinkSettings
+from tapeline.config import KeepSettings, LakeSettings, SinkSettings
 from tapeline.engine.bus import Batch, Bus
 from tapeline.events import Event, Quote, Trade
 from tapeline.lake.tail import TailServer
+from tapeline.lake.upkeep import Upkeep
 from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.runner import SinkRunner
 from tests.sinks.fakes import Tape
@@ -41,6 +42,15 @@ async def main(data: Path, seconds: float) -> None:
     queue = bus.subscribe("lake", settings.queue_events, "drop")
     runner = SinkRunner(sink, queue, settings=settings, clock=LiveClock(), synced=tape.synced, catch_up=tape.catch_up)
     runner.start()
+    upkeep = Upkeep(
+        sink.store,
+        lake=LakeSettings(compact_seconds=0.05, compact_files=3),
+        keep=KeepSettings(),
+        clock=LiveClock(),
+        tell=say,
+        busy=True,
+    )
+    upkeep.start()
     async with TailServer(data, runner.tail):
         say("ready")
         seq = 0
@@ -52,6 +62,7 @@ async def main(data: Path, seconds: float) -> None:
                     seq += 1
                 await asyncio.sleep(0.002 if queue.depth < MOST_WAITING else 0.05)
             say(bus.published)
+        upkeep.join(5)
         await runner.close(10)
 
 

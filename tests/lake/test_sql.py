@@ -286,3 +286,12 @@ def test_a_file_that_is_gone_for_good_is_said(tmp_path):
         Path(lake.catalogue().path(file)).unlink()
     with pytest.raises(IntegrityError, match="tapeline repair"):
         lake.sql("select count(id) from trades")
+
+
+def test_a_file_that_is_no_parquet_is_said(tmp_path):
+    write(tmp_path, MADE[:40])
+    lake = tl.open(tmp_path)
+    for file in lake.catalogue().files:
+        Path(lake.catalogue().path(file)).write_bytes(b"PAR1 but nothing else")
+    with pytest.raises(IntegrityError, match="tapeline verify"):
+        lake.sql("select count(id) from trades")

@@ -118,13 +118,10 @@ def drawn_for(sql: str, needed: Iterable[str]) -> list[str]:
 def draw(
     connection: "DuckDBPyConnection", names: Iterable[str], files: Mapping[str, list[str]], tails: Mapping[str, pa.Table]
 ) -> None:
-    """These views, over these files and tails, and the doors shut. Raises FileNotFoundError where a file is gone."""
+    """These views, over these files and tails, and the doors shut."""
     _prepare(connection, [path for paths in files.values() for path in paths])
-    try:
-        for view in names:
-            _draw(connection, view, files.get(view, []), tails.get(view))
-    except (duckdb.IOException, duckdb.PermissionException) as e:  # what is not there is taken for a folder, and refused
-        raise FileNotFoundError(str(e)) from None
+    for view in names:
+        _draw(connection, view, files.get(view, []), tails.get(view))
     connection.execute("SET lock_configuration = true")
 
 

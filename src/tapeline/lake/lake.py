@@ -1,10 +1,11 @@
 """The reader's door to everything that is kept: `tl.open(data)` gives a `Lake`.
 
-What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue, so
-an open `Lake` of a live session sees what has been committed up to that moment, and no lock is held in between.
+What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue, and
+those in SQL ask the session that records for what it has not committed yet, so an open `Lake` is always up to date; no lock is held
+in between.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -126,12 +127,13 @@ class Lake:
         names = [instruments] if isinstance(instruments, str) else list(instruments)
         for name in names:
             split_id(name)
-        given = {"names": names or None, "start": nanoseconds("start", start), "end": nanoseconds("end", end)}
-        params: Mapping[str, Any] = {name: value for name, value in given.items() if value is not None}
-        tests = {"names": _among(names), "start": "ts_event >= $start", "end": "ts_event < $end"}
-        where = " AND ".join(test for name, test in tests.items() if name in params) or "true"
-        params = {name: value for name, value in params.items() if name != "names"}
-        return self.sql(f"SELECT * FROM {view} WHERE {where} ORDER BY ts_event, session_id, n", **params)  # noqa: S608 - quoted
+        tests = [f"instrument IN ({', '.join(map(views.quoted, names))})"] if names else []
+        if (first := nanoseconds("start", start)) is not None:
+            tests.append(f"ts_event >= {first}")
+        if (last := nanoseconds("end", end)) is not None:
+            tests.append(f"ts_event < {last}")
+        where = " AND ".join(tests) or "true"
+        return self.sql(f"SELECT * FROM {view} WHERE {where} ORDER BY ts_event, session_id, n")  # noqa: S608 - quoted
 
     def tables(self) -> list[tuple[str, int, list[str]]]:
         """Each view, how many rows it has now, and its columns."""
@@ -151,10 +153,6 @@ class Lake:
         """
         found = [f for f in read(self.data).files if instrument in ("", f"{f.venue}:{f.symbol}") and kind in ("", f.kind)]
         return (min(f.first_ts for f in found), max(f.last_ts for f in found)) if found else None
-
-
-def _among(names: Collection[str]) -> str:
-    return f"instrument IN ({', '.join(map(views.quoted, names))})"
 
 
 def nanoseconds(name: str, time: Time | None) -> int | None:

@@ -2,7 +2,7 @@
 
     checked     one statement, and it reads: SELECT (WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW) or EXPLAIN of one
     planned     over empty tables, so that the catalogue can say which files are needed (`lake/pruning.py`)
-    answered    in a new database (`lake/database.py`): the views, over those files and what is in a session's memory (`lake/tail.py`)
+    answered    in a new database (`lake/database.py`): the views, over those files and what is in memory (`lake/tail.py`)
 
 Nothing here is shared between two questions but the empty tables. `stop()` may be called from any thread.
 """
@@ -132,11 +132,13 @@ class Question:
         chosen = {view: pruning.files(catalogue, view, scans) for view, scans in wanted.items()}
         paths = {view: [catalogue.path(f) for f in files] for view, files in chosen.items()}
         with database.opened(self.limits.memory_mb, self.limits.threads) as self._open:
-            database.draw(self._open, database.drawn_for(self.sql, wanted), paths, tails)
             try:
+                database.draw(self._open, database.drawn_for(self.sql, wanted), paths, tails)
                 table, truncated = self._answer(self._open)
-            except duckdb.IOException as e:
-                raise FileNotFoundError(str(e)) from None
+            except duckdb.Error as e:  # DuckDB says many things of a file that is gone
+                if not all(Path(path).exists() for some in paths.values() for path in some):
+                    raise FileNotFoundError(str(e)) from None
+                raise
         reach = None if last is not None and whole else max((f.last_ts for f in catalogue.files), default=0)
         return Answer(table, truncated, sum(map(len, paths.values())), reach)
 
@@ -180,6 +182,8 @@ class Question:
         if self._why:
             return QueryStopped(self._why)
         text = str(error)
+        if isinstance(error, duckdb.IOException) or (".parquet" in text and isinstance(error, duckdb.InvalidInputException)):
+            return IntegrityError(f"the lake cannot be read ({text}); `tapeline verify` tells more")
         if isinstance(error, duckdb.OutOfMemoryException):
             most = self.limits.memory_mb
             has = "there is" if most is None else f"its {most} MB"
