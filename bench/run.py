@@ -72,11 +72,15 @@ def bars_rows(measured: dict[str, Any]) -> Iterator[Row]:
 
 
 def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    aims = {("lake", "trades"): "1 M/s, 13 bytes", ("sqlite", "trades"): "150,000/s"}
     for r in measured["sinks"]:
-        lake_trades = (r["sink"], r["kind"]) == ("lake", "trades")
-        what = f"{r['kind']} into {'Parquet' if r['sink'] == 'lake' else 'SQLite'}, {r['instrument']}"
-        figure = f"{rate(r['rows_per_second'])}, {r['bytes']:.1f} bytes"
-        yield Row(what, figure, "1 M/s, 13 bytes" if lake_trades else "", "", "bench/sinks.py")
+        if "missing" in r:
+            yield Row(f"into {r['sink']}", "not measured", "", r["missing"], "bench/sinks.py")
+            continue
+        what = f"{r['kind']} into {r['sink']}, {r['session']} session{', a stand-in for the server' if r['stand_in'] else ''}"
+        figure = f"{rate(r['rows_per_second'])}, {r['bytes']:,.1f} bytes ({r['counted']})"
+        beside = f"{r['rows_per_second'] / r['script']:.1f} × {r['way']} ({rate(r['script'])})" if "script" in r else ""
+        yield Row(what, figure, aims.get((r["sink"], r["kind"]), ""), beside, "bench/sinks.py")
 
 
 def wire_rows(measured: dict[str, Any]) -> Iterator[Row]:
