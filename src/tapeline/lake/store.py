@@ -28,6 +28,8 @@ from tapeline.lake.layout import PENDING_DIR, STATE_FILE, root
 from tapeline.lake.migration import migrate
 from tapeline.lake.state import Added, LakeFile, LakeState
 
+PROBE = ".probe"
+
 
 class Store:
     """The lake under `data`, to be written; whoever opens it holds the lake's lock (`sinks/lake.py`)."""
@@ -147,7 +149,7 @@ class Store:
     def _probe(self, folder: Path) -> None:
         """A folder that cannot be written is found out before a swap is committed, not after it."""
         self._make(folder)
-        probe = folder / ".probe"
+        probe = folder / PROBE
         probe.touch()
         probe.unlink()
 
@@ -155,6 +157,7 @@ class Store:
         """Make what was done in these folders durable; remove those that have become empty, and their parents likewise."""
         for folder in folders:
             left = folder
+            (left / PROBE).unlink(missing_ok=True)  # of a crash
             with suppress(OSError):  # not empty: the usual case
                 while left != self.root:
                     left.rmdir()

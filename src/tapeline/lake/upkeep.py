@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event, Thread, get_native_id
 
 import msgspec
@@ -33,6 +33,8 @@ from tapeline.sinks.sqlite_retention import prune
 
 CLOSED_AFTER = 900 * SECOND
 """A day is over for good this long after midnight: late trades have come, the last commits are made."""
+FIRST_SECONDS = 10.0
+"""The first look comes soon: what many short sessions left would otherwise never be put together."""
 RETENTION_SECONDS = 600
 SWAP_FILES = 500
 NICE = 15
@@ -102,7 +104,9 @@ class Upkeep:
 
     def _run(self) -> None:
         _be_humble()
-        while not self._stop.wait(self._lake.compact_seconds):
+        seconds = min(FIRST_SECONDS, self._lake.compact_seconds)
+        while not self._stop.wait(seconds):
+            seconds = self._lake.compact_seconds
             try:
                 self.run_once()
             except Exception as e:  # noqa: BLE001 - a fault of ours must be seen, and must not end the upkeep
@@ -194,9 +198,12 @@ class Upkeep:
             self._tell(f"sqlite: {rows} rows removed (keep.sqlite_days)")
 
     def _leave(self, paths: Sequence[str], why: str) -> None:
+        """Told once a folder: somebody may have taken a whole day away."""
+        told = {PurePosixPath(path).parent for path in self._left}
         self._left.update(paths)
         self.stats.left = len(self._left)
-        self._tell(why)
+        if not {PurePosixPath(path).parent for path in paths} <= told:
+            self._tell(why)
 
     @contextmanager
     def _failures(self, what: str) -> Iterator[None]:
