@@ -16,7 +16,7 @@ import msgspec
 
 from tapeline.audit.bars import BarsAgain
 from tapeline.audit.ids import TradeIds, UpdateIds
-from tapeline.audit.kept import LakeRows, SqliteRows, compare, doubled, in_lake, readable
+from tapeline.audit.kept import LakeFiles, LakeRows, SqliteRows, compare, doubled, in_lake
 from tapeline.audit.report import Report
 from tapeline.audit.touch import Crossings, Delays
 from tapeline.clock import SECOND
@@ -123,6 +123,7 @@ class _Audit:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.kept = _catalogue(data)  # before the tape: what is committed meanwhile is not asked for
+        self._files: LakeFiles | None = None
         self.found = reader.sessions(data)
         if not self.found and self.kept is None:
             raise UsageError(f"there is neither tape nor lake in {data}: name the data directory, as in `tapeline verify data`")
@@ -134,7 +135,7 @@ class _Audit:
         report, total = self.report, sum(s.frames for s in self.found if s.removed < 0)
         self._tape()
         if self.kept is not None:
-            self.kept = readable(self.kept, report)
+            self._files = LakeFiles(self.data, report)
         for info in self.found:
             if info.removed >= 0:
                 text = f"frames 1 to {info.removed} were removed to make room: what was made of it cannot be proved any more"
@@ -144,8 +145,8 @@ class _Audit:
         report.latency = [one for d in self._delays.values() if (one := d.latency()) is not None]
         report.instruments = sorted(self._delays)
         self._sqlite.compare(self.data, [(s.id, s.last_seq) for s in self.found if s.frames and s.removed < 0], report)
-        if self.kept is not None:
-            self._lake(self.kept)
+        if self.kept is not None and self._files is not None:
+            self._lake(self.kept, self._files)
         return report
 
     def _tape(self) -> None:
@@ -175,8 +176,8 @@ class _Audit:
             progress()
         if session is not None:
             session.judge(info.id, self.report)
-        if rows is not None and self.kept is not None:
-            compare(rows, in_lake(self.kept, info.id), self.report)
+        if committed is not None and rows is not None and self._files is not None:
+            compare(rows, self._files.ask(lambda now: in_lake(now, info.id, committed.events)), self.report)
 
     def _feed(self, session: _Session, first: int, frames: list[Frame], rows: LakeRows | None) -> None:
         out: list[Event] = []
@@ -191,8 +192,11 @@ class _Audit:
         self.report.frames += len(frames)
         self.report.events += len(out)
 
-    def _lake(self, kept: Catalogue) -> None:
-        doubled(kept, self.report)
+    def _lake(self, kept: Catalogue, files: LakeFiles) -> None:
+        twice = files.ask(doubled)
+        if twice.count:
+            text = f"{twice.count} events are in the lake more than once; `tapeline repair` makes it anew"
+            self.report.add("lake", "broken", text, count=twice.count, details=twice.details)
         only = sorted(kept.sessions.keys() - {s.id for s in self.found})
         if only:
             text = f"{len(only)} sessions are in the lake and no more on the tape: they cannot be proved against it"

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import msgspec
@@ -23,13 +23,15 @@ import pyarrow.parquet as pq
 from tapeline.audit.report import Few, Report
 from tapeline.events import TYPES, Event, Liquidation, Quote, Status, Ticker, Trade
 from tapeline.lake import tables
-from tapeline.lake.catalogue import Catalogue
+from tapeline.lake.catalogue import Catalogue, fresh, read
+from tapeline.lake.state import LakeFile
 from tapeline.sinks.sqlite import FILE
 from tapeline.sinks.sqlite_retention import pruned
 from tapeline.sinks.sqlite_schema import TABLES
 from tapeline.sinks.storable import storable
 
 CHUNK = 50_000
+T = TypeVar("T")
 Place = tuple[str, str]
 """Kind and instrument id."""
 Sum = tuple[int, int]
@@ -90,8 +92,8 @@ def _add(sums: dict[Place, Sum], kind: str, rows: Sequence[tuple[str, int, int]]
         sums[kind, instrument] = before[0] + count, before[1] + total
 
 
-def in_lake(catalogue: Catalogue, session: str) -> dict[Place, Sum]:
-    """What the lake holds of a session."""
+def in_lake(catalogue: Catalogue, session: str, upto: int) -> dict[Place, Sum]:
+    """What the lake holds of the first `upto` events of a session."""
     sums: dict[Place, Sum] = {}
     with duckdb.connect() as db:
         for kind in TYPES:
@@ -99,8 +101,8 @@ def in_lake(catalogue: Catalogue, session: str) -> dict[Place, Sum]:
             if files:
                 rows = db.execute(
                     f"SELECT coalesce(instrument_id::VARCHAR, ''), count(*), sum({_hash(kind)}) "  # noqa: S608 - our own names
-                    "FROM read_parquet(?, hive_partitioning = false) WHERE session_id::VARCHAR = ? GROUP BY 1",
-                    [files, session],
+                    "FROM read_parquet(?, hive_partitioning = false) WHERE session_id::VARCHAR = ? AND n < ? GROUP BY 1",
+                    [files, session, upto],
                 ).fetchall()
                 _add(sums, kind, rows)
     return sums
@@ -125,24 +127,63 @@ def compare(want: LakeRows, have: dict[Place, Sum], report: Report) -> None:
         report.add("lake", "holds", f"{rows} rows, each equal to what the tape makes", session=want.session, count=rows)
 
 
-def readable(catalogue: Catalogue, report: Report) -> Catalogue:
-    """The catalogue without the files that are gone or damaged, which are reported; so are files that it does not know."""
-    gone, damaged, good = Few(), Few(), []
-    for file in catalogue.files:
-        try:
-            if pq.read_metadata(catalogue.path(file)).num_rows != file.rows:
-                damaged.add(f"{file.path}: it has not the {file.rows} rows that were written")
-            else:
-                good.append(file)
-        except FileNotFoundError:
-            gone.add(file.path)
-        except (OSError, pa.ArrowException) as e:
-            damaged.add(f"{file.path}: {e}")
-    known = {file.path for file in catalogue.files}
-    strange = Few()
-    for path in sorted(catalogue.root.glob("kind=*/**/*.parquet")):
-        if (place := path.relative_to(catalogue.root).as_posix()) not in known:
-            strange.add(place)
+class LakeFiles:
+    """The lake's files of now: beside a live session compaction swaps those that the audit began with.
+
+    Files that are gone or damaged are reported and left out; files that the lake does not know are reported.
+    """
+
+    def __init__(self, data: Path, report: Report) -> None:
+        self._data = data
+        self._bad: set[str] = set()
+        before = read(data)
+        found = [path.relative_to(before.root).as_posix() for path in sorted(before.root.glob("kind=*/**/*.parquet"))]
+        self._judge(report, {file.path for file in before.files}, found)
+
+    def ask(self, function: Callable[[Catalogue], T]) -> T:
+        """`function` of a catalogue of good files, begun again where one of them was swapped away meanwhile."""
+
+        def good(catalogue: Catalogue) -> T:
+            return function(
+                msgspec.structs.replace(catalogue, files=tuple(f for f in catalogue.files if f.path not in self._bad))
+            )
+
+        return fresh(self._data, good, (FileNotFoundError, duckdb.IOException))
+
+    def _judge(self, report: Report, before: set[str], found: Sequence[str]) -> None:
+        gone, damaged, strange = Few(), Few(), Few()
+        catalogue = read(self._data)
+        for file in catalogue.files:
+            if fault := _fault(catalogue, file):
+                if not fault.damage and file.path not in {f.path for f in read(self._data).files}:
+                    continue  # swapped away
+                self._bad.add(file.path)
+                (damaged if fault.damage else gone).add(f"{file.path}{fault.damage}")
+        known = before | {file.path for file in catalogue.files}
+        for place in found:
+            if place not in known and (catalogue.root / place).exists():
+                strange.add(place)
+        _tell(report, gone, damaged, strange)
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    """`damage`: empty where the file is gone."""
+
+    damage: str = ""
+
+
+def _fault(catalogue: Catalogue, file: LakeFile) -> _Fault | None:
+    try:
+        if pq.read_metadata(catalogue.path(file)).num_rows != file.rows:
+            return _Fault(f": it has not the {file.rows} rows that were written")
+    except FileNotFoundError:
+        return _Fault()
+    except (OSError, pa.ArrowException) as e:
+        return _Fault(f": {e}")
+    return None
+
+
+def _tell(report: Report, gone: Few, damaged: Few, strange: Few) -> None:
     for found, text in (
         (gone, "files of the lake are gone; `tapeline repair` makes it anew"),
         (damaged, "files of the lake are damaged; `tapeline repair` makes it anew"),
@@ -150,11 +191,10 @@ def readable(catalogue: Catalogue, report: Report) -> Catalogue:
     ):
         if found.count:
             report.add("lake", "broken", f"{found.count} {text}", count=found.count, details=found.details)
-    return msgspec.structs.replace(catalogue, files=tuple(good))
 
 
-def doubled(catalogue: Catalogue, report: Report) -> None:
-    """Whether any event is in the lake twice: (session, n) names one."""
+def doubled(catalogue: Catalogue) -> Few:
+    """The events that are in the lake twice: (session, n) names one."""
     ask: Callable[..., Any] = duckdb.execute
     twice = Few()
     for kind in TYPES:
@@ -167,9 +207,7 @@ def doubled(catalogue: Catalogue, report: Report) -> None:
         ).fetchall()
         for session, n, count in rows:
             twice.add(f"{kind} {n} of session {session}: {count} times")
-    if twice.count:
-        text = f"{twice.count} events are in the lake more than once; `tapeline repair` makes it anew"
-        report.add("lake", "broken", text, count=twice.count, details=twice.details)
+    return twice
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
