@@ -30,7 +30,8 @@ from tapeline.frames import Frame, Session
 from tapeline.tape import states
 from tapeline.tape.writer import TapeWriter
 from tapeline.venues.registry import venue_class
-from tests.engine.feeds import T0, opened, recv, same, spot_diff
+from tests.engine.feeds import MS, T0, Market, answer, opened, recv, same, spot_diff
+from tests.engine.test_redundant import feed, weave
 from tests.engine.test_rule_one import story
 
 RECORDED = {
@@ -44,7 +45,7 @@ RECORDED = {
 MOST_FRAMES = 12_000
 
 
-def messages(path: Path) -> Iterator[bytes]:
+def lines_of(path: Path) -> Iterator[bytes]:
     """What was received, one a line, with its time where the file has it."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -89,10 +90,23 @@ def test_cut_anywhere_in_a_session_in_which_everything_happens(seed: int, data: 
     same(cut_at(frames, cuts), played(frames))
 
 
+@settings(max_examples=20)
+@given(st.integers(0, 10**4), st.integers(5, 200), st.sampled_from((1, 2)), st.data())
+def test_cut_anywhere_on_redundant_connections(seed: int, dies_at: int, who: int, data: st.DataObject) -> None:
+    """Each keeps a book of its own, and one of them dies."""
+    market = Market(seed)
+    snapshot = answer(T0 + 2 * MS, market.snapshot(), purpose="book", native="BTCUSDT")
+    messages = feed(market, 150)
+    begin = [opened(conn=1), opened(conn=2), recv(T0 + MS, messages[0], 1), recv(T0 + MS, messages[0], 2), snapshot]
+    frames = begin + weave(messages, random.Random(seed), 6, dies_at, who, {(1, 40), (2, 60)})
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(frames)), max_size=6)))
+    same(cut_at(frames, cuts), played(frames))
+
+
 @pytest.mark.parametrize("venue", RECORDED)
 def test_cut_in_recordings_of_real_venues(shared_frames: Path, venue: str) -> None:
     path = shared_frames / "recorded" / RECORDED[venue]
-    frames = list(islice(frames_of(venue_class(venue)(), messages(path), path.name), MOST_FRAMES))
+    frames = list(islice(frames_of(venue_class(venue)(), lines_of(path), path.name), MOST_FRAMES))
     dice, events = random.Random(venue), played(frames)
     assert len(events) > len(frames)
     same(cut_at(frames, sorted(dice.randrange(len(frames)) for _ in range(5))), events)

@@ -8,7 +8,7 @@ from tapeline.config import Settings
 from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
-from tests.sinks.fakes import Tape
+from tests.sinks.fakes import Tape, Trying
 from tests.sinks.helpers import frames, in_order
 from tests.sinks.subjects import subject
 
@@ -45,6 +45,40 @@ def test_each_sink_goes_on_from_where_it_stood(sinks, tmp_path):
         holds(sink, tmp_path, made)
         assert list(sink.finished()) == ["s"]
     assert repair(tmp_path, sinks, ["s"], tape.catch_up) == []
+
+
+def test_one_replay_is_for_all_from_where_the_last_of_them_stands(sinks, tmp_path):
+    made = frames(200)
+    tape = Tape(s=made)
+    sinks[0].commit("s", 149, flat(made[:150]))
+    sinks[1].commit("s", 20, flat(made[:21]))
+    repair(tmp_path, sinks, ["s"], tape.catch_up)
+    assert tape.replays == [("s", 20)]
+
+
+def test_where_a_batch_straddles_a_position_that_sink_has_a_replay_of_its_own(sinks, tmp_path):
+    made = frames(200)
+    tape = Tape(s=made)
+    tape.step = 64
+    sinks[0].commit("s", 149, flat(made[:150]))
+    sinks[1].commit("s", 20, flat(made[:21]))
+    repair(tmp_path, sinks, ["s"], tape.catch_up)
+    assert tape.replays == [("s", 20), ("s", 149)]
+    for sink in sinks:
+        holds(sink, tmp_path, made)
+
+
+def test_a_sink_that_fails_keeps_none_of_the_others_waiting(sinks, tmp_path):
+    made = frames(50)
+    tape = Tape(s=made)
+    failing = Trying(sinks[0], tape)
+    tape.durable = 1 << 60
+    failing.failures = 1
+    reports = repair(tmp_path, [failing, sinks[1]], ["s"], tape.catch_up)
+    assert [bool(r.error) for r in reports] == [True, False]
+    assert sinks[1].position("s") == 49
+    assert [r.error for r in repair(tmp_path, [failing, sinks[1]], ["s"], tape.catch_up)] == [""]
+    holds(sinks[0], tmp_path, made)
 
 
 def test_a_session_that_is_all_there_is_not_replayed(sinks, tmp_path):

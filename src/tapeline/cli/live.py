@@ -142,7 +142,7 @@ class LiveSession:
         In a daemon thread: a long replay must not keep Ctrl-C waiting, and the next start takes it up again.
         """
         worker = Worker("repair")
-        catch_up = partial(batches, self.data)
+        catch_up = partial(batches, self.data, single=True)
         reports = await worker.call(
             lambda: repair(self.data, self.sinks, earlier, catch_up, stop=lambda: self._stopping),
         )

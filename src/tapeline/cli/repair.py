@@ -79,7 +79,7 @@ def _up_to_date(root: Path, settings: Settings) -> None:
                 say(f"{sink.name}: {e}")
                 continue
             sinks.append(sink)
-        for done in bring_in(root, sinks, ends, partial(batches, root)):
+        for done in bring_in(root, sinks, ends, partial(batches, root, single=True)):
             if done.error:
                 say(done.error)
             elif done.events:

@@ -54,6 +54,7 @@ class _Playing:
         found = checkpoint.latest(root, session, most=most, before=before, least=gone + 1)
         if found is None and gone >= 0 and (most is None or most <= gone):
             found = checkpoint.latest(root, session, least=gone + 1, first=True)
+            log.warning("what is asked for begins before what is left of the tape", session=session, removed_to=gone)
         if found is not None:
             self._pipeline, begin = found
         elif gone >= 0:

@@ -1,23 +1,26 @@
 """Repair at start: what a crash, a Ctrl-C or a broken sink left behind is brought in from the tape.
 
-For every earlier session that a sink has not marked finished, the session is replayed from its first frame (books and bars need
-their past), what comes after the sink's position is committed, and the session is marked finished. Sinks keep positions per
-session, so this can go on in a thread beside the live feed; give it `registry.make`'s sinks, which take turns.
+For every earlier session that a sink has not marked finished, what comes after the sink's position is committed, and the session is
+marked finished. A session is replayed once for all sinks that lack something of it, from the position of the one that is farthest
+behind; each takes what is new to it. Sinks keep positions per session, so this can go on in a thread beside the live feed; give it
+`registry.make`'s sinks, which take turns.
 
 A session whose last frame a sink has already reached is not replayed. A tape that cannot be read to its end is reported, kept
-unfinished and tried again at the next start.
+unfinished and tried again at the next start. A sink that fails is reported, and keeps none of the others waiting.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from tapeline.errors import TapelineError
+from tapeline.engine.bus import Batch
+from tapeline.errors import IntegrityError, TapelineError
 from tapeline.sinks.base import Sink
-from tapeline.sinks.feed import CatchUp, commit_all
+from tapeline.sinks.feed import CatchUp, Gathered
 from tapeline.tape.retention import EVERYTHING
 
 log = structlog.get_logger("tapeline.sinks")
@@ -67,48 +70,113 @@ def repair(
     done: dict[str, frozenset[str]] = {}
     reports: list[Report] = []
     for session in sorted(ends):
-        for sink in sinks:
-            if stop():
-                return reports
-            report = _repair_one(data, sink, session, ends[session], catch_up, stop, done)
-            reports += [report] if report is not None else []
+        if stop():
+            break
+        jobs = [job for sink in sinks if (job := _job(sink, session, done)) is not None]
+        end = ends[session]
+        _play(session, [job for job in jobs if not job.error and (end is None or job.first < end)], catch_up, stop)
+        reports += [job.ended(data, finish=not stop()) for job in jobs]
     return reports
 
 
-def _repair_one(
-    data: Path,
-    sink: Sink,
-    session: str,
-    end: int | None,
-    catch_up: CatchUp,
-    stop: Callable[[], bool],
-    done: dict[str, frozenset[str]],
-) -> Report | None:
-    """None where the sink has finished the session. A sink whose server is away is reported and keeps none of the others waiting."""
-    position = reached = -1
-    error = ""
-    counted: list[int] = []
-    try:
+class _Job:
+    """One sink's share of one session. `error`: what went wrong with it, the first time; from then on it takes nothing."""
+
+    def __init__(self, sink: Sink, session: str) -> None:
+        self.sink, self.session = sink, session
+        self.gathered = Gathered(session, -1)
+        self.first = -1  # the position that it began with
+        self.events = 0
+        self.error = ""
+        self.apart = False  # a batch straddles its position: it needs a replay of its own
+
+    def begin(self) -> None:
+        self.first = self.sink.position(self.session)
+        self.gathered = Gathered(self.session, self.first)
+
+    def trying(self, work: Callable[[], object]) -> None:
+        if self.error:
+            return
+        try:
+            work()
+        except (OSError, TapelineError) as e:
+            self.error = str(e)
+
+    def take(self, batch: Batch) -> None:
+        if self.apart or batch.seq <= self.gathered.seq:
+            return
+        if batch.first_seq <= self.gathered.seq:
+            self.apart = True
+            return
+        self.gathered.add(batch)
+        if len(self.gathered.events) >= COMMIT_EVENTS:
+            self.commit()
+
+    def commit(self) -> None:
+        gathered = self.gathered
+        if gathered.waiting:
+            self.sink.commit(self.session, gathered.seq, gathered.events)
+            self.events += len(gathered.events)
+            gathered.committed()
+
+    def ended(self, data: Path, *, finish: bool) -> Report:
+        if finish:
+            self.trying(lambda: self.sink.finish(self.session))
+        reached = self.first
+        with suppress(OSError, TapelineError):
+            reached = self.sink.position(self.session)
+        error = f"{self.sink.name} is not complete for session {self.session} of {data}: {self.error}" if self.error else ""
+        return Report(
+            session=self.session,
+            sink=self.sink.name,
+            first_seq=self.first + 1,
+            last_seq=reached,
+            events=self.events,
+            error=error,
+        )
+
+
+def _job(sink: Sink, session: str, done: dict[str, frozenset[str]]) -> _Job | None:
+    """None where the sink has finished the session."""
+    job = _Job(sink, session)
+
+    def begin() -> None:
         if sink.name not in done:
             done[sink.name] = frozenset(sink.finished())
-        if session in done[sink.name]:
-            return None
-        position = reached = sink.position(session)
-        if end is None or position < end:
-            batches = catch_up(session, position)
-            commit_all(sink, session, batches, events=COMMIT_EVENTS, after=counted.append, stop=stop)
-        reached = sink.position(session)
-        if not stop():
-            sink.finish(session)
+        if session not in done[sink.name]:
+            job.begin()
+
+    job.trying(begin)
+    return None if session in done.get(sink.name, ()) else job
+
+
+def _play(session: str, jobs: Sequence[_Job], catch_up: CatchUp, stop: Callable[[], bool]) -> None:
+    if not jobs:
+        return
+    trouble = ""
+    try:
+        for batch in _in_order(session, catch_up(session, min(job.gathered.seq for job in jobs))):
+            if stop() or all(job.error or job.apart for job in jobs):
+                break
+            for job in jobs:
+                job.trying(partial(job.take, batch))
     except (OSError, TapelineError) as e:
-        error = f"{sink.name} is not complete for session {session} of {data}: {e}"
-        with suppress(OSError, TapelineError):
-            reached = sink.position(session)
-    return Report(
-        session=session,
-        sink=sink.name,
-        first_seq=position + 1,
-        last_seq=reached,
-        events=sum(counted),
-        error=error,
-    )
+        trouble = str(e)
+    finally:
+        for job in jobs:
+            job.trying(job.commit)
+            job.error = job.error or trouble
+    for job in jobs:
+        if job.apart and not job.error and not stop():
+            job.apart = False
+            _play(session, [job], catch_up, stop)
+
+
+def _in_order(session: str, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """As they come. Raises IntegrityError where a frame comes again."""
+    seq = -1
+    for batch in batches:
+        if batch.first_seq <= seq:
+            raise IntegrityError(f"frame {batch.first_seq} of session {session!r} comes again after frame {seq}")
+        seq = batch.seq
+        yield batch

@@ -6,8 +6,8 @@ Three things come from the queue, and one rule decides them all: a commit must f
 
     a batch that begins right after what is gathered       is gathered
     a batch that ends at or before the position            is skipped: it is in the sink already
-    a batch that begins later, or straddles the position,  the sink catches up from the tape: the session is replayed from its
-    or a `Missed` marker                                   first frame, and what comes after the position is committed
+    a batch that begins later, or straddles the position,  the sink catches up from the tape: the session is replayed from
+    or a `Missed` marker                                   the last state ahead of the position, and what follows is committed
 
 A sink on a server can lose what it had (Redis flushed, a stream deleted): its position goes back. What waits is let go then, and the
 next batch makes the sink catch up from where it stands.

@@ -138,7 +138,7 @@ def prune(
         if any((directory / name).exists() for name in (layout.REMOVED, _TEMPORARY)):
             with suppress(OSError), _held(directory, own) as mine:
                 if mine:
-                    finish(directory)
+                    finish(directory, closed=directory.name != own)
     done = []
     for session in _chosen(root, keep, now, committed, stamp, own):
         removal = session.removal
@@ -146,7 +146,7 @@ def prune(
         try:
             with _held(session.directory, own) as mine:
                 if mine:
-                    _cut(session.directory, session.info.segments[: session.cut], removal.whole, pause)
+                    _cut(session, removal.whole, pause)
                     error = ""
         except (OSError, TapeError) as e:
             error = str(e)
@@ -191,12 +191,13 @@ def _shrink(found: Iterable[_Session], excess: int) -> None:
             excess -= session.bytes - before
 
 
-def _cut(directory: Path, segments: list[SegmentInfo], whole: bool, pause: float) -> None:
+def _cut(session: _Session, whole: bool, pause: float) -> None:
+    directory, segments = session.directory, session.info.segments[: session.cut]
     paths = [Path(s.path) for s in segments]
     if layout.removed(directory) >= 0:
         paths.insert(0, directory / layout.REMOVED)
     _write(directory, _kept(_frames(paths, pause), whole), segments[-1])
-    finish(directory)
+    finish(directory, closed=not session.own)
 
 
 def _frames(paths: Iterable[Path], pause: float) -> Iterator[tuple[int, Frame]]:
@@ -261,13 +262,23 @@ def _write(directory: Path, kept: list[tuple[int, Frame]], last: SegmentInfo) ->
     layout.sync_dir(directory)
 
 
-def finish(directory: Path) -> None:
+def finish(directory: Path, *, closed: bool) -> None:
     """Delete what is removed already and still there. Raises OSError."""
     gone = layout.removed(directory)
     (directory / _TEMPORARY).unlink(missing_ok=True)
     if gone < 0:
         return
+    whole = closed and not layout.segments(directory)
     for path in directory.iterdir():
-        if path.stem.isdecimal() and path.suffix in {layout.OPEN, layout.SEALED, states.SUFFIX} and int(path.stem) <= gone:
+        if _is_gone(path.name, gone, whole):
             path.unlink(missing_ok=True)
     layout.sync_dir(directory)
+
+
+def _is_gone(name: str, gone: int, whole: bool) -> bool:
+    number, dot, suffix = name.partition(".")
+    if not number.isdecimal():
+        return False
+    if dot + suffix in {states.SUFFIX, states.TEMPORARY}:
+        return whole or int(number) <= gone
+    return dot + suffix in {layout.OPEN, layout.SEALED, layout.TEMPORARY} and int(number) <= gone
