@@ -14,7 +14,6 @@ from tapeline.cli.output import many
 from tapeline.clock import Clock, LiveClock
 from tapeline.config import Settings
 from tapeline.engine import checkpoint
-from tapeline.errors import TapeError
 from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import committed
 from tapeline.sinks.registry import make
@@ -52,8 +51,8 @@ async def keep_small(
 def _prune(data: Path, settings: Settings, asked: retention.Committed, clock: Clock, session: str) -> list[retention.Removal]:
     try:
         return retention.prune(data, settings.keep, clock.now(), asked, checkpoint.stamp(), own=session, pause=PAUSE)
-    except (OSError, TapeError) as e:
-        log.warning("nothing was removed from the tape", reason=str(e))
+    except Exception as e:  # noqa: BLE001 - told, and tried again in an hour; the feed goes on
+        log.warning("nothing was removed from the tape", reason=f"{type(e).__name__}: {e}")
         return []
 
 

@@ -42,6 +42,7 @@ class Checkpoints:
         self.taken = 0
         self.worst_ms = 0.0
         self._pipeline, self._tape, self._clock, self._track = pipeline, tape, clock, track
+        self._stamp = checkpoint.stamp()  # now: the files may be others by the time that a state is due
         self._worker: Worker | None = None
         self._due = clock.now() + every
         self._segments = tape.segments
@@ -72,7 +73,7 @@ class Checkpoints:
         self._track(asyncio.get_running_loop().create_task(self._keep(self._tape.next_seq, now, raw), name="checkpoint"))
 
     async def _keep(self, seq: int, now: int, raw: bytes) -> None:
-        directory, stamp = self._tape.directory, checkpoint.stamp()
+        directory, stamp = self._tape.directory, self._stamp
 
         def write() -> None:
             states.write(directory, seq, now, stamp, raw)

@@ -19,7 +19,7 @@ unfinished. Holes are kept as spans of venue time; one whose trades were fetched
 touched are given out again, complete.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from operator import attrgetter
 from typing import Any
@@ -61,10 +61,6 @@ class _Sum:
         self.high, self.low = float("-inf"), float("inf")
         self.volume = self.buy = self.notional = self.n = self.revision = self.flags = 0
 
-    def __reduce__(self) -> tuple[Callable[..., "_Sum"], tuple[float, ...]]:
-        """The quick way to put one away: a pipeline has hundreds of an instrument, and the feed waits for it."""
-        return _sum_of, _fields(self)
-
     def add(self, ts: int, price: float, volume: int, notional: int, buy: bool) -> None:
         if ts < self.first:
             self.first, self.open = ts, price
@@ -105,12 +101,6 @@ class Hole:
         return self.since < bar.end and bar.start <= self.until
 
 
-def _sum_of(start: int, end: int, *kept: Any) -> _Sum:
-    s = _Sum(start, end)
-    s.first, s.last, s.open, s.close, s.high, s.low, s.volume, s.buy, s.notional, s.n, s.revision, s.flags = kept
-    return s
-
-
 class _Level:
     """One interval: the bar that is filling, and the closed ones that may still be corrected."""
 
@@ -120,6 +110,18 @@ class _Level:
         self.name, self.width = name, width
         self.now: _Sum | None = None
         self.closed: dict[int, _Sum] = {}
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """The closed ones as columns: a pipeline has hundreds of an instrument, and the feed waits while it is put away."""
+        return self.name, self.width, self.now, tuple(zip(*map(_fields, self.closed.values()), strict=True))
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.name, self.width, self.now, columns = state
+        self.closed = {}
+        for row in zip(*columns, strict=True):
+            bar = self.closed[row[0]] = _Sum(row[0], row[1])
+            for name, value in zip(_FIELDS, row, strict=True):
+                setattr(bar, name, value)
 
 
 class Bars:

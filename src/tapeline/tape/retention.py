@@ -165,7 +165,7 @@ def _held(directory: Path, own: str) -> Iterator[bool]:
 
 
 def _chosen(root: Path, keep: KeepSettings, now: int, committed: Committed, stamp: bytes, own: str) -> list[_Session]:
-    found = [_Session(root, info, info.id == own, stamp, committed) for info in sessions(root) if info.segments]
+    found = [_Session(root, info, info.id == own, stamp, committed) for info in sessions(root, _aside) if info.segments]
     if keep.tape_days:
         oldest = now - int(keep.tape_days * DAY)
         for session in found:
@@ -174,6 +174,10 @@ def _chosen(root: Path, keep: KeepSettings, now: int, committed: Committed, stam
     if keep.tape_gb:
         _shrink(found, _size(found) - int(keep.tape_gb * GB))
     return [session for session in found if session.cut]
+
+
+def _aside(_: TapeError) -> None:
+    """A session that cannot be looked at is left as it is; `tapeline tape ls` says why."""
 
 
 def _size(found: Collection[_Session]) -> int:
@@ -233,9 +237,8 @@ def _kept(frames: Iterable[tuple[int, Frame]], whole: bool) -> list[tuple[int, F
                 if whole:
                     return head
             case FrameKind.HTTP:
-                answer, _ = unpack_answer(frame.data)
-                if answer.purpose == "instruments" and answer.status == 200:
-                    lists[answer.venue, answer.url, answer.simulated] = seq, frame
+                if (key := _listing(frame)) is not None:
+                    lists[key] = seq, frame
             case FrameKind.OPENED:
                 talks[frame.conn] = [(seq, frame)]
             case FrameKind.SENT if frame.conn in talks:
@@ -247,6 +250,15 @@ def _kept(frames: Iterable[tuple[int, Frame]], whole: bool) -> list[tuple[int, F
             case FrameKind.LOST:
                 talks.clear()
     return sorted([*head, *lists.values(), *(one for talk in talks.values() for one in talk)], key=lambda one: one[0])
+
+
+def _listing(frame: Frame) -> tuple[str, str, bool] | None:
+    """Which list of instruments this answer is; None where it is none."""
+    try:
+        answer, _ = unpack_answer(frame.data)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return (answer.venue, answer.url, answer.simulated) if answer.purpose == "instruments" and answer.status == 200 else None
 
 
 def _write(directory: Path, kept: list[tuple[int, Frame]], last: SegmentInfo) -> None:
