@@ -3,6 +3,7 @@
 import importlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -102,10 +103,26 @@ def test_what_a_finished_session_had_is_known_after_a_crash_of_the_server(peer, 
     again.close()
 
 
-def test_a_recording_catches_up_with_a_server_that_was_away(peer, tmp_path):
+def switched_on(peer: Peer, tmp_path: Path) -> list[str]:
+    """What makes `record` write to this sink alone."""
     sets = {**peer.assignments(), f"sinks.{peer.name}": "true", "sinks.lake": "false", "sinks.sqlite": "false"}
     sets |= {"sinks.commit_seconds": "0.2", "data": str(tmp_path / "data")}
-    arguments = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    return [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+
+
+def test_the_program_ends_in_time_while_the_server_hangs(peer, tmp_path):
+    with Program("record", "--simulate", "binance:BTC-USDT", *switched_on(peer, tmp_path), cwd=tmp_path) as program:
+        wait_until(lambda: len(peer.bodies(settled=False)) > 20)
+        peer.server.pause()
+        time.sleep(0.5)  # so that a commit is under way
+        code, seconds = program.stop()
+        peer.server.resume()
+    assert code == 130
+    assert seconds < 6
+
+
+def test_a_recording_catches_up_with_a_server_that_was_away(peer, tmp_path):
+    arguments = switched_on(peer, tmp_path)
     with Program("record", "--simulate", "binance:BTC-USDT", *arguments, cwd=tmp_path) as program:
         wait_until(lambda: len(peer.bodies(settled=False)) > 100)
         peer.server.kill()
