@@ -53,8 +53,9 @@ def _sessions_into_files(lake: Path, db: sqlite3.Connection) -> int:
         if (lake / PENDING_DIR / pending).exists():
             (lake / final).parent.mkdir(parents=True, exist_ok=True)
             (lake / PENDING_DIR / pending).replace(lake / final)
-    listed = []
-    for path in sorted(lake.glob("kind=*/venue=*/instrument=*/date=*/*.parquet")):
+    listed, paths = [], sorted(lake.glob("kind=*/venue=*/instrument=*/date=*/*.parquet"))
+    log.info("the lake is being brought up to date, some hundred files a second", files=len(paths))
+    for path in paths:
         try:
             listed.append(_with_session(lake, path))
         except Damaged as e:
