@@ -230,6 +230,7 @@ class NatsSink:
         self._places[session] = place
 
     def _out(self, given: Iterator[Message], session: str, seq: int, most: int) -> Iterator[Out]:
+        begun = self._last
         for kind, place, n, body in given:
             venue, _, symbol = place.partition(":")
             subject = f"{self._settings.subject}.{kind}.{_token(venue)}.{_token(symbol)}"
@@ -240,7 +241,8 @@ class NatsSink:
             pieces = parts(body, most)
             for number, piece in enumerate(pieces, 1):
                 more = {"part": str(number), "parts": str(len(pieces))}
-                yield Out(subject, f"{session}-{n}-{number}", piece, {**headers, **more})
+                # parts that another attempt left behind begin anew, so they must not be taken for these
+                yield Out(subject, f"{session}-{n}-{number}-{begun}", piece, {**headers, **more})
 
     def finished(self) -> Iterable[str]:
         with self._as_oserror():
