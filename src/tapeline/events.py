@@ -87,10 +87,14 @@ class Quote(Event, frozen=True, gc=False, tag="quote"):
     origin: Origin
 
 
-class BookUpdate(Event, frozen=True, gc=False, tag="book"):
+class BookUpdate(Event, frozen=True, gc=False, tag="book", omit_defaults=True):
     """One whole venue message. Sizes are absolute; 0 removes the level. `snapshot` replaces the book.
 
     The message covers the update ids (`prev_seq`, `seq`]; None where the venue numbers nothing.
+
+    Of a snapshot: `bid_floor` and `ask_ceiling` are the farthest prices that it knows of, past which levels may be missing; None
+    where it knows all. `depth`: from here on each side keeps its best so many levels, and what is pushed out is forgotten, because
+    the venue will not say when it goes (Kraken, Bybit); None where nothing is.
     """
 
     bids: list[Level]
@@ -98,6 +102,9 @@ class BookUpdate(Event, frozen=True, gc=False, tag="book"):
     snapshot: bool
     seq: int | None
     prev_seq: int | None
+    bid_floor: float | None = None
+    ask_ceiling: float | None = None
+    depth: int | None = None
 
 
 class Bar(Event, frozen=True, gc=False, tag="bar"):

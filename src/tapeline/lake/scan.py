@@ -25,11 +25,12 @@ Ints = npt.NDArray[np.int64]
 
 
 class Group(NamedTuple):
-    """One row group: its number in the file, and least and greatest of its columns, None where the file does not say."""
+    """One row group: its number in the file, the names of its columns, and the least and greatest value of those that tell."""
 
     number: int
     rows: int
     spans: dict[str, Span]
+    names: frozenset[str]
 
     def meets(self, column: str, start: Any, end: Any) -> bool:
         """Whether it may have rows with `start` <= value < `end`; None is no limit."""
@@ -52,13 +53,14 @@ def groups(path: str) -> tuple[Group, ...]:
     found = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        spans = {}
+        spans, names = {}, set()
         for i in range(group.num_columns):
             column = group.column(i)
+            names.add(column.path_in_schema.partition(".")[0])
             statistics = column.statistics if "." not in column.path_in_schema else None
             if statistics is not None and statistics.has_min_max:
                 spans[column.path_in_schema] = (statistics.min, statistics.max)
-        found.append(Group(number, group.num_rows, spans))
+        found.append(Group(number, group.num_rows, spans, frozenset(names)))
     return tuple(found)
 
 

@@ -97,6 +97,11 @@ class _Side:
         self.sweep_at = min(2 * len(self.sizes), self.most) + SLACK
         self._sort(self.window)
 
+    def resume(self, levels: Iterable[Level], sweep_at: int) -> None:
+        """Take over what another side remembers, the dead included."""
+        self.sizes, self.sweep_at, self.tidy = dict(levels), sweep_at, False
+        self._sort(WINDOW)
+
     def apply_cut(self, levels: Sequence[Level], most: int) -> None:
         """`apply`, then keep the best `most` levels and forget the others: the known range ends with the last one of so many."""
         if not self.tidy:
@@ -194,6 +199,36 @@ class Book:
         """`apply`, then forget what lies past the best `levels` of each side."""
         self._bids.apply_cut(bids, levels)
         self._asks.apply_cut(asks, levels)
+
+    def narrow(self, bid_floor: float | None, ask_ceiling: float | None) -> None:
+        """It can speak of nothing past these prices, as was told beside its levels."""
+        if bid_floor is not None:
+            self._bids.floor = max(self._bids.floor, bid_floor)
+        if ask_ceiling is not None:
+            self._asks.floor = max(self._asks.floor, -ask_ceiling)
+
+    def remembered(self) -> tuple[list[Level], list[Level]]:
+        """All levels in no order, those with size 0 that are still remembered among them: with `sweeps` and the edges, its state."""
+        return list(self._bids.sizes.items()), list(self._asks.sizes.items())
+
+    @property
+    def sweeps(self) -> tuple[int, int]:
+        """The number of remembered bids, and of asks, at which the farthest and the dead are forgotten."""
+        return self._bids.sweep_at, self._asks.sweep_at
+
+    def restore(
+        self,
+        bids: Iterable[Level],
+        asks: Iterable[Level],
+        edges: tuple[float | None, float | None],
+        sweeps: tuple[int, int],
+        cut: int = 0,
+    ) -> None:
+        """Go on from what `remembered`, the edges and `sweeps` said of another book."""
+        self.replace((), (), 0, cut)
+        for side, levels, sweep_at in ((self._bids, bids, sweeps[0]), (self._asks, asks, sweeps[1])):
+            side.resume(levels, sweep_at)
+        self.narrow(*edges)
 
     def prices(self, levels: int) -> tuple[list[float], list[float]]:
         """The prices of the best `levels` levels of each side, best first."""

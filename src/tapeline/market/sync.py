@@ -94,7 +94,7 @@ class BookSync:
         self._attempt = 0
         self._asked = False
         self._old_run = 0
-        self._snapshot_seq = 0
+        self._snapshot_seq = self._cut = 0
         self._synced_at = 0
         self._lost = False
         self._has_diffs = False
@@ -280,7 +280,7 @@ class BookSync:
         limit = 1 if m.kind == "partial" else m.limit  # a partial book ends where it ends
         self.book.replace(m.bids, m.asks, limit, m.cut)
         self.book.seq = None if m.seq == UNNUMBERED else m.seq
-        self._snapshot_seq = m.seq
+        self._snapshot_seq, self._cut = m.seq, m.cut
         self._is_whole = m.kind == "snapshot" and not m.limit and not m.cut
         self._passed.clear()
         self.state = State.SYNCED if proven and m.kind != "fetched" else State.JOINING
@@ -385,7 +385,8 @@ class BookSync:
         book = self.book
         bids, asks = book.depth(book.max_levels)
         seq = UNNUMBERED if book.seq is None else book.seq
-        self._emit(BookMessage("", book.ts_event, 0, "snapshot", bids, asks, seq, -1), ts_recv, out, SNAPSHOT, touch=self.book)
+        whole = BookMessage("", book.ts_event, 0, "snapshot", bids, asks, seq, -1, cut=self._cut)
+        self._emit(whole, ts_recv, out, SNAPSHOT, touch=self.book)
 
     def _crossing(self) -> str:
         bid, _, ask, _ = self.book.touch()

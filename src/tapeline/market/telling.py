@@ -18,7 +18,11 @@ class Teller:
         name, flags, snapshot = self.instrument, flags | m.flags | self.flags, m.kind != "diff"
         seq = None if m.seq == UNNUMBERED else m.seq
         prev_seq = None if snapshot or seq is None else m.prev_seq
-        out.append(BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, seq, prev_seq))
+        if snapshot and touch is not None:
+            edges = touch.bid_floor, touch.ask_ceiling
+            out.append(BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, True, seq, None, *edges, m.cut or None))
+        else:
+            out.append(BookUpdate(name, m.ts_event, ts_recv, flags, m.bids, m.asks, snapshot, seq, prev_seq))
         if touch is not None:
             touch.ts_event, touch.ts_recv = m.ts_event, ts_recv
             best = touch.touch()
