@@ -48,6 +48,9 @@ MEANING = {
         "snapshot": "the message replaces the book",
         "seq": "last update id covered",
         "prev_seq": "last update id before this message; the ids (`prev_seq`, `seq`] are covered",
+        "bid_floor": "of a snapshot: the lowest bid it knows of; past it levels may be missing. Left out where it knows all",
+        "ask_ceiling": "of a snapshot: likewise the highest ask",
+        "depth": "of a snapshot: from here on each side keeps its best so many levels; left out where it keeps all",
     },
     "bar": {
         "interval": f"one of {', '.join(config.INTERVALS)}",

@@ -143,6 +143,9 @@ class LakeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     compact: Annotated[bool, Doc(description="Put the small files of a live session together in the background.")] = True
     compact_seconds: Annotated[float, Doc(gt=0, description="Time between two looks at what could be put together.")] = 120.0
+    book_snapshots: Annotated[
+        bool, Doc(description="Keep snapshots of books in the background, so that any instant's book is quickly had.")
+    ] = True
     compact_files: Annotated[int, Doc(ge=2, description="Small files of one folder that are put together at once.")] = 20
 
 

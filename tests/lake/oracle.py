@@ -19,7 +19,9 @@ class Seen(NamedTuple):
     synced: bool
 
 
-def watched(frames: Iterable[Frame], pipeline: Pipeline, share: float, seed: int = 1) -> tuple[list[Event], dict[str, list[Seen]]]:
+def watched(
+    frames: Iterable[Frame], pipeline: Pipeline, share: float, seed: int = 1
+) -> tuple[list[Event], dict[str, list[Seen]]]:
     """All events, and the books of every instrument after a random share of the frames."""
     r, out, seen = random.Random(seed), [], {}  # type: random.Random, list[Event], dict[str, list[Seen]]
     before: Frame | None = None

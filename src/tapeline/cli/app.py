@@ -31,6 +31,7 @@ COMMANDS = {
     "import": ("tapeline.cli.import_:import_", "Bring recordings of other programs onto the tape and into the sinks."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "bars": ("tapeline.cli.bars:bars", "Bars of any interval, out of the lake."),
+    "book": ("tapeline.cli.book:book", "The order book at any instant, out of the lake."),
     "verify": ("tapeline.cli.verify:verify", "Prove tape, lake and SQLite against each other."),
     "repair": ("tapeline.cli.repair:repair", "Make lake and SQLite what the tape says they should be."),
     "lake": ("tapeline.cli.lake:app", "List what is in the lake, and put its files together."),

@@ -33,11 +33,18 @@ ENDINGS: dict[str, Format] = {
 EARLIEST = 10**18  # 2001: what is smaller is no time to be read
 
 
+def form_of(form: Format | None, output: str | None) -> Format:
+    """What was asked for, or what the file's ending says. Raises UsageError where it says nothing."""
+    if form is None and output is not None:
+        if (told := ENDINGS.get(Path(output).suffix.lower())) is None:
+            raise UsageError(f"--output {output}: say --format too, or end it in {', '.join(ENDINGS)}")
+        return told
+    return form or "table"
+
+
 def give(table: pa.Table, form: Format | None, output: str | None, seen: Iterable[str] = ()) -> None:
     """`seen`: the columns that a table for the eye shows. Raises UsageError, ConfigError where the file cannot be written."""
-    if form is None and output is not None and (form := ENDINGS.get(Path(output).suffix.lower())) is None:
-        raise UsageError(f"--output {output}: say --format too, or end it in {', '.join(ENDINGS)}")
-    form = form or "table"
+    form = form_of(form, output)
     if output is None:
         if form in {"arrow", "parquet"} and sys.stdout.isatty():
             raise UsageError(f"--format {form} is not for a terminal: add --output FILE, or pipe it")
@@ -65,7 +72,7 @@ def _table(table: pa.Table, file: Any) -> None:
 def _text(name: str, value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, int) and name.startswith("ts_") and value >= EARLIEST:
+    if isinstance(value, int) and (name == "at" or name.startswith("ts_")) and value >= EARLIEST:
         return iso(value)
     if isinstance(value, float):
         return f"{value:.15g}"

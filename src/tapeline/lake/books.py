@@ -11,8 +11,8 @@ somebody who looked at that moment saw, with nothing in it that was only heard l
 the frame's time on. By "event" it is the venue's clock: every update that the venue dates up to that instant, in order, whenever
 it was heard; that is the right one for comparing venues with each other, and the wrong one for what could have been known.
 
-**Which session.** A new session begins empty. Where several were heard before the instant, the one whose last update before it is
-the latest stands, of two such the later session. Past the end of its session a book stands for nothing: it is unproven then.
+**Which session.** A new session begins empty. Where several were heard before the instant, the one that was heard last stands, of
+two such the later session. Past the end of its session a book stands for nothing: it is unproven then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,18 +27,17 @@ import pyarrow as pa
 from tapeline.clock import SECOND, iso
 from tapeline.config import PipelineSettings
 from tapeline.errors import TapelineError, UsageError
-from tapeline.events import Flag, Level
+from tapeline.events import Level
 from tapeline.lake import derived, scan
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.intervals import Interval
 from tapeline.lake.layout import DAY
 from tapeline.lake.rebuilding import BEGINS, Rebuilt, State
-from tapeline.lake.updates import SPARE, Piece, Row, Updates, pieces_of
+from tapeline.lake.updates import SPARE, UNTIMED, Piece, Row, Updates, pieces_of
 from tapeline.tape import reader
 
 By = Literal["received", "event"]
 MOST_ROWS = 1_000_000
-UNTIMED = int(Flag.BAD_TIME | Flag.NO_VENUE_TIME)
 SURE = 60 * SECOND  # a venue's snapshot this much older than an instant of the venue's clock surely counts
 WINDOWS = (3600 * SECOND, DAY, 30 * DAY, None)
 OTHERS = ("trade", "quote", "metrics", "ticker")
@@ -70,21 +69,23 @@ class BookAt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cursor:
-    """One session's book, moved forward from instant to instant, up to those before `end`."""
+    """One session's book, moved forward from instant to instant, up to those before `end`.
+
+    `heard`: when the last update in it came, `reached`: when the last event of any kind did (ns; -1: never).
+    """
 
     def __init__(self, updates: Updates, session: str, at: int, end: int, by: By) -> None:
         self.session, self._by = session, by
         self._updates = updates
         max_levels = book_levels(updates.catalogue.root.parent, session)
         self._rebuilt = Rebuilt(max_levels)
-        self.n, self.heard = -1, -1
+        self.n, self.heard, self.reached = -1, -1, -1
         base, since = _base(updates, session, at, by, max_levels)
         if isinstance(base, derived.Snapshot):
             self._rebuilt.resume(base.kept)
-            self.n, self.heard = base.n, base.kept.update_ts_recv
+            self.n, self.heard, self.reached = base.n, base.kept.update_ts_recv, base.ts_recv
         else:
             self.n = base - 1
-        self._event = -1
         self._rows = updates.rows(session, self.n, since, end)
         self._next = next(self._rows, None)
 
@@ -93,7 +94,7 @@ class Cursor:
         row = self._next
         while row is not None and not self._after(row, at):
             take(self._rebuilt, row)
-            self.n = row.n
+            self.n, self.reached = row.n, row.ts_recv
             if not row.kind:
                 self.heard = row.ts_recv
             row = next(self._rows, None)
@@ -183,7 +184,7 @@ def _sessions(updates: Updates, start: int, end: int, by: By) -> list[str]:
     column = "ts_recv" if by == "received" else "ts_event"
     for window in WINDOWS:
         pieces = updates.pieces(None if window is None else start - window, end)
-        found = {s for p in pieces for s in _of(p) if p.least(column) < end}
+        found = {s for p in pieces for s in _of(p)}
         if found and (window is None or any(p.least(column) <= start for p in pieces)):
             return sorted(found)
     return []
@@ -192,6 +193,15 @@ def _sessions(updates: Updates, start: int, end: int, by: By) -> list[str]:
 def _of(piece: Piece) -> set[str]:
     least, most = piece.group.spans["session_id"]
     return {least} if least == most else set(scan.texts([piece.read(("session_id",))], "session_id")[0])
+
+
+def sessions_of(updates: Updates) -> dict[str, int]:
+    """Every session that had the book, with a number that its last update does not exceed."""
+    found: dict[str, int] = {}
+    for piece in updates.pieces(None, None):
+        for session in _of(piece):
+            found[session] = max(found.get(session, -1), int(piece.most("n")))
+    return found
 
 
 def book(catalogue: Catalogue, instrument: str, at: int, *, depth: int | None = None, by: By = "received") -> BookAt:
@@ -222,7 +232,7 @@ def _instants(catalogue: Catalogue, name: str, instants: Sequence[int], depth: i
         for cursor in cursors:
             cursor.move(at)
         heard = [c for c in cursors if c.n >= 0]
-        best = max(heard, key=lambda c: (c.heard, c.session), default=None)
+        best = max(heard, key=lambda c: (c.reached, c.session), default=None)
         yield _nothing(name, at) if best is None else best.view(at, depth)
 
 

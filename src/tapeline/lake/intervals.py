@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from tapeline.clock import SECOND
+from tapeline.clock import MILLI, SECOND
 from tapeline.errors import UsageError
 
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND, "w": 604_800 * SECOND}
@@ -31,6 +31,12 @@ class Interval(msgspec.Struct, frozen=True):
 
     def begin(self, slot: int) -> int:
         return self.origin + slot * self.width
+
+
+def step_of(text: str) -> Interval:
+    """As `interval_of`, and milliseconds (`100ms`): the step between two instants."""
+    found = re.fullmatch(r"(\d{1,9})ms", text.strip())
+    return Interval(text.strip(), int(found[1]) * MILLI) if found and int(found[1]) else interval_of(text)
 
 
 def interval_of(text: str) -> Interval:

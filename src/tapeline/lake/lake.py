@@ -16,7 +16,9 @@ from tapeline.errors import IntegrityError, UsageError
 from tapeline.instruments import split_id
 from tapeline.lake import views
 from tapeline.lake.bars import Source, bars
+from tapeline.lake.books import BookAt, By, book, books
 from tapeline.lake.catalogue import Catalogue, fresh, read
+from tapeline.lake.intervals import step_of
 from tapeline.lake.sql import Answer, Limits, Question
 
 T = TypeVar("T")
@@ -79,6 +81,26 @@ class Lake:
         """
         first, last = nanoseconds("start", start), nanoseconds("end", end)
         return self._fresh(lambda lake: bars(lake, instrument, interval, start=first, end=last, source=source))
+
+    def book(self, instrument: str, at: Time, *, depth: int | None = None, by: By = "received") -> BookAt:
+        """The book at an instant, level for level what was shown then; see `books.BookAt`.
+
+        `by`: whether the instant is of our clock, what was known then ("received"), or of the venue's ("event"). `depth`: the best
+        levels of each side, default all. Raises UsageError. See docs/bars-and-books.md.
+        """
+        moment = needed("at", at)
+        return self._fresh(lambda lake: book(lake, instrument, moment, depth=depth, by=by))
+
+    def books(
+        self, instrument: str, start: Time, end: Time, every: str = "1s", *, depth: int = 10, by: By = "received"
+    ) -> pa.Table:
+        """The book at `start` and every `every` (`100ms`, `1s`, `5m`) from there on, before `end`, a row each.
+
+        Columns: `instrument`, `at`, `ts_event`, `ts_recv`, `seq`, `state`, `reason`, and lists of at most `depth`, best first:
+        `bid_prices`, `bid_sizes`, `ask_prices`, `ask_sizes`. Raises UsageError.
+        """
+        first, last, step = needed("start", start), needed("end", end), step_of(every)
+        return self._fresh(lambda lake: books(lake, instrument, first, last, step, depth=depth, by=by))
 
     def trades(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
@@ -161,6 +183,14 @@ def nanoseconds(name: str, time: Time | None) -> int | None:
         return parse_iso(time) if isinstance(time, str) else time
     except ValueError:
         raise UsageError(f"{name} {time!r} is no ISO 8601 time, as in 2026-11-20T09:00:00Z") from None
+
+
+def needed(name: str, time: Time) -> int:
+    """As `nanoseconds`, where a time must be given."""
+    found = nanoseconds(name, time)
+    if found is None:
+        raise UsageError(f"{name} is needed: an ISO 8601 time, as in 2026-11-20T09:00:00Z, or ns")
+    return found
 
 
 __all__ = ["Answer", "Lake", "Limits", "Question", "nanoseconds"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tapeline.clock import SECOND
-from tapeline.events import Level
+from tapeline.events import Flag, Level
 from tapeline.instruments import split_id
 from tapeline.lake import scan
 from tapeline.lake.catalogue import Catalogue
@@ -26,6 +26,8 @@ from tapeline.lake.state import LakeFile
 SPARE = 3600 * SECOND
 KEYS = ("session_id", "n", "ts_event", "ts_recv", "flags")
 EDGES = ("bid_floor", "ask_ceiling", "depth")
+UNTIMED = int(Flag.BAD_TIME | Flag.NO_VENUE_TIME)
+"""An update whose venue time cannot be gone by counts with the one before it."""
 ROW = (*KEYS, "snapshot", "seq", "bids", "asks", *EDGES)
 Ints = npt.NDArray[np.int64]
 

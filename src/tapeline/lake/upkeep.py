@@ -1,4 +1,5 @@
-"""What keeps a lake in order beside the feed: compaction, and retention of lake and SQLite; one daemon thread, in no hurry.
+"""What keeps a lake in order beside the feed: compaction, snapshots of books, and retention of lake and SQLite; one daemon thread,
+in no hurry.
 
 It takes part of one core: after each row group it rests as long as the group took, its thread is the last to be served where the
 system knows such a thing, and Arrow works in it alone. It holds the lake's lock only while files change places. When asked to
@@ -11,7 +12,7 @@ again at the next one. Files that cannot be read are left alone until the next s
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from threading import Event, Thread, get_native_id
 
@@ -24,6 +25,7 @@ from tapeline.lake.compaction import Compactor, Job, plan
 from tapeline.lake.layout import DAY, date_text
 from tapeline.lake.merging import Damaged
 from tapeline.lake.retention import expired
+from tapeline.lake.snapshots import SnapshotMaker
 from tapeline.lake.state import Outdated
 from tapeline.lake.store import Store
 from tapeline.sinks.base import Serial, Sink
@@ -53,6 +55,7 @@ class UpkeepStats(msgspec.Struct):
     removed_bytes: int = 0
     removed_rows: int = 0
     left: int = 0
+    book_snapshots: int = 0
     errors: int = 0
     error: str = ""
 
@@ -85,6 +88,7 @@ class Upkeep:
         self._retained_at: int | None = None
         self._said = ""
         self._left: set[str] = set()
+        self._maker: SnapshotMaker | None = None
         self._thread: Thread | None = None
         self.stats = UpkeepStats()
 
@@ -119,6 +123,8 @@ class Upkeep:
             self._retain()
             if self._lake.compact:
                 self.compact()
+            if self._lake.book_snapshots:
+                self.snapshots()
         except Stopped:
             return False
         if self.stats.errors == failed:
@@ -148,6 +154,18 @@ class Upkeep:
                     return
                 tried.add(_paths(job))
                 self._do(compactor, job)
+
+    def snapshots(self) -> None:
+        """Make the snapshots of books that are missing. Raises Stopped."""
+        if self._store is None:
+            return
+        if self._maker is None:
+            self._maker = SnapshotMaker(self._store, self._rest)
+        with suppress(Outdated), self._failures("snapshots of books cannot be made now"):
+            made = self._maker.run()
+            self.stats.book_snapshots += made.snapshots
+            for reason in made.unreadable:
+                self._tell(f"snapshots of books: {reason}; left out")
 
     def _do(self, compactor: Compactor, job: Job) -> None:
         self._rest()

@@ -212,6 +212,11 @@ class Book:
         return list(self._bids.sizes.items()), list(self._asks.sizes.items())
 
     @property
+    def size(self) -> int:
+        """How many levels are remembered."""
+        return len(self._bids.sizes) + len(self._asks.sizes)
+
+    @property
     def sweeps(self) -> tuple[int, int]:
         """The number of remembered bids, and of asks, at which the farthest and the dead are forgotten."""
         return self._bids.sweep_at, self._asks.sweep_at

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tapeline.errors import TapelineError, UsageError
+from tapeline.events import TYPES
 from tapeline.lake import catalogue, layout, tables
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.files import sync_file, sync_folder
@@ -137,7 +138,7 @@ def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> No
         return
     added: list[Added] = []
     rows = 0
-    for file in old.files:
+    for file in (f for f in old.files if f.kind in TYPES):  # what is derived is made anew
         try:
             part = _rows_of(old, file, list(carried))
         except (OSError, pa.ArrowException) as e:
