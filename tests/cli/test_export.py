@@ -59,7 +59,10 @@ def test_a_file_by_its_name_and_json_about_it(data: Path, tmp_path: Path) -> Non
             ("tardis", "--type", "incremental_book_L2"),
             b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n",
         ),
-        (("book",), b"time,instrument,side,price,size,more,snapshot,seq,prev_seq,flags,ts_event,ts_recv\n"),
+        (
+            ("book",),
+            b"time,instrument,side,price,size,more,snapshot,seq,prev_seq,bid_floor,ask_ceiling,depth,flags,ts_event,ts_recv\n",
+        ),
     ],
 )
 def test_the_other_formats(data: Path, args: tuple[str, ...], head: bytes) -> None:

@@ -75,20 +75,21 @@ def test_texts_come_back_whatever_is_in_them():
 
 def test_a_book_update_has_a_row_a_level():
     updates = [
-        BookUpdate(BTC, T0, T0 + 1, 1, [(1.5, 2.0), (1.4, 0.0)], [(1.6, 3.0)], True, 9, None),
+        BookUpdate(BTC, T0, T0 + 1, 1, [(1.5, 2.0), (1.4, 0.0)], [(1.6, 3.0)], True, 9, None, 1.25, None, 10),
         BookUpdate(BTC, T0 + 2, T0 + 3, 0, [], [], True, None, 9),
         BookUpdate(BTC, T0 + 4, T0 + 5, 0, [], [(1.7, 1e-8)], False, 10, 9),
     ]
     at, rows = "2026-11-19T23:59:59.00000000", read(table(BookUpdate, updates))
     assert columns(BookUpdate) == (
-        "time", "instrument", "side", "price", "size", "more", "snapshot", "seq", "prev_seq", "flags", "ts_event", "ts_recv",
+        "time", "instrument", "side", "price", "size", "more", "snapshot", "seq", "prev_seq", "bid_floor", "ask_ceiling", "depth",
+        "flags", "ts_event", "ts_recv",
     )  # fmt: skip
     assert rows == [
-        [f"{at}0Z", BTC, "bid", "1.5", "2.0", "2", "true", "9", "", "SNAPSHOT", str(T0), str(T0 + 1)],
-        [f"{at}0Z", BTC, "bid", "1.4", "0.0", "1", "true", "9", "", "SNAPSHOT", str(T0), str(T0 + 1)],
-        [f"{at}0Z", BTC, "ask", "1.6", "3.0", "0", "true", "9", "", "SNAPSHOT", str(T0), str(T0 + 1)],
-        [f"{at}2Z", BTC, "", "", "", "0", "true", "", "9", "", str(T0 + 2), str(T0 + 3)],
-        [f"{at}4Z", BTC, "ask", "1.7", "1e-08", "0", "false", "10", "9", "", str(T0 + 4), str(T0 + 5)],
+        [f"{at}0Z", BTC, "bid", "1.5", "2.0", "2", "true", "9", "", "1.25", "", "10", "SNAPSHOT", str(T0), str(T0 + 1)],
+        [f"{at}0Z", BTC, "bid", "1.4", "0.0", "1", "true", "9", "", "1.25", "", "10", "SNAPSHOT", str(T0), str(T0 + 1)],
+        [f"{at}0Z", BTC, "ask", "1.6", "3.0", "0", "true", "9", "", "1.25", "", "10", "SNAPSHOT", str(T0), str(T0 + 1)],
+        [f"{at}2Z", BTC, "", "", "", "0", "true", "", "9", "", "", "", "", str(T0 + 2), str(T0 + 3)],
+        [f"{at}4Z", BTC, "ask", "1.7", "1e-08", "0", "false", "10", "9", "", "", "", "", str(T0 + 4), str(T0 + 5)],
     ]
 
 

@@ -100,8 +100,9 @@ def _tail(e: Event) -> str:
 
 def _levels(e: BookUpdate) -> str:
     head = f"{time(e.ts_event)},{text(e.instrument)}"
-    seq, prev_seq = ("" if n is None else integer(n) for n in (e.seq, e.prev_seq))
-    tail = f"{_boolean(e.snapshot)},{seq},{prev_seq},{_tail(e)}"
+    seq, prev_seq, depth = ("" if n is None else integer(n) for n in (e.seq, e.prev_seq, e.depth))
+    floor, ceiling = ("" if price is None else repr(price) for price in (e.bid_floor, e.ask_ceiling))
+    tail = f"{_boolean(e.snapshot)},{seq},{prev_seq},{floor},{ceiling},{depth},{_tail(e)}"
     left = len(e.bids) + len(e.asks)
     if not left:
         return f"{head},,,,0,{tail}"
