@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def test_beside_a_running_session_the_sinks_are_left_for_later(tmp_path: Path) -
     assert "lake is not fed now" in said and f"{MANY} trade" in said
     (info,) = reader.sessions(tmp_path)
     assert info.frames == MANY + 4
+    again = tapeline("import", "binance", "--data", str(tmp_path), stdin=lines(prints(MANY))).stderr.decode()
+    assert "was imported before" in again and "lake: " in again and kept(tmp_path) == MANY
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,19 @@ def test_what_makes_no_sense(tmp_path: Path, args: tuple[str, ...], told: str) -
     done = tapeline("import", *args, "--data", str(tmp_path / "d"), stdin=b"a,b\n1,2\n", code=2)
     assert told in done.stderr.decode() and b"Traceback" not in done.stderr
     assert not (tmp_path / "d" / "tape").exists()
+
+
+def test_a_killed_import_leaves_nothing_and_is_simply_begun_again(tmp_path: Path) -> None:
+    data, file, many = tmp_path / "data", tmp_path / "many", 20_000
+    file.write_bytes(lines(prints(many)))
+    command = [sys.executable, "-m", "tapeline", "import", "binance", str(file), "--data", str(data)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not list(data.glob("importing/tape/*/*.open")) and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+    assert not (data / "tape").exists() or not reader.verify(data)
+    tapeline(*command[3:])
+    assert kept(data) == many and len(reader.sessions(data)) == 1
 
 
 CSV = b"time,px,qty,side\n1618677816841,100,1,buy\n1618677816842,0,1,buy\n1618677816843,101,2,sell\n"

@@ -17,6 +17,8 @@ from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
 
+HAS_IT = "has it already"
+
 
 class Fed(msgspec.Struct):
     """Of one session: events by kind, what the decoder could not read, gaps; and what each sink made of it."""
@@ -31,14 +33,15 @@ class Fed(msgspec.Struct):
         return sum(self.events.values())
 
 
-def feed(data: Path, settings: Settings, session: str, last: int, told: Callable[[int], None] = lambda _: None) -> Fed:
+def feed(data: Path, settings: Settings, session: str, last: int, told: Callable[[int], None] | None = None) -> Fed:
     """Bring a closed session, whose last frame is `last`, into each sink that is on. `told` is given the frames played, once.
 
-    A sink that cannot be used now is said and left: the next `run` or `record` brings the session into it.
+    A sink that cannot be used now is said and left: the next `run` or `record` brings the session into it. Where every sink has the
+    session already, it is played all the same, to be counted, unless `told` is None.
     """
     fed = Fed()
     opened = _opened(data, settings, fed)
-    counting = _Counting(data, fed, told)
+    counting = _Counting(data, fed, told or (lambda _: None))
     try:
         reports = repair(data, opened, {session: last}, counting.catch_up)
     finally:
@@ -47,8 +50,8 @@ def feed(data: Path, settings: Settings, session: str, last: int, told: Callable
     for report in reports:
         fed.sinks[report.sink] = report.error or many(report.events, "event")
     for sink in opened:
-        fed.sinks.setdefault(sink.name, "has it already")
-    if not counting.counted:
+        fed.sinks.setdefault(sink.name, HAS_IT)
+    if told is not None and not counting.counted:
         for _ in counting.catch_up(session, -1):
             pass
     return fed

@@ -14,7 +14,7 @@ import msgspec
 
 from tapeline import __version__
 from tapeline.cli import output
-from tapeline.cli.feeding import Fed, feed
+from tapeline.cli.feeding import HAS_IT, Fed, feed
 from tapeline.cli.live import say
 from tapeline.cli.output import many
 from tapeline.cli.progress import advancing
@@ -24,7 +24,7 @@ from tapeline.engine.importing import Assembler, Recording, Tally, survey
 from tapeline.engine.plain_files import PlainFile, PlainRows, Reject, Wanted, is_of_simulated, look
 from tapeline.errors import UsageError
 from tapeline.frames import Frame, Session, Source
-from tapeline.tape import intake
+from tapeline.tape import intake, reader
 from tapeline.venues.base import Venue
 from tapeline.venues.registry import venue_class
 
@@ -46,7 +46,7 @@ def raw(settings: Settings, venue: str, files: Sequence[str], form: Format | Non
     """Raw recordings of one venue, as one session."""
     protocol, root = venue_class(venue)(), Path(settings.data)
     with intake.staged(root) as place:
-        new = _new(root, [_survey(file, place, form, protocol) for file in files])
+        new = _new(settings, [_survey(file, place, form, protocol) for file in files])
         if not new:
             return
         assembler, first = Assembler(protocol, new, url), min(r.first for r in new)
@@ -59,7 +59,7 @@ def plain(settings: Settings, files: Sequence[str], wanted: Wanted, rejects: str
     """CSV files, as one session."""
     root = Path(settings.data)
     with intake.staged(root) as place:
-        new = _new(root, [_look(file, place, wanted) for file in files])
+        new = _new(settings, [_look(file, place, wanted) for file in files])
         if not new:
             return
         for file in new:
@@ -140,8 +140,9 @@ def _spooled(place: Path) -> Path:
     return Path(file.name)
 
 
-def _new(root: Path, found: list[F]) -> list[F]:
-    """Those that are not on the tape yet, each once."""
+def _new(settings: Settings, found: list[F]) -> list[F]:
+    """Those that are not on the tape yet, each once. Of those that are, an import that was killed may not have fed the sinks."""
+    root = Path(settings.data)
     known = intake.known_sources(root)
     new: dict[str, F] = {}
     for file in found:
@@ -153,6 +154,11 @@ def _new(root: Path, found: list[F]) -> list[F]:
             new[file.digest] = file
             if file.damage:
                 say(f"{file.damage}; what stands before the damage is imported")
+    for session in dict.fromkeys(known[file.digest] for file in found if file.digest in known):
+        last = next(info.last_seq for info in reader.sessions(root) if info.id == session)
+        for sink, text in feed(root, settings, session, last).sinks.items():
+            if text != HAS_IT:
+                say(f"{sink}: {text} of session {session}")
     if not new:
         say("nothing is left to import")
     return list(new.values())
