@@ -90,6 +90,18 @@ def test_a_recorded_session(shared_frames: Path, tmp_path: Path) -> None:
     assert compare(run(tmp_path / "out.npz", 100 * MS), events, shift) > 500
 
 
+def test_a_span_from_the_middle_begins_with_the_book(tmp_path: Path) -> None:
+    events = lake_of(tmp_path, events_of(market()))
+    times = [e.ts_event for e in events if isinstance(e, BookUpdate)]
+    hft.export(tmp_path, BTC, times[len(times) // 2], None, str(tmp_path / "out.npz"))
+    with np.load(tmp_path / "out.npz") as file:
+        data = file["data"]
+    validate(data)
+    shift = int(data["local_ts"].max()) - max(e.ts_recv for e in events if isinstance(e, Trade | BookUpdate))
+    seen = run(tmp_path / "out.npz")
+    assert compare(seen[1:], events, shift) == len(seen) - 1 > 250
+
+
 def test_trades_bear_the_aggressors_side_and_every_row_stands_once_for_each(tmp_path: Path) -> None:
     events = lake_of(tmp_path, events_of(market()))
     data, done = exported(tmp_path)

@@ -6,6 +6,7 @@ simulated exchange at `exch_ts` or the strategy at `local_ts`. Rows with EXCH mu
 `local_ts`. A row whose place is the same in both orders stands once with both flags, any other once for each.
 
     trade             TRADE; before a book update of the same time, whose level it already took
+    the book at start a snapshot, where the span begins in the middle of a session
     book snapshot     CLEAR of each side (price NaN: all of it), then a SNAPSHOT row a level
     book update       a DEPTH row a level, size 0 removes
 
@@ -30,7 +31,7 @@ import numpy as np
 
 from tapeline.errors import UsageError
 from tapeline.events import BookUpdate, Flag, Trade
-from tapeline.lake import outputs, rows
+from tapeline.lake import opening, outputs, rows
 from tapeline.lake.exporting import Exported, Told, nothing
 from tapeline.lake.rows import Selection
 
@@ -90,11 +91,16 @@ def _count(data: Path, instrument: str, start: int | None, end: int | None) -> i
 def _ordered(data: Path, instrument: str, start: int | None, end: int | None, told: Told) -> Iterator[tuple[int, Part]]:
     where = f"flags & {int(Flag.OFF_BOOK | Flag.BAD_TIME)} = 0"
     trades = Selection("trades", (instrument,), start, end, where)
-    book = rows.book_selection(instrument, start, end)
-    heard, happened = tee(_books(rows.numbered(BookUpdate, _counted(rows.batches(data, book, "made"), told))))
+    heard, happened = tee(_books(_updates(data, instrument, start, end, told)))
     local = merge(_trades(data, trades, "made", told), heard, key=lambda p: p.key)
     exchange = merge(_trades(data, trades, "time", nothing), happened, key=lambda p: p.exch)  # of equal ones trades first
     return _both(exchange, local)
+
+
+def _updates(data: Path, instrument: str, start: int | None, end: int | None, told: Told) -> Iterator[opening.Numbered]:
+    for count, found in opening.updates(data, instrument, start, end):
+        yield from found
+        told(count)
 
 
 def _counted(found: Iterable[Any], told: Told) -> Iterator[Any]:

@@ -6,7 +6,8 @@
     book_snapshot_N        exchange,symbol,timestamp,local_timestamp,asks[0].price,asks[0].amount,bids[0].price,bids[0].amount,…
                            after each update that changed one of the best N levels; best first, empty where a side has fewer
 
-Times are whole microseconds: what is below is cut off. `exchange` and `symbol` are Tardis' and the venue's own names, as far as they
+A span that begins in the middle of a session begins with the book at that moment, as a snapshot. Times are whole microseconds: what
+is below is cut off. `exchange` and `symbol` are Tardis' and the venue's own names, as far as they
 follow from ours. An unknown number is empty. Rows come in the order of making. Lost beside that: flags, update ids, whether a book
 is proved (updates that never were are left out), conditions of trades.
 """
@@ -20,7 +21,7 @@ from tapeline.engine.connections import is_simulated, real_name
 from tapeline.errors import UsageError
 from tapeline.events import BookUpdate, Event, Liquidation, Quote, Trade
 from tapeline.instruments import split_id
-from tapeline.lake import outputs, rows
+from tapeline.lake import opening, outputs, rows
 from tapeline.lake.exporting import Exported, Told, nothing
 from tapeline.lake.rows import Selection
 from tapeline.market.book import Book
@@ -44,37 +45,44 @@ def export(
     data: Path, kind: str, instrument: str, start: int | None, end: int | None, target: str, told: Told = nothing
 ) -> Exported:
     """One of TYPES of one instrument. Raises UsageError for another type, else as `exporting.export`."""
-    selection, event_type, head, lines = _plan(data, kind, instrument, start, end)
+    selection, head, lines = _plan(data, kind, instrument, start, end)
     front = "{},{}".format(*names_of(instrument))
     done = Exported()
     with outputs.opened(target) as file, outputs.packed(file, target) as out:
         out.write(f"{head}\n".encode())
-        for batch in rows.batches(data, selection, "made"):
-            text = [f"{front},{line}\n" for event in rows.events(event_type, batch) for line in lines(event)]
+        for count, events in _events(data, selection, instrument, start, end):
+            text = [f"{front},{line}\n" for event in events for line in lines(event)]
             out.write("".join(text).encode())
             done.rows += len(text)
-            told(batch.num_rows)
+            told(count)
     done.bytes = file.bytes
     return done
 
 
-def _plan(
-    data: Path, kind: str, instrument: str, start: int | None, end: int | None
-) -> tuple[Selection, type[Event], str, Lines]:
+def _events(
+    data: Path, selection: Selection | None, instrument: str, start: int | None, end: int | None
+) -> Iterator[tuple[int, list[Any]]]:
+    """(rows read, events) a batch at a time, in the order of making; without a selection, what makes the books of the span."""
+    if selection is None:
+        for count, found in opening.updates(data, instrument, start, end):
+            yield count, [update for _, update in found]
+        return
+    for batch in rows.batches(data, selection, "made"):
+        yield batch.num_rows, rows.events(selection.event_type, batch)
+
+
+def _plan(data: Path, kind: str, instrument: str, start: int | None, end: int | None) -> tuple[Selection | None, str, Lines]:
     names = (instrument,)
-    if kind == "trades":
-        return Selection("trades", names, start, end), Trade, _PRINTS, _print
-    if kind == "liquidations":
-        return Selection("liquidations", names, start, end), Liquidation, _PRINTS, _print
+    if kind in ("trades", "liquidations"):
+        return Selection(kind, names, start, end), _PRINTS, _print
     if kind == "quotes":
-        selection = Selection("quotes", names, start, end, f"origin = '{_origin(data, names, start, end)}'")
-        return selection, Quote, f"{HEAD},ask_amount,ask_price,bid_price,bid_amount", _quote
-    book = rows.book_selection(instrument, start, end)
+        where = f"origin = '{_origin(data, names, start, end)}'"
+        return Selection("quotes", names, start, end, where), f"{HEAD},ask_amount,ask_price,bid_price,bid_amount", _quote
     if kind == "incremental_book_L2":
-        return book, BookUpdate, f"{HEAD},is_snapshot,side,price,amount", _update
+        return None, f"{HEAD},is_snapshot,side,price,amount", _update
     if found := _SNAPSHOT.fullmatch(kind):
         best = BestLevels(int(found[1]))
-        return book, BookUpdate, f"{HEAD},{best.head}", best.lines
+        return None, f"{HEAD},{best.head}", best.lines
     raise UsageError(f"--type {kind}: there are {', '.join(TYPES)} (N as in book_snapshot_25)")
 
 
