@@ -250,6 +250,18 @@ async def test_a_path_too_long_for_a_socket(tmp_path):
     await scene.runner.close(10)
 
 
+async def test_a_session_that_cannot_make_a_socket_records_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("tapeline.lake.tail.LONGEST_ADDRESS", 0)
+    scene = Scene(tmp_path, Tape(s=[]), lake_seconds=3600)
+    async with TailServer(tmp_path, scene.runner.tail):
+        scene.bus.publish(Batch("s", 0, 0, one_of_each()))
+        assert await scene.ask("select count(*) c from trades") == [{"c": 0}]
+        assert scene.lake.reach == 0
+    await scene.runner.close(10)
+    assert await scene.ask("select count(*) c from trades") == [{"c": 2}]
+    assert scene.lake.reach is None
+
+
 @pytest.mark.parametrize("said", [b"", b"no json\n", b'{"kinds": 5}\n', b"x" * 200_000, b'{"kinds": ["nothing"]}\n'])
 async def test_nonsense_at_the_door(tmp_path, said):
     scene = Scene(tmp_path, Tape(s=[]), lake_seconds=3600)

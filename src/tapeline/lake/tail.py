@@ -12,7 +12,7 @@ The rule that makes every event appear once, while commits go on:  the tail firs
     anything else (a hole: the sink catches up from the tape)      cannot be numbered: left out with all behind it, and said
 
 A commit takes whole chunks, so the position never lies inside one. Without a session that answers, the lake is what is committed.
-Where a system has no such sockets (Windows), that is so beside a running session, too, and is said.
+Where no such socket can be made (Windows), that is so beside a running session, too, and is said.
 """
 
 import asyncio
@@ -26,15 +26,16 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from tapeline.engine.bus import Batch
-from tapeline.errors import ConfigError
 from tapeline.events import TYPES, Event
 from tapeline.lake import tables
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.layout import root
 from tapeline.sinks.storable import storable
 
+log = structlog.get_logger("tapeline.lake")
 DOOR = "_tail"
 LONGEST_ADDRESS = 100
 """Bytes of a socket's path that every system takes."""
@@ -44,7 +45,7 @@ MOST_HEAD = 4 * 1024 * 1024
 
 
 class Door(msgspec.Struct, frozen=True):
-    """Where to ask: the content of `_tail`."""
+    """Where to ask: the content of `_tail`. An empty address: there is a session, but it cannot be asked."""
 
     pid: int
     address: str
@@ -199,53 +200,64 @@ class TailServer:
     def __init__(self, data: Path, source: Source) -> None:
         self._place, self._source = root(data), source
         self._door = self._place / DOOR
+        self._address = ""
         self._server: asyncio.AbstractServer | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __aenter__(self) -> "TailServer":
-        """Raises ConfigError where the socket cannot be made."""
-        if not hasattr(socket, "AF_UNIX"):
-            return self
-        try:
-            address = self._address()
-            self._server = await asyncio.start_unix_server(self._serve, address)
-            address.chmod(0o600)
-            self._write(msgspec.json.encode(Door(os.getpid(), str(address))))
-        except OSError as e:
-            await self.__aexit__()
-            raise ConfigError("data", str(self._place), f"no socket can be made there ({e.strerror})") from e
+        """Never fails: a session that cannot be asked records all the same, and its door without an address says so."""
+        listener = self._bound((self._place / f"{DOOR}.sock").absolute()) or self._bound(self._elsewhere())
+        if listener is not None:
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+        self._write(Door(os.getpid(), self._address))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is None:
-            return
-        self._door.unlink(missing_ok=True)
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
+        self._clear()
+
+    def _bound(self, address: Path) -> socket.socket | None:
+        """A socket there; None where the path is too long, or the system or the file system knows no such thing."""
+        if not hasattr(socket, "AF_UNIX") or len(os.fsencode(address)) > LONGEST_ADDRESS:
+            return None
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            address.unlink(missing_ok=True)  # left by a crash: the lake's lock says that nobody else listens there
+            listener.bind(str(address))
+            address.chmod(0o600)
+        except OSError as e:
+            listener.close()
+            log.warning("no socket for queries can be made", path=str(address), reason=str(e))
+            return None
+        self._address = str(address)
+        return listener
+
+    def _elsewhere(self) -> Path:
+        """In a folder of our own that nobody else can look into."""
+        self._folder = tempfile.TemporaryDirectory(prefix="tapeline-")
+        return Path(self._folder.name) / f"{DOOR}.sock"
+
+    def _clear(self) -> None:
+        with suppress(OSError):
+            self._door.unlink(missing_ok=True)
+            if self._address:
+                Path(self._address).unlink(missing_ok=True)
         if self._folder is not None:
             self._folder.cleanup()
-        else:
-            (self._place / f"{DOOR}.sock").unlink(missing_ok=True)
 
-    def _address(self) -> Path:
-        """In the lake, where nobody else may look into it; in a folder of our own where that path is too long for a socket."""
-        address = (self._place / f"{DOOR}.sock").absolute()
-        if len(os.fsencode(address)) > LONGEST_ADDRESS:
-            self._folder = tempfile.TemporaryDirectory(prefix="tapeline-")
-            return Path(self._folder.name) / f"{DOOR}.sock"
-        address.unlink(missing_ok=True)  # left by a crash: the lake's lock says that nobody else listens there
-        return address
-
-    def _write(self, content: bytes) -> None:
+    def _write(self, door: Door) -> None:
         new = self._door.with_suffix(".new")
-        new.touch(0o600)
-        new.write_bytes(content)
-        new.replace(self._door)
+        try:
+            new.touch(0o600)
+            new.write_bytes(msgspec.json.encode(door))
+            new.replace(self._door)
+        except OSError as e:
+            log.warning("queries beside this session will see what is committed only", reason=str(e))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(
-            OSError, TimeoutError, ValueError, asyncio.IncompleteReadError
-        ):  # whoever asks is gone, or talks nonsense
+        with suppress(OSError, TimeoutError, ValueError):  # whoever asks is gone, or talks nonsense
             async with asyncio.timeout(SECONDS), self._turns:
                 ask = msgspec.json.decode(await reader.readline(), type=Ask)
                 batches, whole = self._source()
