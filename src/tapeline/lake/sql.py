@@ -75,8 +75,10 @@ class Question:
         self._over = threading.Event()
 
     def stop(self, why: str = "the query was stopped") -> None:
-        """From another thread. It ends within moments, with QueryStopped."""
-        self._why = self._why or why
+        """From another thread. It ends within moments, with QueryStopped. A second call does nothing."""
+        if self._why:
+            return
+        self._why = why
         threading.Thread(target=self._interrupt, name="query-stop", daemon=True).start()
 
     def _interrupt(self) -> None:

@@ -9,8 +9,8 @@ nothing else of this machine, is the lake's own doing (`lake/sql.py`). A page of
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from tapeline.clock import MICRO
 from tapeline.config import QuerySettings
 from tapeline.engine.source import Mode
-from tapeline.errors import IntegrityError, UsageError
+from tapeline.errors import TapelineError, UsageError
 from tapeline.server import asked
 from tapeline.server.asked import ApiError
 from tapeline.server.views import MEDIA
@@ -93,26 +93,24 @@ class Queries:
 
     async def _answer(self, request: Request, wish: Wish, form: str, rows: int, mode: Mode) -> bytes:
         """The body. The work is done in a thread; here it is only looked whether somebody still waits for it."""
-        from tapeline.lake.sql import Limits, Question
-
-        s = self._settings
-        limits = Limits(rows=rows, bytes=s.answer_mb << 20, seconds=s.seconds, memory_mb=s.memory_mb, threads=s.threads)
-        with _as_api_errors():
-            question = Question(wish.sql, wish.params, limits)
         worker = Worker("query")
-        working = asyncio.ensure_future(worker.call(lambda: _rendered(self._asked(question), form, mode)))
-        self._running.add(question)
         try:
-            while not (await asyncio.wait({working}, timeout=LOOK_SECONDS))[0]:
-                if await request.is_disconnected():
-                    question.stop("nobody waits for it any more")
-            with _as_api_errors():
+            question = await worker.call(lambda: _question(wish, rows, self._settings))
+            working = asyncio.ensure_future(worker.call(lambda: _rendered(self._asked(question), form, mode)))
+            self._running.add(question)
+            try:
+                while not (await asyncio.wait({working}, timeout=LOOK_SECONDS))[0]:
+                    if await request.is_disconnected():
+                        question.stop("nobody waits for it any more")
                 return working.result()
+            finally:
+                if not working.done():
+                    question.stop("nobody waits for it any more")
+                    working.cancel()
+                self._running.discard(question)
+        except TapelineError as e:
+            raise _as_api_error(e) from None
         finally:
-            if not working.done():
-                question.stop("nobody waits for it any more")
-                working.cancel()
-            self._running.discard(question)
             worker.stop()
 
     def _asked(self, question: "Question") -> "Answer":
@@ -153,23 +151,28 @@ async def _posted(request: Request) -> Wish:
         raise ApiError(400, "bad_json", str(e), 'send {"sql": "select …"}') from None
 
 
-@contextmanager
-def _as_api_errors() -> Iterator[None]:
+def _question(wish: Wish, rows: int, s: QuerySettings) -> "Question":
+    """In the thread, for the first one imports DuckDB. Raises QueryError."""
+    from tapeline.lake.sql import Limits, Question
+
+    limits = Limits(rows=rows, bytes=s.answer_mb << 20, seconds=s.seconds, memory_mb=s.memory_mb, threads=s.threads)
+    return Question(wish.sql, wish.params, limits)
+
+
+def _as_api_error(error: TapelineError) -> ApiError:
     """The lake's errors in the API's words."""
     from tapeline.lake.sql import QueryError, QueryStopped, QueryTooBig
 
-    try:
-        yield
-    except QueryError as e:
-        raise ApiError(400, "bad_query", str(e), HINT) from None
-    except QueryTooBig as e:
-        raise ApiError(400, "query_too_big", str(e), "narrow it by instrument and ts_event, or raise query.memory_mb") from None
-    except QueryStopped as e:
-        raise ApiError(408, "query_stopped", str(e), "narrow it by instrument and ts_event, or raise query.seconds") from None
-    except UsageError as e:
-        raise ApiError(404, "no_lake", str(e), "the sink `lake` writes one") from None
-    except IntegrityError as e:
-        raise ApiError(503, "lake_broken", str(e), "") from None
+    text = str(error)
+    if isinstance(error, QueryError):
+        return ApiError(400, "bad_query", text, HINT)
+    if isinstance(error, QueryTooBig):
+        return ApiError(400, "query_too_big", text, "narrow it by instrument and ts_event, or raise query.memory_mb")
+    if isinstance(error, QueryStopped):
+        return ApiError(408, "query_stopped", text, "narrow it by instrument and ts_event, or raise query.seconds")
+    if isinstance(error, UsageError):
+        return ApiError(404, "no_lake", text, "the sink `lake` writes one")
+    return ApiError(503, "lake_broken", text)
 
 
 def _rendered(answer: "Answer", form: str, mode: Mode) -> bytes:
