@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -208,7 +207,9 @@ def test_events_by_instrument_and_time(lake):
     table = lake.trades(BTC, start="2026-11-20T00:00:00", end=T0 + 3 * 10**9)
     wanted = [e for e in of(Trade, BTC) if T0 + 10**9 <= e.ts_event < T0 + 3 * 10**9]
     assert sorted(table["id"].to_pylist()) == sorted(e.id for e in wanted)
-    assert all(a <= b for a, b in pairwise(table["ts_event"].to_pylist()))
+    for found in (table, lake.trades(), lake.status()):
+        order = list(zip(*(found[name].to_pylist() for name in ("ts_event", "session_id", "n")), strict=True))
+        assert order == sorted(order)
     assert lake.quotes([BTC, ETH]).num_rows == len(of(Quote))
     assert lake.status().num_rows == len(of(Status))
     assert lake.status(BTC).num_rows == 0
