@@ -120,7 +120,7 @@ def test_bars_are_the_latest_revisions(tmp_path: Path) -> None:
     assert exporting.export(tmp_path, Selection("bar_revisions"), "jsonl", str(tmp_path / "r.jsonl")).rows == 2
 
 
-def test_sorting_goes_to_the_disk_where_memory_is_short(
+def test_batches_of_any_size_give_the_same(
     tmp_path: Path, made: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = exported(tmp_path, "book_updates", "jsonl", "a.jsonl").read_bytes()
