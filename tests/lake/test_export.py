@@ -120,9 +120,7 @@ def test_bars_are_the_latest_revisions(tmp_path: Path) -> None:
     assert exporting.export(tmp_path, Selection("bar_revisions"), "jsonl", str(tmp_path / "r.jsonl")).rows == 2
 
 
-def test_batches_of_any_size_give_the_same(
-    tmp_path: Path, made: list[Event], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_of_any_size_give_the_same(tmp_path: Path, made: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = exported(tmp_path, "book_updates", "jsonl", "a.jsonl").read_bytes()
     monkeypatch.setattr(rows, "BATCH_ROWS", 7)
     assert exported(tmp_path, "book_updates", "jsonl", "b.jsonl").read_bytes() == wanted

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.engine.lines import decode_lines
 from tapeline.events import BookUpdate, Event, Flag, Quote
 from tapeline.lake import export_tardis
 from tapeline.lake.opening import opening, updates
-from tests.engine.feeds import SECOND
+from tapeline.market.book import Book
+from tapeline.venues.registry import venue_class
+from tests.engine.feeds import SECOND, T0
+from tests.engine.foreign_files import lines, messages
 from tests.lake.exports import BTC, SESSION, events_of, lake_of, market, over_midnight
 
 
@@ -62,3 +66,38 @@ def test_an_export_from_the_middle_begins_with_it(tmp_path: Path) -> None:
     whole, part = ((tmp_path / f"{name}.csv").read_text().splitlines() for name in ("whole", "part"))
     assert part[0] == whole[0] and part[-1] == whole[-1]
     assert [line.split(",", 4)[4] for line in part[1:]] == [line.split(",", 4)[4] for line in whole[-len(part) + 1 :]]
+
+
+def test_levels_that_a_venue_forgets_are_said_to_go(tmp_path: Path) -> None:
+    """A book that is cut to two levels a side, and whose venue is silent of those that are pushed out."""
+    flags = int(Flag.SNAPSHOT)
+    lake_of(
+        tmp_path,
+        [
+            BookUpdate(BTC, T0, T0, flags, [(3.0, 1.0), (2.0, 1.0)], [(5.0, 1.0), (6.0, 1.0)], True, None, None, depth=2),
+            BookUpdate(BTC, T0 + 1, T0 + 1, 0, [(4.0, 1.0)], [(7.0, 1.0)], False, None, None),
+            BookUpdate(BTC, T0 + 2, T0 + 2, 0, [(4.0, 0.0), (1.0, 2.0)], [(4.5, 1.0)], False, None, None),
+        ],
+        parts=1,
+    )
+    (_, found), *_ = updates(tmp_path, BTC, None, None)
+    assert [(u.bids, u.asks) for _, u in found[1:]] == [
+        ([(4.0, 1.0), (2.0, 0.0)], [(7.0, 1.0), (7.0, 0.0)]),
+        ([(4.0, 0.0), (1.0, 2.0)], [(4.5, 1.0), (6.0, 0.0)]),
+    ]
+
+
+def test_krakens_recorded_books(shared_frames: Path, tmp_path: Path) -> None:
+    made = decode_lines(venue_class("kraken")(), lines(messages(shared_frames, "kraken")).splitlines(), "kraken")
+    events = lake_of(tmp_path, list(made))
+    depths = {e.instrument: e.depth for e in events if isinstance(e, BookUpdate) and e.snapshot and e.depth}
+    for name, depth in depths.items():
+        plain, touches = Book(), []
+        for _, part in updates(tmp_path, name, None, None):
+            for _, u in part:
+                (plain.replace if u.snapshot else plain.apply)(u.bids, u.asks)
+                assert max(len(plain.bids), len(plain.asks)) <= depth
+                touches.append(plain.touch())
+        own = [e for e in events if isinstance(e, Quote) and e.origin == "book" and e.instrument == name]
+        assert touches == [(q.bid, q.bid_size, q.ask, q.ask_size) for q in own]
+    assert len(depths) == 10

@@ -126,6 +126,7 @@ def _sorting() -> Iterator["DuckDBPyConnection"]:
             connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
             connection.execute(f"SET temp_directory = {views.quoted(room)}")
             connection.execute("SET threads = 2")
+            connection.execute("SET preserve_insertion_order = false")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET python_enable_replacements = false")
             yield connection
