@@ -3,24 +3,28 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tapeline.audit.audit import audit
 from tapeline.cli import tape_keeping
 from tapeline.cli.live import LiveSession
 from tapeline.clock import LiveClock
-from tapeline.config import KeepSettings, SinkSettings
+from tapeline.config import KeepSettings, Settings, SinkSettings
 from tapeline.engine import checkpoint
 from tapeline.engine.bus import Batch
 from tapeline.engine.replay import batches, replay
 from tapeline.errors import ConfigError
 from tapeline.events import Trade, to_json
+from tapeline.lake import catalogue
 from tapeline.sim import SimServer
+from tapeline.sinks import rebuild
 from tapeline.sinks.feed import commit_all
 from tapeline.sinks.hold import Hold
-from tapeline.sinks.recovery import committed
+from tapeline.sinks.recovery import committed, repair
 from tapeline.sinks.registry import make
 from tapeline.sinks.sqlite import SqliteSink
 from tapeline.tape import reader, states
@@ -93,6 +97,53 @@ async def test_a_sink_catches_up_in_a_session_whose_beginning_is_gone(tmp_path: 
 def _count(data: Path) -> int:
     with sqlite3.connect(data / "tapeline.sqlite") as db:
         return int(db.execute("SELECT count(*) FROM trades").fetchone()[0])
+
+
+async def test_verify_and_repair_of_a_session_whose_beginning_is_gone(tmp_path: Path, sim: SimServer) -> None:
+    """Nothing is called broken, and what is made anew has all that was there."""
+    async with running(sim, tmp_path) as run:
+        await run.synced()
+        for _ in range(2):
+            await segment(run)
+            await asyncio.sleep(0.3)
+    session = run.collector.session
+    _brought_in(tmp_path)
+    assert not (report := audit(tmp_path)).broken, report.broken
+    before = _rows(tmp_path)
+    (gone,) = prune(tmp_path, OLD, LiveClock().now(), lambda _: _first(tmp_path)[2], checkpoint.stamp())
+    assert (gone.whole, gone.error, _first(tmp_path)[0]) == (False, "", gone.last_seq + 1)
+    report = audit(tmp_path)
+    assert not report.broken, report.broken
+    assert any("were removed to make room" in point.text for point in report.points)
+    info = reader.sessions(tmp_path)[0]
+    on_tape = {session: rebuild.OnTape(info.last_seq, info.first_ts, whole=False)}
+    done = rebuild.rebuild(tmp_path, ["lake", "sqlite"], on_tape, partial(batches, tmp_path, single=True), lambda _: None)
+    assert [r.error for r in done] == [""] * len(done)
+    assert _rows(tmp_path) == before
+    assert not audit(tmp_path).broken
+
+
+def _brought_in(data: Path) -> None:
+    sinks = make(data, Settings(data=str(data)))
+    for sink in sinks:
+        sink.open()
+    reports = repair(data, sinks, {s.id: s.last_seq for s in reader.sessions(data)}, partial(batches, data, single=True))
+    assert [r.error for r in reports] == ["", ""]
+    for sink in sinks:
+        sink.close()
+
+
+def _first(data: Path) -> list[int]:
+    return [info.first_seq for info in reader.sessions(data)[0].segments]
+
+
+def _rows(data: Path) -> dict[str, int]:
+    files = catalogue.read(data).files
+    with sqlite3.connect(data / "tapeline.sqlite") as db:
+        found = {
+            table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("trades", "quotes", "bars", "status")
+        }
+    return found | {"lake": sum(file.rows for file in files)}
 
 
 async def test_a_live_session_keeps_its_tape_small(tmp_path: Path, sim: SimServer, monkeypatch: pytest.MonkeyPatch) -> None:
