@@ -340,3 +340,20 @@ def test_the_directory_is_told(tmp_path: Path) -> None:
     raw = (directory / "removed.tape").read_bytes()
     (directory / "removed.tape").write_bytes(raw[:60] + b"\xff" + raw[61:])
     assert "damage" in {f.kind for f in reader.verify(tmp_path)}
+
+
+def test_looking_while_it_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of segments was read, and then they go."""
+    record(tmp_path, story(3), [60, 120, 180])
+    listed, segments_of = [0], layout.segments
+
+    def then_gone(directory: Path) -> list[tuple[int, Path]]:
+        found = segments_of(directory)
+        listed[0] += 1
+        if listed[0] == 1:
+            prune(tmp_path, ALL_OLD, LONG_AFTER, lambda _: 130, checkpoint.stamp())
+        return found
+
+    monkeypatch.setattr(layout, "segments", then_gone)
+    (info,) = reader.sessions(tmp_path)
+    assert (info.removed, info.holes, [s.first_seq for s in info.segments]) == (119, [], [120, 180])

@@ -107,9 +107,18 @@ def _telling(on_unreadable: OnUnreadable | None) -> Iterator[None]:
 
 
 def _session_info(directory: Path) -> SessionInfo:
+    while True:
+        removed = layout.removed(directory)
+        try:
+            return _looked_at(directory, removed)
+        except TapeError:
+            if layout.removed(directory) == removed:
+                raise  # else it was removed under our eyes
+
+
+def _looked_at(directory: Path, removed: int) -> SessionInfo:
     holes: list[tuple[int, int]] = []
     infos: list[SegmentInfo] = []
-    removed = layout.removed(directory)
     next_seq = removed + 1
     for first, path in layout.segments(directory):
         info, next_seq = _segment_info(first, path, next_seq, holes)
