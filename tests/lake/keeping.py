@@ -16,7 +16,7 @@ STREAMS = ("btcusdt@trade",)
 WIDTHS = {"1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
 
 
-def keep(data: Path, events: Sequence[Event], session: str = "s1", commit: int = 100) -> Catalogue:
+def keep(data: Path, events: Sequence[Event], session: str = "s1", commit: int = 300) -> Catalogue:
     """The lake under `data` with these events of one session, `commit` at a time."""
     sink = LakeSink(data)
     sink.open()

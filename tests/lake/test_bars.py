@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.config import PipelineSettings
+from tapeline.engine.lines import decode_lines, open_lines
 from tapeline.errors import UsageError
 from tapeline.events import Bar, Event, Flag, Status, Trade
 from tapeline.lake import scan
 from tapeline.lake.bars import bars
 from tapeline.market.bars import Bars
+from tapeline.venues.registry import venue_class
 from tests.engine.feeds import MS, SECOND, T0
+from tests.engine.recordings import recording
 from tests.lake.keeping import NAME, WIDTHS, final, keep, market, session, trades_of
 from tests.market.reference import figures, told
 
@@ -175,7 +178,7 @@ def _ids(lake: Any, session_id: str) -> set[str]:
     return {row["id"] for t in tables for row in t.to_pylist() if row["session_id"] == session_id}
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(
@@ -222,6 +225,74 @@ def test_a_trade_with_a_false_time_is_where_the_live_bar_has_it(tmp_path: Path) 
         expected = {ts: told(bar) for (name, ts), bar in stand.items() if name == interval}
         found = bars(lake, NAME, interval, source="trades", start=T0 - SECOND * 3600, end=T0 + 7200 * SECOND).to_pylist()
         assert {row["ts_open"]: tuple(row[f] for f in FIGURES[1:10]) for row in found} == expected
+
+
+def made_live(trades: list[Trade], **more: Any) -> list[Event]:
+    """What the live bars make of trades that are given to them one by one; those off the book are not."""
+    made, events = Bars(NAME, PipelineSettings(), **more), []  # type: Bars, list[Event]
+    for t in trades:
+        if not t.flags & Flag.OFF_BOOK:
+            made.add(t, events)
+        events.append(t)
+    made.finish(trades[-1].ts_recv, events)
+    return events
+
+
+def some_trades(flags: Any = lambda i: 0, count: int = 300) -> list[Trade]:
+    r = random.Random(9)
+    return [
+        Trade(
+            NAME,
+            T0 + i * 300 * MS,
+            T0 + i * 300 * MS,
+            flags(i),
+            round(r.uniform(60_000, 61_000), 1),
+            float(r.randrange(1, 99)),
+            "buy",
+            str(i),
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("more", [{"contract_value": 100.0}, {"sides": False}])
+def test_inverse_contracts_and_venues_without_sides(tmp_path: Path, more: dict[str, Any]) -> None:
+    events = made_live(some_trades(), **more)
+    lake, stand = keep(tmp_path, events), final(events)
+    for interval in ("1s", "15s", "1m"):
+        for ts, row in rows(lake, interval, source="trades").items():
+            assert {f: row[f] for f in FIGURES} == {f: getattr(stand[interval, ts], f) for f in FIGURES}
+
+
+def test_trades_off_the_book_do_not_count_those_of_retail_do(tmp_path: Path) -> None:
+    events = made_live(some_trades(lambda i: int(Flag.OFF_BOOK) if i % 7 == 0 else int(Flag.RPI) if i % 5 == 0 else 0))
+    lake, stand = keep(tmp_path, events), final(events)
+    for ts, row in rows(lake, "1m", source="trades").items():
+        assert {f: row[f] for f in FIGURES} == {f: getattr(stand["1m", ts], f) for f in FIGURES}
+
+
+@pytest.mark.parametrize("first", [0, int(Flag.AGGREGATED)])
+def test_single_and_aggregated_trades_are_not_added_up(tmp_path: Path, first: int) -> None:
+    """Those count that came first in the session, also where the span asked for begins with the others."""
+    both = some_trades(lambda i: first if i % 2 == 0 else int(Flag.AGGREGATED) - first)
+    lake = keep(tmp_path, both)
+    found = rows(lake, "7s", start=T0 + 20 * SECOND)
+    begin = (T0 + 20 * SECOND + 7 * SECOND - 1) // (7 * SECOND) * 7 * SECOND
+    assert sum(row["trades"] for row in found.values()) == sum(t.ts_event >= begin and t.flags == first for t in both)
+
+
+def test_the_recorded_sessions(shared_frames: Path, tmp_path: Path) -> None:
+    path = recording(shared_frames, "binance-usdm").path
+    with open_lines(path) as file:
+        events = list(decode_lines(venue_class("binance-usdm")(), file, path.name))
+    kept = [e for e in events if isinstance(e, Trade | Status) or (isinstance(e, Bar) and e.origin == "trades")]
+    lake, stand = keep(tmp_path, kept, commit=5000), final(kept)
+    name = "binance-usdm:BTC-USDT-PERP"
+    for interval in WIDTHS:
+        found = {row["ts_open"]: row for row in bars(lake, name, interval, source="trades").to_pylist()}
+        assert found.keys() == {ts for i, ts in stand if i == interval}
+        for ts, row in found.items():
+            assert {f: row[f] for f in FIGURES} == {f: getattr(stand[interval, ts], f) for f in FIGURES}, (interval, ts)
 
 
 @pytest.mark.parametrize("wrong", ["", "m", "0s", "1x", "-5m", "1.5m", "99999d", "5 m"])

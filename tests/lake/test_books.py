@@ -13,7 +13,7 @@ from tapeline.config import PipelineSettings
 from tapeline.engine import lines
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import UsageError
-from tapeline.events import Event
+from tapeline.events import BookUpdate, Event, Status
 from tapeline.frames import Frame
 from tapeline.lake import books as books_room
 from tapeline.lake import catalogue, derived, snapshots
@@ -123,11 +123,11 @@ def test_the_recorded_sessions(shared_frames: Path, tmp_path: Path, venue: str) 
     path = recording(shared_frames, venue).path
     with lines.open_lines(path) as file:
         frames = list(lines.frames(venue_class(venue)(), file, path.name))
-    events, seen = watched(frames, Pipeline(), 0.02)
+    events, seen = watched(frames[: len(frames) // 2], Pipeline(), 0.02)
     (name,) = seen
-    lake = keep(tmp_path, events, "s", 20_000)
-    check(lake, name, seen[name], 6)
-    check(with_snapshots(tmp_path), name, seen[name], 25)
+    lake = keep(tmp_path, [e for e in events if isinstance(e, BookUpdate | Status)], "s", 3_000)
+    check(lake, name, seen[name], 4)
+    check(with_snapshots(tmp_path), name, seen[name], 15)
 
 
 def story(seed: int, count: int = 700) -> Iterator[Frame]:

@@ -88,7 +88,7 @@ class Rows(msgspec.Struct):
 
     ts: Ints
     recv: Ints
-    flags: Ints
+    flags: npt.NDArray[np.int32]
     price: npt.NDArray[np.float64]
     size: npt.NDArray[np.float64]
     buy: Mask
@@ -157,6 +157,8 @@ def _rows(trades: Source, start: int, end: int) -> Rows:
         tables = scan.rows(files, names, column="n", start=None, end=None)
         rows = _taken(tables)
         rows.ts = placed(rows.ts, rows.recv, rows.flags, *scan.texts(tables, "session_id"), scan.numbers(tables, "n"))
+    if names is COLUMNS and not rows.flags.any():
+        return _ordered(rows, start, end)
     keep = (rows.flags & OFF_BOOK) == 0
     if names is COLUMNS and _mixed(rows.flags[keep]):
         names = NAMES
@@ -168,7 +170,7 @@ def _rows(trades: Source, start: int, end: int) -> Rows:
     return _ordered(rows, start, end)
 
 
-def _mixed(flags: Ints) -> bool:
+def _mixed(flags: npt.NDArray[np.int32]) -> bool:
     """Whether single and aggregated trades stand beside each other."""
     kinds = flags & AGGREGATED
     return bool(len(kinds) and kinds.min() != kinds.max())
@@ -186,7 +188,8 @@ def _astray(trades: Source, start: int) -> bool:
 
 
 def _taken(tables: Sequence[pa.Table]) -> Rows:
-    ts, recv, flags = (scan.numbers(tables, name) for name in ("ts_event", "ts_recv", "flags"))
+    ts, recv = (scan.numbers(tables, name) for name in ("ts_event", "ts_recv"))
+    flags = scan.numbers(tables, "flags", np.int32)
     price, size = (scan.numbers(tables, name, np.float64) for name in ("price", "size"))
     return Rows(ts, recv, flags, price, size, scan.equals(tables, "side", "buy"))
 

@@ -6,14 +6,17 @@ import numpy.typing as npt
 from tapeline.market.bars import BAD_TIME, JUMP
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.int32]
 
 
-def strange(ts: Ints, recv: Ints, flags: Ints) -> bool:
+def strange(ts: Ints, recv: Ints, flags: Flags) -> bool:
     """Whether any of these trades may have to be placed anew."""
-    return bool(len(ts) and (((flags & BAD_TIME) != 0).any() or int((ts - recv).max()) > JUMP))
+    if not len(ts):
+        return False
+    return bool((flags.any() and (flags & BAD_TIME).any()) or int((ts - recv).max()) > JUMP)
 
 
-def placed(ts: Ints, recv: Ints, flags: Ints, sessions: list[str], codes: Ints, n: Ints) -> Ints:
+def placed(ts: Ints, recv: Ints, flags: Flags, sessions: list[str], codes: Ints, n: Ints) -> Ints:
     """The times that bars go by, of all trades of the sessions. `codes`: of each trade, the number of its session."""
     found = ts.copy()
     for code in range(len(sessions)):
@@ -23,7 +26,7 @@ def placed(ts: Ints, recv: Ints, flags: Ints, sessions: list[str], codes: Ints, 
     return found
 
 
-def _place(found: Ints, mine: Ints, ts: Ints, recv: Ints, flags: Ints) -> None:
+def _place(found: Ints, mine: Ints, ts: Ints, recv: Ints, flags: Flags) -> None:
     lag: int | None = None
     for at, event, received, flag in zip(
         mine.tolist(), ts[mine].tolist(), recv[mine].tolist(), flags[mine].tolist(), strict=True
