@@ -40,7 +40,7 @@ By = Literal["received", "event"]
 MOST_ROWS = 1_000_000
 SURE = 60 * SECOND  # a venue's snapshot this much older than an instant of the venue's clock surely counts
 WINDOWS = (3600 * SECOND, DAY, 30 * DAY, None)
-OTHERS = ("trade", "quote", "metrics", "ticker")
+HEARD = ("book", "trade", "quote", "metrics", "ticker")
 LONGEST_LIST = pa.list_(pa.float64())
 
 
@@ -86,7 +86,7 @@ class Cursor:
             self.n, self.heard, self.reached = base.n, base.kept.update_ts_recv, base.ts_recv
         else:
             self.n = base - 1
-        self._rows = updates.rows(session, self.n, since, end)
+        self._rows = updates.rows(session, self.n, since, end, "ts_recv" if by == "received" else "ts_event")
         self._next = next(self._rows, None)
 
     def move(self, at: int) -> None:
@@ -174,7 +174,7 @@ def _over(updates: Updates, session: str, heard: int) -> int | None:
     known = updates.catalogue.sessions
     if not (session in known and known[session].finished) and not any(other > session for other in known):
         return None
-    chosen = [f for kind in OTHERS for f in updates.catalogue.chosen(kind, [updates.instrument], heard - SPARE)]
+    chosen = [f for kind in HEARD for f in updates.catalogue.chosen(kind, [updates.instrument], heard - SPARE)]
     ours = [p for p in pieces_of(updates.catalogue, chosen) if p.least("session_id") == p.most("session_id") == session]
     return max([heard, *(int(p.most("ts_recv")) for p in ours)])
 

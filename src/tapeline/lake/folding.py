@@ -14,10 +14,12 @@ in its session; only where one is found is the session read from its beginning, 
 Where sessions overlap (two recorders, an import beside a recording) a trade that both have counts once: by id and time, or, where
 the venue gives no ids, by time, price, size and side, as often as in the session that has it most often.
 
-A day is folded at a time, so that memory is bounded by the busiest day; a bar that is longer goes on in the next one.
+A million trades or so are folded at a time, on two threads, and a bar that is longer goes on in the next lot: memory is bounded, and
+what one lot used the next one uses again, which is half of the speed.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,6 +37,8 @@ from tapeline.lake.lots import lots, products, sums
 from tapeline.lake.placing import placed, strange
 from tapeline.lake.twins import without_twins
 
+CHUNK = 1_000_000  # trades folded at once: what stays in the caches, and in memory that is used again
+WORKERS = 2
 COLUMNS = ("ts_event", "ts_recv", "flags", "price", "size", "side")
 NAMES = (*COLUMNS, "session_id", "n", "id")
 INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED | Flag.LATE)
@@ -103,12 +107,11 @@ def source(catalogue: Catalogue, instrument: str) -> Source:
 
 def fold(trades: Source, interval: Interval, start: int, end: int) -> list[Folded]:
     """The bars of the trades with `start` <= time < `end`; both should be where bars begin. Raises FileNotFoundError."""
+    windows = [window for day in _days(trades, start, end) for window in _windows(trades, *day)]
     found: list[Folded] = []
-    for first, last in _days(trades, start, end):
-        rows = _rows(trades, first, last)
-        if len(rows.ts):
-            part = _folded(rows, interval)
-            if found and found[-1].slot == part[0].slot:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for part in pool.map(lambda window: _folded(_rows(trades, *window), interval), windows):
+            if found and part and found[-1].slot == part[0].slot:
                 found[-1].join(part.pop(0))
             found += part
     return found
@@ -130,6 +133,19 @@ def _days(trades: Source, start: int, end: int) -> Iterator[tuple[int, int]]:
         first = parse_iso(day)
         if start < first + DAY and first < end:
             yield max(start, first), min(end, first + DAY)
+
+
+def _windows(trades: Source, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Stretches of a day of about `CHUNK` trades each, from where a row group begins to where another one does."""
+    catalogue, rows = trades.catalogue, 0
+    files = scan.in_order(catalogue, catalogue.chosen("trade", [trades.instrument], start, end))
+    groups = sorted((g.spans["ts_event"][0], g.rows) for _, found in files for g in found if g.meets("ts_event", start, end))
+    for begin, count in groups if not _astray(trades, start) else ():
+        if rows >= CHUNK and begin > start:
+            yield start, begin
+            start, rows = begin, 0
+        rows += count
+    yield start, end
 
 
 def _late(catalogue: Catalogue, instrument: str) -> frozenset[tuple[str, int]]:
@@ -236,6 +252,8 @@ def _first_kind(trades: Source, session: str) -> int:
 
 
 def _folded(rows: Rows, interval: Interval) -> list[Folded]:
+    if not len(rows.ts):
+        return []
     numbers, starts = _runs(rows.ts, interval)
     ends = np.append(starts[1:], len(rows.ts))
     size, price = lots(rows.size), lots(rows.price)

@@ -28,7 +28,7 @@ from tapeline.errors import IntegrityError
 from tapeline.lake.tables import conform, options
 
 ROW_GROUP = 122_880
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 8 << 20  # 500,000 levels: what a book at an instant has to read (bench/lake_books.py)
 HELD_ROWS = 200_000
 LEAST_BATCH, MOST_BATCH = 1_024, 16_384
 BUFFER = 1 << 18

@@ -26,6 +26,7 @@ from tapeline.lake.state import LakeFile
 SPARE = 3600 * SECOND
 KEYS = ("session_id", "n", "ts_event", "ts_recv", "flags")
 EDGES = ("bid_floor", "ask_ceiling", "depth")
+MOST = (1 << 63) - 1
 UNTIMED = int(Flag.BAD_TIME | Flag.NO_VENUE_TIME)
 """An update whose venue time cannot be gone by counts with the one before it."""
 ROW = (*KEYS, "snapshot", "seq", "bids", "asks", *EDGES)
@@ -80,11 +81,14 @@ class Updates:
         )
         return pieces_of(self.catalogue, files)
 
-    def rows(self, session: str, after: int, start: int | None, end: int | None) -> Iterator[Row]:
-        """The session's updates numbered past `after` and received in about [`start`, `end`), with the statuses between them."""
+    def rows(self, session: str, after: int, start: int | None, end: int | None, clock: str = "ts_recv") -> Iterator[Row]:
+        """The session's updates numbered past `after` and received in about [`start`, `end`), with the statuses between them.
+
+        Of a row group that reaches past `end`, nothing from the first update on whose `clock` does.
+        """
         ends = iter(self._ends(session, after, start, end))
         ending = next(ends, None)
-        for row in self._updates(session, after, self.pieces(start, end)):
+        for row in self._updates(session, after, self.pieces(start, end), clock, end):
             while ending is not None and ending.n < row.n:
                 yield ending
                 ending = next(ends, None)
@@ -93,11 +97,12 @@ class Updates:
             yield ending
             yield from ends
 
-    def _updates(self, session: str, after: int, pieces: Sequence[Piece]) -> Iterator[Row]:
+    def _updates(self, session: str, after: int, pieces: Sequence[Piece], clock: str, end: int | None) -> Iterator[Row]:
         wanted = [p for p in pieces if p.group.may_hold("session_id", session) and p.most("n") > after]
         held: list[Row] = []
         for i, piece in enumerate(wanted):
-            held = sorted([*held, *_updates_of(piece, session, after)]) if held else list(_updates_of(piece, session, after))
+            more = _updates_of(piece, session, after, clock, end)
+            held = sorted([*held, *more]) if held else list(more)
             until = min((p.least("n") for p in wanted[i + 1 :]), default=None)
             if until is None:
                 break
@@ -140,9 +145,15 @@ def pieces_of(catalogue: Catalogue, files: Sequence[LakeFile]) -> list[Piece]:
     return sorted(found, key=lambda p: (p.least("n"), p.path))
 
 
-def _updates_of(piece: Piece, session: str, after: int) -> Iterator[Row]:
+def _updates_of(piece: Piece, session: str, after: int, clock: str, end: int | None) -> Iterator[Row]:
     table = piece.read([name for name in ROW if name not in EDGES or _has(piece, name)])
-    mine = scan.equals([table], "session_id", session) & (table["n"].to_numpy() > after)
+    numbers = table["n"].to_numpy()
+    mine = scan.equals([table], "session_id", session) & (numbers > after)
+    if end is not None:
+        past = mine & (table[clock].to_numpy() >= end)
+        if clock == "ts_event":
+            past &= (table["flags"].to_numpy() & UNTIMED) == 0
+        mine &= numbers < numbers[past].min(initial=MOST)
     if not mine.all():
         table = table.filter(pa.array(mine))
     n = table["n"].to_numpy()
