@@ -1,12 +1,12 @@
 """A process that records into a lake at full speed and compacts it all the time, told by lines on its standard input.
 
-run SECONDS    publish for that long; answers with the number of events published since the start
-quit           end in order, with a last commit
+run     publish without pause
+rest    no more; answers with the number of events published since the start
+quit    end in order, with a last commit
 """
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 from tapeline.clock import LiveClock
@@ -54,9 +54,9 @@ async def main(data: Path, seconds: float) -> None:
     async with TailServer(data, runner.tail):
         say("ready")
         seq = 0
-        while (line := (await asyncio.to_thread(sys.stdin.readline)).split())[:1] == ["run"]:
-            until = time.monotonic() + float(line[1])
-            while time.monotonic() < until:
+        while await asyncio.to_thread(sys.stdin.readline) == "run\n":
+            told = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+            while not told.done():
                 for _ in range(FRAMES_AT_ONCE):
                     bus.publish(Batch("s", seq, seq, frame(seq)))
                     seq += 1

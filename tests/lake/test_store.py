@@ -1,12 +1,14 @@
 """Swaps: a crash at each step leaves either the old files or the new ones, in the list and in the folders."""
 
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tapeline.lake import store as store_module
+from tapeline.lake import turns
 from tapeline.lake.catalogue import fresh, read
 from tapeline.lake.layout import unique_name
 from tapeline.lake.state import Intent, LakeFile, LakeState, Outdated
@@ -154,3 +156,47 @@ def test_a_reader_whose_file_was_swapped_away_takes_a_new_catalogue(opened, tmp_
     assert len(seen) == 2
     with pytest.raises(FileNotFoundError):
         pq.read_table(stale.path(stale.files[0]), partitioning=None)
+
+
+def swapped_beside(store, old, new):
+    thread = Thread(target=store.swap, args=([old[1]], [new]))
+    thread.start()
+    return thread
+
+
+def test_a_swap_waits_for_a_reader_that_was_disturbed_once(opened, tmp_path):
+    """Else a reader that is slower than the swaps would begin again for ever."""
+    store = opened()
+    one, two, three = staged(store, 1), staged(store, 2), staged(store, 3)
+    store.swap([], [one])
+    seen, threads = [], []
+
+    def values(catalogue):
+        seen.append([f.path for f in catalogue.files])
+        if len(seen) == 1:
+            store.swap([one[1]], [two])
+        if len(seen) == 2:
+            threads.append(swapped_beside(store, two, three))
+            threads[0].join(0.1)
+        return [v for f in catalogue.files for v in pq.read_table(catalogue.path(f), partitioning=None)["v"].to_pylist()]
+
+    assert fresh(tmp_path, values) == [2]
+    threads[0].join()
+    assert len(seen) == 2
+    assert by_list(tmp_path) == [3]
+
+
+@pytest.mark.parametrize("how", ["patience", "hurry"])
+def test_a_swap_does_not_wait_for_ever(opened, tmp_path, monkeypatch, how):
+    store = opened()
+    one, two = staged(store, 1), staged(store, 2)
+    store.swap([], [one])
+    store.swap([one[1]], [two])
+    if how == "patience":
+        monkeypatch.setattr(turns, "PATIENCE", 0.05)
+    with turns.reading(store.root):
+        thread = swapped_beside(store, two, staged(store, 3))
+        if how == "hurry":
+            store.hurry.set()
+        thread.join()
+        assert by_list(tmp_path) == [3]

@@ -24,8 +24,8 @@ def say(word: str) -> None:
 async def live(settings: Settings) -> None:
     swap = Store.swap
 
-    def telling(self, remove, add):
-        swap(self, remove, add)
+    def telling(self, *change, **more):
+        swap(self, *change, **more)
         say("swapped")
 
     Store.swap = telling

@@ -10,6 +10,7 @@ Reading needs no lock and no writer; a lake that nobody writes is read the same 
 import sqlite3
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from tapeline.errors import IntegrityError, UsageError
 from tapeline.instruments import split_id
 from tapeline.lake.layout import PENDING_DIR, STATE_FILE, root
 from tapeline.lake.state import VERSION, LakeFile, file_of
+from tapeline.lake.turns import reading
 
 TRIES = 8
 PAUSE = 0.005
@@ -106,10 +108,15 @@ def read(data: Path) -> Catalogue:
 
 
 def fresh(data: Path, function: Callable[[Catalogue], T], gone: tuple[type[Exception], ...] = (FileNotFoundError,)) -> T:
-    """`function(catalogue)`, begun again with a new catalogue where a file was swapped away meanwhile (`gone` was raised)."""
-    for attempt in range(TRIES - 1):
-        try:
+    """`function(catalogue)`, begun again with a new catalogue where a file was swapped away meanwhile (`gone` was raised).
+
+    From the second attempt on swaps wait for it (`lake/turns.py`).
+    """
+    with suppress(*gone):
+        return function(read(data))
+    for attempt in range(TRIES - 2):
+        time.sleep(PAUSE * 2**attempt)
+        with suppress(*gone), reading(root(data)):
             return function(read(data))
-        except gone:
-            time.sleep(PAUSE * 2**attempt)
-    return function(read(data))
+    with reading(root(data)):
+        return function(read(data))

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,8 +27,9 @@ from tapeline.errors import IntegrityError, TapelineError
 from tapeline.events import Event, Flag
 from tapeline.lake import views
 from tapeline.lake.catalogue import Catalogue, read
-from tapeline.lake.layout import time_field
+from tapeline.lake.layout import root, time_field
 from tapeline.lake.state import LakeFile
+from tapeline.lake.turns import reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -101,15 +102,18 @@ def schema(selection: Selection, left_out: Iterable[str] = ()) -> pa.Schema:
 
 def _day(data: Path, selection: Selection, day: str, order: Order) -> Iterator[pa.RecordBatch]:
     for left in reversed(range(TRIES)):
-        catalogue = read(data)
-        files = [catalogue.path(f) for f in selection.files(catalogue).get(day, [])]
-        if not files:
-            return
         begun = False
         try:
-            with _sorting() as connection:
+            with _sorting() as connection, ExitStack() as turn:
+                if left < TRIES - 1:
+                    turn.enter_context(reading(root(data)))
+                catalogue = read(data)
+                files = [catalogue.path(f) for f in selection.files(catalogue).get(day, [])]
+                if not files:
+                    return
                 for batch in _rows(connection, selection, files, order):
                     begun = True
+                    turn.close()
                     yield batch
         except FileNotFoundError as e:
             if begun or not left:

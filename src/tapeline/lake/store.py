@@ -14,28 +14,33 @@ one too few. New before old and no fsync in between: the blink is as long as the
 in the state (`lake/catalogue.py`) sees either the old or the new.
 
 Two threads share a store: a sink's commits, and what swaps files (compaction, retention, snapshots). Files are written outside the
-lock; it is held for steps 2 to 5.
+lock; it is held for steps 2 to 5. A swap that takes files away waits for readers that have asked for it (`lake/turns.py`).
 """
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from threading import Event
 
 from tapeline.errors import ConfigError, IntegrityError, TapelineError
 from tapeline.lake.files import sync_file, sync_folder
 from tapeline.lake.layout import PENDING_DIR, STATE_FILE, root
 from tapeline.lake.migration import migrate
 from tapeline.lake.state import Added, LakeFile, LakeState
+from tapeline.lake.turns import swapping
 
 PROBE = ".probe"
 
 
 class Store:
-    """The lake under `data`, to be written; whoever opens it holds the lake's lock (`sinks/lake.py`)."""
+    """The lake under `data`, to be written; whoever opens it holds the lake's lock (`sinks/lake.py`). `hurry`: while it is set,
+    swaps do not wait for readers.
+    """
 
     def __init__(self, data: Path) -> None:
         self.root = root(data)
+        self.hurry = Event()
         self.pending = self.root / PENDING_DIR
         self._state: LakeState | None = None
         self._unsettled = False
@@ -92,7 +97,7 @@ class Store:
                 sync_file(self.pending / intent.pending)
             if add:
                 sync_folder(self.pending)
-        with self.state.lock:
+        with swapping(self.root, self.hurry) if remove else nullcontext(), self.state.lock:
             with self._or_discard(add):
                 if self._unsettled:
                     self.settle()

@@ -84,6 +84,8 @@ class Upkeep:
         self._lake, self._keep, self._clock, self._tell = lake, keep, clock, tell
         self._busy = busy
         self._stop = Event()
+        if store is not None:
+            store.hurry = self._stop
         self._used = 0
         self._retained_at: int | None = None
         self._said = ""
