@@ -269,6 +269,39 @@ async def test_closing_does_not_wait_for_a_sink_that_hangs_and_the_next_start_re
     s.holds(made)
 
 
+async def test_closing_with_patience_waits_for_a_slow_sink_that_must_catch_up(scene):
+    made = frames(200)
+    s = scene(Tape(s=made), capacity=20)
+    s.sink.gate.clear()
+    s.runner.start()
+    for batch in batches(made, "s", 5):
+        s.bus.publish(batch)
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(s.runner.close(0.05, patience=30))
+    await asyncio.sleep(0.2)
+    assert not closing.done()
+    s.sink.gate.set()
+    assert await closing
+    s.sink.open()
+    s.holds(made)
+
+
+@pytest.mark.parametrize("how", ["hurry", "trouble"])
+async def test_patience_ends_in_a_hurry_and_where_the_sink_is_in_trouble(scene, how):
+    s, hurry = scene(Tape(s=frames(50))), asyncio.Event()
+    if how == "hurry":
+        s.sink.gate.clear()
+    else:
+        s.sink.failures = 1 << 30
+    s.runner.start()
+    for batch in batches(frames(50), "s", 5):
+        s.bus.publish(batch)
+    closing = asyncio.create_task(s.runner.close(0.05, patience=1000, hurry=hurry))
+    await asyncio.sleep(0.1)
+    hurry.set() if how == "hurry" else None
+    assert not await closing
+
+
 async def test_closing_while_the_sink_fails_ends_at_once(scene):
     made = frames(20)
     s = scene(Tape(s=made))

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tapeline.live")
 Market = Literal["auto", "live", "simulated"]
 SINK_CLOSE_SECONDS = 0.8
+"""For the sinks to commit what they have, once somebody wants to go."""
+PATIENT_SECONDS = 20.0
+"""How long sinks may go on before that where the time that was asked for is over; Ctrl-C cuts it short."""
 
 
 def say(text: str) -> None:
@@ -72,6 +75,7 @@ class LiveSession:
         self._keeping: asyncio.Task[None] | None = None
         self._upkeep: Upkeep | None = None
         self._stopping = False
+        self._hurry: asyncio.Event | None = None  # set to what stops the program, once it ends by itself
 
     async def __aenter__(self) -> "LiveSession":
         if self._keeps:
@@ -124,7 +128,7 @@ class LiveSession:
         if self._upkeep is not None:
             self._upkeep.ask_to_stop()
         await self.collector.end()
-        await asyncio.gather(*(runner.close(SINK_CLOSE_SECONDS) for runner in self.runners))
+        await self._close_sinks()
         await self.collector.stop()
         for task in (self._repair, self._keeping):
             if task is not None:
@@ -135,6 +139,16 @@ class LiveSession:
         if self._market is not None:
             await self._market.close()
         await self._stack.aclose()
+
+    async def _close_sinks(self) -> None:
+        patience = 0.0 if self._hurry is None else PATIENT_SECONDS
+        closing = (runner.close(SINK_CLOSE_SECONDS, patience=patience, hurry=self._hurry) for runner in self.runners)
+        whole = await asyncio.gather(*closing)
+        late = [runner.name for runner, done in zip(self.runners, whole, strict=True) if not done]
+        if late and not self.collector.came_to_nothing:
+            say(
+                f"{', '.join(late)}: the last events are on the tape only; the next start, or `tapeline repair`, brings them in"
+            )
 
     async def _mend(self, earlier: dict[str, int]) -> None:
         """Bring into the sinks what earlier sessions left on the tape, beside the live feed.
@@ -203,6 +217,8 @@ class LiveSession:
         stopped = await until(stop, self.connect(market), seconds, self.collector.failed)
         if self.collector.failure is not None:
             raise self.collector.failure
+        if not stopped:
+            self._hurry = stop
         return stopped
 
     async def _simulate(self, why: str, what: str) -> subscriptions.Wanted:

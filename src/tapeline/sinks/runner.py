@@ -104,15 +104,17 @@ class SinkRunner:
         self._task = asyncio.create_task(self.run(), name=f"sink-{self._sink.name}")
         self._task.add_done_callback(self._ended)
 
-    async def close(self, seconds: float = 1.0) -> bool:
+    async def close(self, seconds: float = 1.0, *, patience: float = 0.0, hurry: asyncio.Event | None = None) -> bool:
         """Commit what is there, close the sink; False where the deadline or an error came first.
 
-        Nothing more is taken from the bus. What is left over is on the tape.
+        Nothing more is taken from the bus. What is left over is on the tape. `patience`: so many seconds it first goes on as if
+        nothing had ended, until all is committed, it is in trouble, or `hurry` is set.
         """
         if self._closing.is_set():
             return self._whole
-        self._closing.set()
         self._subscription.close()
+        await self._patiently(patience, hurry or asyncio.Event())
+        self._closing.set()
         try:
             async with asyncio.timeout(seconds):
                 if self._task is not None:
@@ -127,6 +129,14 @@ class SinkRunner:
                 self._task.cancel()
                 await asyncio.wait([self._task])
         return self._whole
+
+    async def _patiently(self, seconds: float, hurry: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        while self._task is not None and not self._task.done() and loop.time() < ends:
+            if hurry.is_set() or self._stats.error:
+                return
+            await asyncio.wait([self._task], timeout=0.05)
 
     async def run(self) -> None:
         """Until the subscription ends, or something failed while closing. `start` does this as a task."""
