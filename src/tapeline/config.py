@@ -60,6 +60,12 @@ class TapeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = "default"
     flush_ms: Annotated[int, Doc(ge=1, le=10_000, description="A block is written at the latest after this time.")] = 100
     sync_ms: Annotated[int, Doc(ge=10, le=60_000, description="Time between two fdatasync of the open segment.")] = 1000
+    hold_mb: Annotated[
+        int,
+        Doc(
+            ge=0, le=65_536, description="What a full disk does not take waits in memory, up to this; what is past it is lost."
+        ),
+    ] = 64
     segment_mb: Annotated[int, Doc(ge=1, le=4096, description="A segment is sealed at this size.")] = 128
     segment_minutes: Annotated[int, Doc(ge=1, le=1440, description="A segment is sealed at this age.")] = 60
 

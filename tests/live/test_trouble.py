@@ -1,10 +1,13 @@
-"""A disk that does not take the tape: the feed goes on and says so; when there is room again, live and replay begin anew together."""
+"""A disk that does not take the tape: the feed goes on and says so. When there is room again, what was held in memory is written; where
+it was too much (here: where nothing may be held), live and replay begin anew together.
+"""
 
 import asyncio
 import errno
 
 import pytest
 
+from tapeline.config import TapeSettings
 from tapeline.engine.replay import batches
 from tapeline.events import to_json
 from tapeline.frames import FrameKind
@@ -12,6 +15,8 @@ from tapeline.sim import SimServer
 from tapeline.tape import reader
 from tapeline.tape.segment import Segment
 from tests.live.rig import SIM_BTC, assert_trades_accounted, running
+
+UNHELD = TapeSettings(flush_ms=20, sync_ms=200, hold_mb=0)
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def replayed(run):
 
 async def test_a_full_disk_stops_the_tape_and_not_the_feed(tmp_path, disk):
     async with SimServer(seed=31, rate=5.0) as sim:
-        async with running(sim, tmp_path) as run:
+        async with running(sim, tmp_path, tape=UNHELD) as run:
             await run.synced()
             disk.full = True
             await run.until(lambda: run.collector.status()["tape"]["state"] == "failing")
@@ -69,10 +74,31 @@ async def test_a_full_disk_stops_the_tape_and_not_the_feed(tmp_path, disk):
     assert after_the_hole(replayed(run)) == live
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_a_full_disk_did_not_take_is_written_when_there_is_room(tmp_path, disk, at_once):
+    async with SimServer(seed=31, rate=5.0) as sim:
+        disk.full = at_once
+        async with running(sim, tmp_path) as run:
+            await run.synced()
+            disk.full = True
+            await run.until(lambda: run.collector.status()["tape"]["held_frames"] > 100)
+            before = len(run.trades(SIM_BTC))
+            await run.until(lambda: len(run.trades(SIM_BTC)) > before + 10)
+            journal = run.collector.tape._journal
+            written = max(0, journal.written_seq)  # the head makes no events
+            assert journal.settled_seq <= written < journal.last_seq, "a sink would commit what nobody has written"
+            disk.full = False
+            await run.until(lambda: run.collector.status()["tape"]["state"] == "recording")
+            tape = run.collector.status()["tape"]
+            assert (tape["held_frames"], tape["lost_frames"]) == (0, 0)
+    assert run.published() == run.replayed()
+    assert reader.verify(tmp_path) == []
+
+
 async def test_a_disk_that_was_full_from_the_start(tmp_path, disk):
     """Not even the list of instruments is on the tape; names and labels are learned again behind the hole."""
     disk.full = True
-    async with SimServer(seed=32, rate=5.0) as sim, running(sim, tmp_path) as run:
+    async with SimServer(seed=32, rate=5.0) as sim, running(sim, tmp_path, tape=UNHELD) as run:
         await run.synced()
         assert run.collector.status()["tape"]["state"] == "failing"
         disk.full = False

@@ -42,11 +42,12 @@ class Disk:
 class Live:
     """An engine in small: feeds a pipeline, which only notes what it is given, as the writer's header says."""
 
-    def __init__(self, root: Path, mode: str = "default") -> None:
+    def __init__(self, root: Path, mode: str = "default", hold_mb: int = 0) -> None:
         self.told: list[str] = []
         self.clock = ReplayClock(T0)
         session = Session(id=SESSION, version="1")
-        self.tape = TapeWriter(root, session, TapeSettings(mode=mode), self.clock, on_trouble=self.told.append)  # type: ignore[arg-type]
+        settings = TapeSettings(mode=mode, hold_mb=hold_mb)  # type: ignore[arg-type]
+        self.tape = TapeWriter(root, session, settings, self.clock, on_trouble=self.told.append)
         self.fed: list[tuple[int, Frame]] = [(0, self.tape.head)]
         self.made = 0
 
@@ -96,13 +97,18 @@ steps = st.one_of(
 )
 
 
-@given(mode=st.sampled_from(["default", "strict"]), room=st.sampled_from([0, 100, 1 << 40]), todo=st.lists(steps, max_size=25))
-@settings(max_examples=80)
-def test_live_and_tape_agree_whatever_the_disk_does(mode, room, todo):
+@given(
+    mode=st.sampled_from(["default", "strict"]),
+    hold_mb=st.sampled_from([0, 1, 64]),
+    room=st.sampled_from([0, 100, 1 << 40]),
+    todo=st.lists(steps, max_size=25),
+)
+@settings(max_examples=120)
+def test_live_and_tape_agree_whatever_the_disk_does(mode, hold_mb, room, todo):
     disk = Disk(room)
     with tempfile.TemporaryDirectory() as place, mock.patch.object(os, "write", disk.write):
         root = Path(place)
-        live = Live(root, mode)
+        live = Live(root, mode, hold_mb)
         for what, number, later in todo:
             if what == "append":
                 live.append(number, later)
@@ -112,8 +118,9 @@ def test_live_and_tape_agree_whatever_the_disk_does(mode, room, todo):
                 disk.room = number
         disk.room = 1 << 40
         live.close()
-        check_honest(live, root)
-        assert {f.kind for f in verify(root)} <= {"hole"}
+        admitted = check_honest(live, root)
+        assert {(f.kind, f.admitted) for f in verify(root)} <= {("hole", True)}
+        assert not (admitted and hold_mb == 64)
 
 
 def test_a_full_disk_is_told_once_and_admitted_on_the_tape(tmp_path):
@@ -138,6 +145,46 @@ def test_a_full_disk_is_told_once_and_admitted_on_the_tape(tmp_path):
     (lost,) = check_honest(live, tmp_path)
     assert "No space left" in lost.reason
     assert sessions(tmp_path)[0].holes == [(257, 620)]
+
+
+def test_what_is_held_is_bounded_and_known_to_be_lost_past_that(tmp_path):
+    disk = Disk()
+    with mock.patch.object(os, "write", disk.write):
+        live = Live(tmp_path, hold_mb=1)
+        live.append(256)
+        disk.room = 0
+        live.append(1000)
+        stats = live.tape.stats()
+        assert (stats.state, stats.held_frames, stats.lost_frames) == ("failing", 1000, 0)
+        assert not live.tape.lost_within(0, 1256)
+        live.append(5000)
+        live.append(10)
+        stats = live.tape.stats()
+        assert (stats.held_frames, stats.lost_frames) == (0, 6010)
+        assert not live.tape.lost_within(0, 256)
+        assert live.tape.lost_within(256, 257)
+        assert live.tape.lost_within(6266, 6300)
+        assert not live.tape.lost_within(6267, 6300)
+        disk.room = 1 << 40
+        live.append(5, SECOND)
+        live.close()
+    (lost,) = check_honest(live, tmp_path)
+    assert lost.frames == 6010
+
+
+def test_what_is_held_at_the_end_is_written_by_close_or_lost(tmp_path):
+    for name, room in (("room", 1 << 40), ("none", 0)):
+        disk = Disk()
+        with mock.patch.object(os, "write", disk.write):
+            live = Live(tmp_path / name, "strict", hold_mb=1)
+            live.append(7)
+            disk.room = 0
+            live.append(5)
+            disk.room = room
+            live.close()
+        assert live.tape.stats().lost_frames == (0 if room else 5)
+        assert len(contents(tmp_path / name)) == (13 if room else 8)
+        assert live.tape.lost_within(8, 12) == (not room)
 
 
 def test_lost_at_the_end_is_admitted_by_close(tmp_path):

@@ -55,7 +55,9 @@ class Collector(Engine):
         self.settings = settings
         self.venues: dict[str, VenueSettings] = dict(settings.venues)
         super().__init__(Pipeline(settings.pipeline, self.venues), session.id, clock, "live")
-        self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble) if data else None
+        self.tape: TapeWriter | None = None
+        if data:
+            self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble, on_recovery=self._recovered)
         self.door = Funnel(self.deliver)  # one for all, so that frames keep their order where one connection is behind
         around = Surroundings(settings, clock, self.door, self.pipeline.feed_of, self._run, self._number)
         self.control = Control(around, self.venues)
@@ -108,12 +110,18 @@ class Collector(Engine):
     def _admit_lost(self) -> None:
         while self.tape is not None and (lost := self.tape.take_lost()) is not None:
             self.handle(lost[0], [lost[1]])
-            log.warning("the tape is written again, with a hole", frames_lost=self.tape.stats().lost_frames)
+            log.warning(
+                "there is a hole in the tape: more came than memory was to hold", frames_lost=self.tape.stats().lost_frames
+            )
             if self.supervisors:
                 self._track(asyncio.create_task(self.control.begin_all_anew(), name="begin-anew"))
 
     def _trouble(self, reason: str) -> None:
-        log.error("the tape cannot be written; the feed goes on unrecorded", reason=reason)
+        held = f"up to {self.settings.tape.hold_mb} MB of it wait in memory"
+        log.error("the tape cannot be written; the feed goes on", reason=reason, held=held)
+
+    def _recovered(self) -> None:
+        log.warning("the tape is written again")
 
     async def _tick(self) -> None:
         while True:

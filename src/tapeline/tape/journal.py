@@ -8,11 +8,13 @@ Trouble (full disk, read-only, I/O error) never reaches the feed as an exception
     recording ──a write fails──▶ failing ──a retry succeeds──▶ recording
                                     └──close──▶ off
 
-* On the failure the waiting block is dropped and counted, with every frame that comes while failing; nothing is buffered, so
-  memory is bounded. Dropped frames keep their seq, the hole shows in the block headers.
-* `append` retries at most once a second of frame time. The first thing a retry writes is a LOST frame with a seq of its own
-  and the time of the first frame of that `append`. Only when it is on the tape does the state change; the frames of that
-  call follow it.
+* While failing, frames are held in memory, up to `tape.hold_mb`, and written under their own seqs when writing works again: a
+  disk that was full for a while costs nothing then. What is held is not settled: no sink commits anything made of it.
+* Past that, everything held is dropped and counted, with every frame that comes until writing works again, so memory is bounded.
+  Dropped frames keep their seq, the hole shows in the block headers, and `lost_within` knows it.
+* `append` retries at most once a second of frame time. Where frames were dropped, the first thing a retry writes is a LOST frame
+  with a seq of its own and the time of the first frame of that `append`. Only when it is on the tape does the state change; the
+  frames of that call follow it.
 * So a LOST frame stands on the tape exactly *before the frames of the `append` call in which writing worked again*. `take_lost`
   hands it to whoever feeds the pipeline, who feeds it first. `close` makes a last try; its LOST frame comes after all others.
 * The SESSION frame (seq 0) is the one frame that is kept while failing: without it the rest could not be replayed.
@@ -35,6 +37,9 @@ from tapeline.tape.format import BLOCK_BYTES, BLOCK_FRAMES, encode, split
 from tapeline.tape.segment import Removed, Segment
 
 RETRY_NS = SECOND
+FRAME_BYTES = 200
+"""What a frame in memory takes beside its data, roughly."""
+MOST_SPANS = 256
 
 
 class SyncJob(msgspec.Struct):
@@ -69,6 +74,7 @@ class Journal:
     def __init__(
         self, root: Path, session: Session, settings: TapeSettings, clock: Clock, on_trouble: Callable[[str], None] | None
     ) -> None:
+        self.on_recovery: Callable[[], None] | None = None
         self.directory = layout.tape_dir(root) / session.id
         if self.directory.exists():
             raise TapeError(f"{self.directory} exists: a new start never writes to an old session; take a new session id")
@@ -82,6 +88,7 @@ class Journal:
         self._strict = settings.mode == "strict"
         self._most_bytes = settings.segment_mb << 20
         self._most_ns = settings.segment_minutes * 60 * SECOND
+        self._most_held = settings.hold_mb << 20
         self._on_trouble = on_trouble
         self._lock = layout.SessionLock(self.directory)
         self._locked = self._head_written = False
@@ -90,6 +97,7 @@ class Journal:
         self._retired: list[Segment] = []
         self._last_ts = self._tried = self.head.ts_recv
         self._lost = self._lost_since = 0
+        self._lost_spans: tuple[tuple[int, int], ...] = ()  # never changed in place: other threads read it
         self._lost_out: deque[tuple[int, Frame]] = deque(maxlen=64)
         try:
             self._write_head()
@@ -112,28 +120,39 @@ class Journal:
             self._resume(frames[0].ts_recv)
         self.next_seq += len(frames)
         self._last_ts = frames[-1].ts_recv
-        if self.trouble:
+        if self.trouble and self._lost:
             self._lose(frames)
             return self.last_seq
         self._pending += frames
         self._pending_bytes += sum([len(f.data) for f in frames])
-        if self._strict or len(self._pending) >= BLOCK_FRAMES or self._pending_bytes >= BLOCK_BYTES:
+        if self.trouble:
+            self._hold()
+        elif self._strict or len(self._pending) >= BLOCK_FRAMES or self._pending_bytes >= BLOCK_BYTES:
             self.flush(partial=self._strict or self._pending_bytes >= BLOCK_BYTES)
         return self.last_seq
 
     def flush(self, *, partial: bool = True) -> None:
         """Hand what waits to the operating system; without `partial`, full blocks only."""
-        while self._pending and (partial or len(self._pending) >= BLOCK_FRAMES):
-            run = self._pending[:BLOCK_FRAMES]
-            if self._pending_bytes >= BLOCK_BYTES:
-                run = list(next(split(run)))
-            try:
-                self._write(self.next_seq - len(self._pending), run)
-            except OSError as e:
-                self._fail(e)
-                return
-            self._pending = self._pending[len(run) :]
-            self._pending_bytes = sum([len(f.data) for f in self._pending])
+        if self.trouble:
+            return
+        try:
+            self._drain(partial=partial)
+        except OSError as e:
+            self._fail(e)
+
+    def _drain(self, *, partial: bool) -> None:
+        """Raises OSError, with what could not be written still waiting."""
+        done = 0
+        try:
+            while (left := len(self._pending) - done) and (partial or left >= BLOCK_FRAMES):
+                run: Sequence[Frame] = self._pending[done : done + BLOCK_FRAMES]
+                if self._pending_bytes >= BLOCK_BYTES:
+                    run = next(split(run))
+                self._write(self.next_seq - left, run)
+                done += len(run)
+                self._pending_bytes -= sum([len(f.data) for f in run])
+        finally:
+            del self._pending[:done]
 
     def take_lost(self) -> tuple[int, Frame] | None:
         return self._lost_out.popleft() if self._lost_out else None
@@ -196,22 +215,44 @@ class Journal:
     def _fail(self, error: OSError) -> None:
         """From here on nothing is recorded, until `_resume`."""
         told = bool(self.trouble)
-        self._lose(self._pending)
-        self._pending, self._pending_bytes = [], 0
+        self._hold()
         self.trouble = f"{error.strerror or error} ({self.directory})"
         self._tried = self._last_ts
         self.retire()
         if not told and self._on_trouble is not None:
             self._on_trouble(self.trouble)
 
+    def _hold(self) -> None:
+        """What waits stays in memory, unless it is too much."""
+        if self._pending_bytes + len(self._pending) * FRAME_BYTES > self._most_held:
+            self._lose_waiting()
+
+    def _lose_waiting(self) -> None:
+        self._lose(self._pending)
+        self._pending, self._pending_bytes = [], 0
+
     def _lose(self, frames: Sequence[Frame]) -> None:
-        if frames and not self._lost:
+        """The newest `frames` will not be on the tape."""
+        if not frames:
+            return
+        if not self._lost:
             self._lost_since = frames[0].ts_recv
         self._lost += len(frames)
         self.lost_frames += len(frames)
+        self._note_lost(self.next_seq - len(frames), self.last_seq)
+
+    def _note_lost(self, first: int, last: int) -> None:
+        spans = self._lost_spans
+        if spans and spans[-1][1] + 1 >= first >= spans[-1][0]:
+            spans, first = spans[:-1], spans[-1][0]
+        self._lost_spans = (*spans[1 - MOST_SPANS :], (first, last))
+
+    def lost_within(self, first: int, last: int) -> bool:
+        """Whether any of these frames is settled and yet not on the tape. For any thread."""
+        return any(a <= last and first <= b for a, b in self._lost_spans)
 
     def _resume(self, ts: int) -> None:
-        """Try to write again, the LOST frame first."""
+        """Try to write again, the LOST frame first, then what was held. Nothing is held where frames are lost."""
         lost = Frame(ts, FrameKind.LOST, 0, pack(Lost(frames=self._lost, since=self._lost_since, reason=self.trouble)))
         try:
             if not self._has_head():
@@ -220,16 +261,22 @@ class Journal:
                 self._write(self.next_seq, [lost])
                 self._lost_out.append((self.next_seq, lost))
                 self.next_seq += 1
+                self._lost = 0
+            self._drain(partial=True)
         except OSError as e:
             self._fail(e)
             self._tried = ts
         else:
             self.trouble, self._lost = "", 0
+            if self.on_recovery is not None:
+                self.on_recovery()
 
     def finish(self, now: int) -> None:
         """Write all that can be written and end the last segment."""
         if self.trouble:
             self._resume(max(now, self._last_ts))
+        if self.trouble:
+            self._lose_waiting()
         self.flush()
         self.retire()
 
@@ -249,6 +296,8 @@ class Journal:
                 self._lost_since = self._lost_since if self._lost else self._last_ts
                 self._lost += job.error.frames
                 self.lost_frames += job.error.frames
+                self._note_lost(job.error.first_seq, job.error.first_seq + job.error.frames - 1)
+                self._lose_waiting()
         return [s.path for s in job.ended if not s.dirty]
 
     def unlock(self) -> None:

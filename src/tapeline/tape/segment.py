@@ -16,9 +16,9 @@ from tapeline.tape import layout
 class Removed(OSError):
     """Somebody took the file away while it was written: what is in it, `frames` frames, is not on the tape any more."""
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, first_seq: int, frames: int) -> None:
         super().__init__(errno.ENOENT, "the segment was removed while it was written")
-        self.frames = frames
+        self.first_seq, self.frames = first_seq, frames
 
 
 class Segment:
@@ -27,7 +27,7 @@ class Segment:
     def __init__(self, directory: Path, first_seq: int, first_ts: int) -> None:
         """Creates the file. Raises OSError, FileExistsError among them: an old segment is never written to."""
         self.path = layout.segment_path(directory, first_seq, layout.OPEN)
-        self.first_ts = first_ts
+        self.first_seq, self.first_ts = first_seq, first_ts
         self.size = self.frames = 0
         self._synced = 0
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
@@ -57,7 +57,7 @@ class Segment:
                 layout.sync_dir(self.path.parent)
             self._synced = size
             if not self._there():
-                raise Removed(frames)
+                raise Removed(self.first_seq, frames)
 
     def _there(self) -> bool:
         try:

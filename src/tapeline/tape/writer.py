@@ -52,7 +52,8 @@ SEAL_PAUSE = 0.005
 class TapeStats(msgspec.Struct, frozen=True, kw_only=True):
     """`written_seq`: last frame handed to the operating system; `synced_seq`: last one on the disk itself.
 
-    `frames`, `bytes`: written in this session; `lost_frames`: handled but not recorded; `lag_frames`: handled, not yet synced.
+    `frames`, `bytes`: written in this session; `lost_frames`: handled but not recorded; `lag_frames`: handled, not yet synced;
+    `held_frames`: in memory until the disk takes them.
     `unsealed`: why the last segment could not be compressed, which costs room but no frame.
     """
 
@@ -66,13 +67,14 @@ class TapeStats(msgspec.Struct, frozen=True, kw_only=True):
     synced_seq: int
     segments: int
     lag_frames: int
+    held_frames: int
     unsealed: str = ""
 
 
 class TapeWriter:
     """`root` is the data directory. Raises TapeError where the session exists already; nothing else raises for the disk.
 
-    `on_trouble(reason)` is called once each time recording stops; it must not raise.
+    `on_trouble(reason)` is called once each time recording stops, `on_recovery()` when it goes on; they must not raise.
     Without an event loop: `append`, `flush`, `close_sync` are enough; segments are then synced and sealed at the end.
     """
 
@@ -84,10 +86,12 @@ class TapeWriter:
         clock: Clock,
         *,
         on_trouble: Callable[[str], None] | None = None,
+        on_recovery: Callable[[], None] | None = None,
     ) -> None:
         self.root, self.session = root, session
         self._settings, self._clock = settings, clock
         self._journal = Journal(root, session, settings, clock, on_trouble)
+        self._journal.on_recovery = on_recovery
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -148,7 +152,8 @@ class TapeWriter:
         self._journal.flush()
 
     async def synced(self, seq: int) -> None:
-        """Returns once everything up to `seq` is on the disk, or counted as lost: it never waits for a full disk.
+        """Returns once everything up to `seq` is on the disk, or counted as lost. What a full disk did not take waits in memory, and
+        whoever waits here for it.
 
         Raises TapeError where the tape is closed before the disk answers.
         """
@@ -163,6 +168,10 @@ class TapeWriter:
         self._waiters.append((seq, waiter))
         self._wake.set()
         await waiter
+
+    def lost_within(self, first: int, last: int) -> bool:
+        """Whether any of these frames, for which `synced` has returned, is not on the tape. For any thread."""
+        return self._journal.lost_within(first, last)
 
     def sync_now(self) -> None:
         """Everything appended onto the disk, and ended segments sealed, while the caller waits: for use without `start`."""
@@ -284,5 +293,6 @@ class TapeWriter:
             synced_seq=j.synced_seq,
             segments=j.segments,
             lag_frames=max(0, j.last_seq - j.settled_seq),
+            held_frames=j.waiting if j.trouble else 0,
             unsealed=self._unsealed,
         )
