@@ -31,6 +31,9 @@ class Tape:
             if batch.seq <= self.end and batch.seq not in self.holes:
                 yield batch
 
+    def recorded(self, first: int, last: int) -> bool:
+        return not any(first <= seq <= last for seq in self.holes)
+
     async def synced(self, seq: int) -> None:
         await asyncio.sleep(0)
         self.durable = max(self.durable, seq)

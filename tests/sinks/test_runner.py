@@ -36,6 +36,7 @@ class Scene:
             clock=self.clock,
             synced=tape.synced,
             catch_up=tape.catch_up,
+            recorded=tape.recorded,
             backoff_first=0.01,
         )
 
@@ -78,6 +79,7 @@ async def test_it_commits_by_time_and_by_number_of_events_and_counts(scene):
         s.bus.publish(batch)
         await asyncio.sleep(0)
     await s.reaches("s", 99)
+    await s.until(lambda: s.runner.stats.depth == 0)
     s.holds(made)
     stats = s.runner.stats
     assert (stats.events, stats.commits, stats.depth, stats.dropped, stats.missed, stats.error) == (
@@ -208,6 +210,23 @@ async def test_frames_that_the_tape_lacks_too_are_admitted(scene):
         s.queue.put(item) if isinstance(item, Batch) else s.queue._queue.append(item)
     await s.reaches("s", 59)
     s.holds(made[:20] + made[30:])
+
+
+@pytest.mark.parametrize("size", [1, 7, 60])
+async def test_what_came_but_is_lost_to_the_tape_is_left_out_and_counted(scene, size):
+    """So that the sink holds what the tape holds, whoever makes it anew."""
+    made = frames(120)
+    s = scene(Tape(s=made), settings=SinkSettings(commit_seconds=0.01, batch_events=5000 if size == 60 else 20))
+    s.tape.holes = set(range(35, 61))
+    s.runner.start()
+    for batch in batches(made, "s", size):
+        s.bus.publish(batch)
+        await asyncio.sleep(0)
+    await s.reaches("s", 119)
+    await s.until(lambda: s.runner.stats.dropped >= sum(map(len, made[35:61])))
+    s.holds(made[:35] + made[61:])
+    assert s.runner.stats.dropped == sum(map(len, made[35:61]))
+    assert s.runner.stats.missed == 0
 
 
 async def test_a_hole_at_the_tapes_present_end_is_counted(scene):

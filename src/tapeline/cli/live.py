@@ -110,8 +110,8 @@ class LiveSession:
         await self.collector.start()
         if self.collector.tape is not None:
             self.collector.tape.seal_earlier()
-        if self.collector.tape is not None:
-            self.runners = feed_sinks(self.collector, self.sinks, self.data, self.settings.sinks, self.collector.tape.synced)
+            tape, chosen = self.collector.tape, self.settings.sinks
+            self.runners = feed_sinks(self.collector, self.sinks, self.data, chosen, tape.synced, tape.lost_within)
         self._upkeep = self.collector.upkeep = upkeep_of(self.sinks, self.settings, self.collector.clock)
         for runner in self.runners:
             if runner.name == "lake":
@@ -275,14 +275,25 @@ class LiveCollector(TellsOfSinks, Collector):
 
 
 def feed_sinks(
-    engine: TellsOfSinks, sinks: Sequence[Sink], data: Path, settings: SinkSettings, synced: Callable[[int], Awaitable[None]]
+    engine: TellsOfSinks,
+    sinks: Sequence[Sink],
+    data: Path,
+    settings: SinkSettings,
+    synced: Callable[[int], Awaitable[None]],
+    lost_within: Callable[[int, int], bool] = lambda _, __: False,
 ) -> list[SinkRunner]:
     """Start a runner from the engine's bus to each open sink; `data` is where the tape is that they catch up from."""
+
+    def recorded(first: int, last: int) -> bool:
+        return not lost_within(first, last)
+
     runners = []
     for sink in sinks:
         queue = engine.bus.subscribe(sink.name, settings.queue_events, "drop")
         catch_up = partial(batches, data, single=True)
-        runner = SinkRunner(sink, queue, settings=settings, clock=engine.clock, synced=synced, catch_up=catch_up)
+        runner = SinkRunner(
+            sink, queue, settings=settings, clock=engine.clock, synced=synced, catch_up=catch_up, recorded=recorded
+        )
         runner.start()
         runners.append(runner)
     engine.sink_stats = lambda: [runner.stats for runner in runners]

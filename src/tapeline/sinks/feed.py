@@ -26,13 +26,14 @@ def _nothing(_: int) -> None:
 class Gathered:
     """The frames after `start`, the sink's position, up to `seq` of one session that wait to be committed.
 
-    `upto`: frames that are missing for good, so that the first batch follows them and not the position.
+    `upto`: frames that are missing for good, so that the first batch follows them and not the position. `follows`: the frame
+    before the first one that waits.
     """
 
     def __init__(self, session: str, position: int, upto: int = -1) -> None:
         self.session = session
         self.start = position
-        self.seq = max(position, upto)
+        self.seq = self.follows = max(position, upto)
         self.events: list[Event] = []
         self.waiting = False
 
@@ -46,7 +47,8 @@ class Gathered:
         self.waiting = True
 
     def committed(self) -> None:
-        self.start, self.events, self.waiting = self.seq, [], False
+        self.start = self.follows = self.seq
+        self.events, self.waiting = [], False
 
 
 def commit_all(

@@ -16,13 +16,16 @@ A commit that fails is tried again, after 1 s to 30 s, for as long as the progra
 overflows into a `Missed`, and the tape gives back what it dropped: memory stays bounded, nothing is lost. Only where the tape does
 not have the frames either (it could not be written) is the hole accepted, after three attempts, and counted as `dropped`.
 
+A sink holds what the tape holds. Events of frames that are lost to the tape (`recorded` says no) are not committed although they are
+here: whoever verified, repaired or replayed would never find them again. They are counted as `dropped`, too.
+
 At the end, `close` commits what is there within its deadline. The rest is on the tape, and `recovery.repair` of the next start
 finds it.
 """
 
 import asyncio
 import concurrent.futures
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import structlog
@@ -40,11 +43,32 @@ log = structlog.get_logger("tapeline.sinks")
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 30.0
 SHORT_TAPE_TRIES = 3
 YIELD_EVERY = 256
-LOST = -1
+LOST, HOLED = -1, -2
+
+
+def _everything(_: int, __: int) -> bool:
+    return True
+
+
+class _Found:
+    """What the tape gives of the frames up to `upto`, and how many events that is, however often it is asked."""
+
+    def __init__(self, upto: int) -> None:
+        self.events, self._counted, self._upto = 0, -1, upto
+
+    def counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            if batch.first_seq > self._upto:
+                return
+            if batch.seq > self._counted:
+                self.events, self._counted = self.events + len(batch.events), batch.seq
+            yield batch
 
 
 class SinkRunner:
-    """`synced(seq)` returns once the tape is durable up to frame `seq`. The sink is open already; `close` closes it."""
+    """`synced(seq)` returns once the tape is durable up to frame `seq`; then `recorded(first, last)` says whether it has all of
+    these frames. The sink is open already; `close` closes it.
+    """
 
     def __init__(
         self,
@@ -55,10 +79,11 @@ class SinkRunner:
         clock: Clock,
         synced: Callable[[int], Awaitable[None]],
         catch_up: CatchUp,
+        recorded: Callable[[int, int], bool] = _everything,
         backoff_first: float = BACKOFF_FIRST,
     ) -> None:
         self._sink, self._subscription, self._clock = sink, subscription, clock
-        self._synced, self._catch_up_source = synced, catch_up
+        self._synced, self._recorded, self._catch_up_source = synced, recorded, catch_up
         self._pace = pace(sink.name, settings)
         self._backoff_first = backoff_first
         self._worker = Worker(f"sink-{sink.name}")
@@ -68,6 +93,7 @@ class SinkRunner:
         self._held: Batch | Missed | None = None  # taken from the queue, not gathered yet
         self._closing = asyncio.Event()
         self._whole = True  # nothing had to be left to the next start
+        self._holed = False  # what came last is not on the tape
         self._task: asyncio.Task[None] | None = None
         self._stats = SinkStats(sink.name)
 
@@ -202,6 +228,8 @@ class SinkRunner:
             if position not in (gathered.start, gathered.seq):
                 raise IntegrityError(f"the sink stands at frame {position}, not at {gathered.start}: somebody else wrote to it")
             if position < gathered.seq:  # else an attempt that seemed to fail did not
+                if not self._recorded(gathered.follows + 1, gathered.seq):
+                    return HOLED
                 self._sink.commit(gathered.session, gathered.seq, gathered.events)
             return len(gathered.events)
 
@@ -212,6 +240,12 @@ class SinkRunner:
             if done == LOST:
                 self._begin_again()
                 return
+            if done == HOLED:
+                self._gathered = Gathered(gathered.session, gathered.start, gathered.follows)
+                lacking = Batch(gathered.session, gathered.follows + 1, gathered.seq, gathered.events)
+                await self._catch_up(lacking, holed=True)
+                return
+            self._holed = False
             self._count(done)
             gathered.committed()
         self._oldest = self._due = None
@@ -222,19 +256,20 @@ class SinkRunner:
         self._gathered, self._due = Gathered("", -1), None
         self._whole = self._whole and not self._closing.is_set()
 
-    async def _catch_up(self, item: Batch | Missed) -> None:
-        """Bring the sink up to `item.seq`, from the tape."""
+    async def _catch_up(self, item: Batch | Missed, *, holed: bool = False) -> None:
+        """Bring the sink up to `item.seq`, from the tape. `holed`: all of the item is new, and the tape lacks some of it."""
         if self._closing.is_set():
             self._whole = False
             return
         self._oldest = self._clock.now() - int(self._pace.seconds * SECOND)  # overdue at once
         short = 0
+        found = _Found(item.seq)
 
         def replay(loop: asyncio.AbstractEventLoop) -> int:
             nonlocal short
-            self._replay(item, loop)
+            self._replay(item, loop, found)
             reached = self._sink.position(item.session)
-            if reached < item.seq and not self._closing.is_set():
+            if reached < item.seq and not self._closing.is_set() and self._recorded(reached + 1, item.seq):
                 short += 1
                 if short < SHORT_TAPE_TRIES:
                     raise TapeError(f"the tape of session {item.session} gives frames up to {reached}, not to {item.seq}")
@@ -244,17 +279,17 @@ class SinkRunner:
         reached = await self._persist(lambda: replay(loop), durable=item.seq)
         if reached is None:
             return
-        if reached < item.seq:
-            self._admit_hole(item, reached)
+        if reached < item.seq or holed:
+            self._admit_hole(item, reached, found.events)
         self._gathered = Gathered(item.session, reached, item.seq)
         self._oldest = self._due = None
 
-    def _replay(self, item: Batch | Missed, loop: asyncio.AbstractEventLoop) -> None:
+    def _replay(self, item: Batch | Missed, loop: asyncio.AbstractEventLoop, found: "_Found") -> None:
         """In the thread: commit what the tape has after the sink's position, up to the item's last frame."""
         commit_all(
             self._sink,
             item.session,
-            self._catch_up_source(item.session, self._sink.position(item.session)),
+            found.counted(self._catch_up_source(item.session, self._sink.position(item.session))),
             events=self._pace.events,
             upto=item.seq,
             before=lambda seq: self._wait_synced(seq, loop),
@@ -262,13 +297,19 @@ class SinkRunner:
             stop=self._closing.is_set,
         )
 
-    def _admit_hole(self, item: Batch | Missed, reached: int) -> None:
+    def _admit_hole(self, item: Batch | Missed, reached: int, found: int) -> None:
         if self._closing.is_set():
             self._whole = False
             return
-        lost = item.events if isinstance(item, Missed) else len(item.events)
+        lost = max(0, (item.events if isinstance(item, Missed) else len(item.events)) - found)
+        if not lost and reached >= item.seq:
+            return
         self._stats.dropped += lost
-        self._stats.error = f"frames {reached + 1} to {item.seq} are not on the tape: {lost} events are not in this sink"
+        which = f"frames {reached + 1}" if reached < item.seq else f"some of the frames {item.first_seq}"
+        self._stats.error = f"{which} to {item.seq} are not on the tape: {lost} events are not in this sink"
+        if not self._holed:
+            log.error("a sink leaves out what the tape could not record", sink=self._sink.name, reason=self._stats.error)
+        self._holed = True
 
     def _wait_synced(self, seq: int, loop: asyncio.AbstractEventLoop) -> None:
         """In the thread: wait for the tape, but not past the end of the program."""
