@@ -1,10 +1,13 @@
 """A directory that holds is said to hold, and each way of spoiling it is found: on a tape with losses, a lake and a SQLite file."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pyarrow.compute as pc
@@ -15,7 +18,7 @@ from tapeline.audit.audit import audit
 from tapeline.audit.report import Report
 from tapeline.audit.words import page
 from tapeline.cli import main
-from tapeline.clock import ReplayClock
+from tapeline.clock import SECOND, ReplayClock
 from tapeline.config import PipelineSettings, Settings, TapeSettings
 from tapeline.engine.replay import batches
 from tapeline.errors import UsageError
@@ -79,6 +82,33 @@ def data(sound: Path, tmp_path: Path) -> Path:
 
 def broken(report: Report) -> set[str]:
     return {p.what for p in report.broken}
+
+
+def test_a_hole_that_a_lost_frame_tells_of_is_noted_and_bars_begin_anew_behind_it(tmp_path):
+    """A third of a minute is lost in the middle; what sinks hold is what the tape holds."""
+    frames = list(market(1))
+    lost = [f for f in frames if T0 + 20 * SECOND <= f.ts_recv < T0 + 40 * SECOND]
+    head = Session(id="20261121T100500Z-aaaa", version="0", pipeline=msgspec.to_builtins(PipelineSettings()))
+    tape = TapeWriter(tmp_path, head, TapeSettings(hold_mb=0), ReplayClock(T0))
+    for frame in frames:
+        if frame is lost[0]:
+            with mock.patch.object(os, "write", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+                tape.flush()
+                for one in lost:
+                    tape.append(one)
+        elif frame not in lost:
+            tape.append(frame)
+        if frame.ts_recv == T0 + 42 * SECOND:  # by now the disk has been tried again
+            tape.append(opened(frame.ts_recv))
+    tape.close_sync()
+    bring_in(tmp_path)
+    report = audit(tmp_path)
+    assert not report.broken
+    (hole,) = [p for p in report.points if p.what == "tape"]
+    assert (hole.state, "No space left on device" in hole.text) == ("noted", True)
+    (bars,) = [p for p in report.points if p.what == "bars"]
+    assert bars.count > 17 + 15
+    assert [p.state for p in report.points if p.what == "trade ids"] == ["noted"]
 
 
 def test_a_sound_directory_holds_and_its_losses_are_noted(sound):

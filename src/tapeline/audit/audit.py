@@ -96,6 +96,9 @@ class _Session:
             self.rejected += e.kind == "rejected"
             for one in self.instruments.values():
                 one.updates.status(e)
+                if e.channel == "tape" and e.kind == "gap":
+                    one.trades.unrecorded(e)
+                    one.bars.begin_anew()
 
     def judge(self, session: str, report: Report) -> None:
         for name, one in sorted(self.instruments.items()):
@@ -152,7 +155,8 @@ class _Audit:
     def _tape(self) -> None:
         findings = reader.verify(self.data)
         for finding in findings:
-            self.report.add("tape", "noted" if finding.kind == "torn" else "broken", str(finding), session=finding.session)
+            noted = finding.kind == "torn" or finding.admitted
+            self.report.add("tape", "noted" if noted else "broken", str(finding), session=finding.session)
         bad = {f.session for f in findings}
         for info in self.found:
             if info.id not in bad:

@@ -93,6 +93,11 @@ class BarsAgain:
         if s.kind == "late":
             self._doubt()
 
+    def begin_anew(self) -> None:
+        """Frames were lost, and the session's own bars began anew: what is open now is not to be added to what follows."""
+        self._settle(1 << 63)
+        self._made, self._given = [{} for _ in NAMES], [{} for _ in NAMES]
+
     def _doubt(self) -> None:
         if not self._doubts or self._watermark - self._doubts[-1] > SECOND:
             self._doubts.append(self._watermark)

@@ -73,6 +73,7 @@ class TradeIds:
         self.doubles = Few()
         self.told: list[Span] = []
         self.said = Few()
+        self._before: int | None = None  # the last id ahead of frames that were not recorded
 
     def trade(self, t: Trade) -> None:
         self.trades += 1
@@ -80,6 +81,9 @@ class TradeIds:
         if not t.id or t.flags & OFF_BOOK:
             return
         if t.id.isdecimal():
+            if self._before is not None and not t.flags & AGGREGATED:
+                self.told.append((self._before + 1, int(t.id) - 1))
+                self._before = None
             if not self.ids[bool(t.flags & AGGREGATED)].add(int(t.id)):
                 self.doubles.add(t.id)
             return
@@ -88,6 +92,12 @@ class TradeIds:
         self.names[t.id] = None
         if len(self.names) > REMEMBERED:
             self.names.popitem(last=False)
+
+    def unrecorded(self, s: Status) -> None:
+        """Frames are missing on the tape, and whatever ids were in them."""
+        self.said.add(_words(s))
+        if self.ids[0].spans:
+            self._before = self.ids[0].spans[-1][1]
 
     def status(self, s: Status) -> None:
         if s.kind != "gap":

@@ -1,7 +1,7 @@
 """Proving the tape: every checksum, every column, the order of seqs and times, holes, torn tails.
 
 What is on the tape must be provable later by somebody else, so this trusts no header: it reads every byte. A hole is a finding
-even where a LOST frame admits it: the frames are missing all the same.
+even where a LOST frame admits it: the frames are missing all the same. It says so, then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tapeline.frames import Frame, FrameKind
+from tapeline.frames import Frame, FrameKind, unpack_lost
 from tapeline.tape import layout
 from tapeline.tape.blocks import Block, Damage, SegmentFile
 from tapeline.tape.format import Damaged, decode
@@ -20,7 +20,8 @@ Kind = Literal["damage", "torn", "hole", "order", "head"]
 
 class Finding(msgspec.Struct, frozen=True):
     """`damage`: bytes that are no block; `torn`: a tail that a crash left; `hole`: frames that are missing;
-    `order`: seq or receive time running back; `head`: the session does not begin with its SESSION frame.
+    `order`: seq or receive time running back; `head`: the session does not begin with its SESSION frame. `admitted`: a LOST frame
+    tells of the hole.
     """
 
     kind: Kind
@@ -28,6 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
     segment: str
     offset: int
     text: str
+    admitted: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.segment} at {self.offset}: {self.text}"
@@ -76,8 +78,8 @@ def _segment(path: Path, place: _Place) -> Iterator[Finding]:
                 if not item.offset and item.header.first_seq != int(path.stem):
                     text = f"the file is named after frame {int(path.stem)} and begins with {item.header.first_seq}"
                     yield Finding("order", place.session, str(file.path), 0, text)
-                for kind, text in _block(item, place):
-                    yield Finding(kind, place.session, str(file.path), item.offset, text)
+                for kind, text, admitted in _block(item, place):
+                    yield Finding(kind, place.session, str(file.path), item.offset, text, admitted)
             elif not (item.torn and place.live):
                 yield _damage(item, place)
 
@@ -89,25 +91,37 @@ def _damage(item: Damage, place: _Place) -> Finding:
     return Finding("damage", place.session, item.segment, item.offset, f"{item.size} bytes: {item.text}")
 
 
-def _block(block: Block, place: _Place) -> Iterator[tuple[Kind, str]]:
+def _block(block: Block, place: _Place) -> Iterator[tuple[Kind, str, bool]]:
     h = block.header
-    if h.first_seq > place.next_seq:
-        yield "hole", f"frames {place.next_seq} to {h.first_seq - 1} are missing"
-    elif h.first_seq < place.next_seq:
-        yield "order", f"frame {h.first_seq} comes after frame {place.next_seq - 1}"
+    frames, damage = [], ""
     try:
         frames = decode(h, block.raw or b"")
     except Damaged as e:
-        yield "damage", str(e)
+        damage = str(e)
+    if h.first_seq > place.next_seq:
+        told = _told(frames, h.first_seq - place.next_seq)
+        yield "hole", f"frames {place.next_seq} to {h.first_seq - 1} are missing{told}", bool(told)
+    elif h.first_seq < place.next_seq:
+        yield "order", f"frame {h.first_seq} comes after frame {place.next_seq - 1}", False
+    if damage:
+        yield "damage", damage, False
         return
     if h.first_seq == 0 and frames[0].kind != FrameKind.SESSION:
-        yield "head", "frame 0 is not the SESSION frame"
+        yield "head", "frame 0 is not the SESSION frame", False
     back = _running_back(h.first_seq, frames, place)
     if back:
-        yield "order", back
+        yield "order", back, False
     if (h.first_ts, h.last_ts) != (frames[0].ts_recv, frames[-1].ts_recv):
-        yield "damage", "the header's times are not those of its frames"
+        yield "damage", "the header's times are not those of its frames", False
     place.next_seq = max(place.next_seq, h.last_seq + 1)
+
+
+def _told(frames: Sequence[Frame], missing: int) -> str:
+    """What the LOST frame behind a hole says, where it tells of all that is missing."""
+    if not frames or frames[0].kind != FrameKind.LOST:
+        return ""
+    lost = unpack_lost(frames[0].data)
+    return f", as a LOST frame says: {lost.reason}" if lost.frames >= missing else ""
 
 
 def _running_back(first_seq: int, frames: Sequence[Frame], place: _Place) -> str:
