@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,12 +15,14 @@ PATIENCE = 40.0
 
 
 class Program:
-    """Use as a context manager; what is still running at the end is killed. `said` is standard error so far."""
+    """Use as a context manager; what is still running at the end is killed. `said` is standard error so far.
+    `through`: a command that becomes it, as `setpriv` does.
+    """
 
-    def __init__(self, *arguments: object, cwd: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, *arguments: object, cwd: Path, env: dict[str, str] | None = None, through: Sequence[str] = ()) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TAPELINE_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tapeline", *map(str, arguments)],
+            [*through, sys.executable, "-m", "tapeline", *map(str, arguments)],
             cwd=cwd,
             env={**inherited, "PYTHONPATH": str(ROOT / "src"), "BROWSER": "", **(env or {})},
             stdout=subprocess.PIPE,

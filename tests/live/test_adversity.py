@@ -1,0 +1,112 @@
+"""A disk that fills up, a folder that may not be written, servers that go away: the feed goes on, everything is said, nothing is lost.
+
+The whole program as its user starts it, with everything on and everything happening many times a second. What it did is read
+afterwards by other code than wrote it.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.live.adverse import (
+    MARKET,
+    Filler,
+    assert_sinks_hold_the_tape,
+    session,
+    sink_rows,
+    small_disk,
+    tapeline,
+    words,
+)
+from tests.live.program import Program
+
+LOCAL = ("lake", "sqlite", "csv")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hold_mb", [64, 0])
+def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, hold_mb: int) -> None:
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        data = disk / "data"
+        with session(data, tmp_path, {"sinks.csv": "true", "tape.hold_mb": str(hold_mb)}) as (program, status):
+            status.until(lambda s: all(row["events"] for row in s["sinks"]))
+            filler = Filler(disk)
+            filler.fill()
+            failing = status.until(lambda s: s["tape"]["state"] == "failing")
+            assert "No space left" in failing["tape"]["reason"]
+            for _ in range(3):
+                filler.fill()
+                status.goes_on()
+            found = status.now()
+            filler.free()
+            status.well()
+            status.goes_on()
+            assert program.stop()[0] == 130
+        said = program.said
+        assert "the tape cannot be written; the feed goes on" in said
+        assert "the tape is written again" in said
+        assert "Traceback" not in said
+        assert (found["tape"]["held_frames"] > 0, found["tape"]["lost_frames"] > 0) == (hold_mb > 0, hold_mb == 0)
+        if hold_mb == 0:
+            assert all("o space left" in row["error"] or "full" in row["error"] for row in found["sinks"]), found["sinks"]
+        proof = tapeline("verify", data, cwd=tmp_path)
+        assert proof.returncode == 0, proof.stdout
+        assert ("as a LOST frame says: No space left" in proof.stdout) == (hold_mb == 0)
+        sessions = assert_sinks_hold_the_tape(data, *LOCAL)
+        assert sum(map(len, sessions)) > 500
+
+
+def shut(folder: Path, writable: bool) -> None:
+    """As an administrator would: every folder below, too."""
+    for place, _, _ in os.walk(folder):
+        Path(place).chmod(0o755 if writable else 0o555)
+
+
+def obedient() -> list[str]:
+    """Modes mean nothing to root; so as root the program runs without that privilege."""
+    if os.getuid() != 0:
+        return []
+    if (setpriv := shutil.which("setpriv")) is None:
+        pytest.skip("setpriv is not installed, and modes mean nothing to root")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.mark.slow
+def test_a_folder_that_may_not_be_written_for_a_while(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with session(data, tmp_path, {"sinks.csv": "true"}, through=obedient()) as (program, status):
+        status.until(lambda s: all(row["events"] for row in s["sinks"]))
+        shut(data, writable=False)
+        status.until(lambda s: sink_rows(s)["lake"]["error"])
+        status.goes_on()
+        error = sink_rows(status.now())["lake"]["error"]
+        assert "ermission denied" in error
+        shut(data, writable=True)
+        status.well()
+        status.goes_on()
+        assert program.stop()[0] == 130
+    assert "the sink is written again" in program.said
+    assert "Traceback" not in program.said
+    proof = tapeline("verify", data, cwd=tmp_path)
+    assert proof.returncode == 0, proof.stdout
+    assert_sinks_hold_the_tape(data, *LOCAL)
+
+
+def test_a_folder_that_may_never_be_written_is_one_line_and_exit_3(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    data = place / "data"
+    data.mkdir()
+    for shape in ("the data directory", "the directory above it"):
+        if shape == "the directory above it":
+            data.rmdir()
+        (data if data.exists() else place).chmod(0o555)
+        with Program("record", *MARKET, "--data", data, *words({}), cwd=tmp_path, through=obedient()) as program:
+            assert program.wait() == 3, shape
+        place.chmod(0o755)
+        (line,) = [line for line in program.said.splitlines() if line]
+        assert f"setting data = '{data}" in line
+        assert "ermission denied" in line
+        assert "another directory" in line or "set a directory that can" in line
