@@ -1,25 +1,26 @@
 """Days of a market for the benchmarks of the lake: made-up trades in order, and the books of a recorded futures session repeated."""
 
-import gzip
-import json
 import random
-from collections.abc import Iterator
-from itertools import islice
+import time
+from collections.abc import Iterable, Iterator
+from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from tapeline.config import Settings
-from tapeline.engine.pipeline import Pipeline
+from tapeline.clock import SECOND, LiveClock
+from tapeline.config import KeepSettings, LakeSettings, Settings
 from tapeline.events import BookUpdate, Event, Trade
-from tapeline.frames import Frame, FrameKind, Opened, pack
+from tapeline.lake.upkeep import Upkeep
+from tapeline.market.bars import Bars
 from tapeline.sinks.lake import LakeSink
 
 MILLI = 1_000_000
-SECOND = 1000 * MILLI
 DAY = 86_400 * SECOND
 T0 = 1_795_132_800 * SECOND  # 2026-11-20T00:00:00Z: a day that is over
 NAME = "binance:BTC-USDT"
+SESSION = "20261120T000000Z-day0"
 CHUNK = 250_000
 
 
@@ -33,11 +34,9 @@ def trades(count: int) -> Iterator[Trade]:
         yield Trade(NAME, ts, ts + 5 * MILLI, 0, price / 100, r.randrange(1, 100_000) / 100_000, side, str(1_000_000 + i))
 
 
-def bars_of(made: Iterator[Trade], settings: Settings) -> Iterator[Event]:
+def bars_of(made: Iterable[Trade]) -> Iterator[Event]:
     """The trades and the bars that a live session makes of them."""
-    from tapeline.market.bars import Bars
-
-    bars = Bars(NAME, settings.pipeline)
+    bars = Bars(NAME, Settings().pipeline)
     out: list[Event] = []
     for trade in made:
         bars.add(trade, out)
@@ -49,59 +48,47 @@ def bars_of(made: Iterator[Trade], settings: Settings) -> Iterator[Event]:
     yield from out
 
 
-def recorded_books(path: Path) -> list[BookUpdate]:
-    """The book updates of the recorded futures session."""
-    pipeline, out = Pipeline(), list[Event]()
-    streams = ["btcusdt@depth@0ms"]
-    pipeline.feed(Frame(0, FrameKind.OPENED, 1, pack(Opened(venue="binance-usdm", url="ws://x", streams=streams))), out)
-    with gzip.open(path, "rb") as lines:
-        for line in lines:
-            ts, _, raw = line.partition(b" ")
-            if b"depthUpdate" in raw or b"lastUpdateId" in raw:
-                kind = FrameKind.RECV
-                data = raw.strip()
-                if b"lastUpdateId" in raw:
-                    kind, data = FrameKind.HTTP, _answer(raw)
-                pipeline.feed(Frame(int(ts), kind, 1 if kind is FrameKind.RECV else 0, data), out)
-    return [e for e in out if isinstance(e, BookUpdate)]
-
-
-def _answer(raw: bytes) -> bytes:
-    from tapeline.frames import HttpAnswer, pack_answer
-
-    body = json.loads(raw)
-    head = HttpAnswer(venue="binance-usdm", purpose="book", url="http://x/depth?limit=1000", status=200, native="BTCUSDT")
-    return pack_answer(head, json.dumps(body).encode())
-
-
 def book_day(updates: list[BookUpdate], count: int) -> Iterator[BookUpdate]:
-    """A day of `count` updates: the recorded ones again and again, ten a second, each round begun by a snapshot."""
+    """A day of `count` updates: the venue's snapshot once, then the session's diffs again and again, evenly spread."""
+    begin = next(i for i, u in enumerate(updates) if u.snapshot)
+    diffs = cycle([u for u in updates[begin:] if not u.snapshot])
     step = DAY // count
     for i in range(count):
-        u = updates[i % len(updates)]
-        ts = T0 + i * step
-        yield msgspec.structs.replace(u, ts_event=ts, ts_recv=ts + 5 * MILLI, seq=i + 1, prev_seq=None if u.snapshot else i)
+        u, ts = next(diffs) if i else updates[begin], T0 + i * step
+        yield msgspec.structs.replace(u, ts_event=ts, ts_recv=ts + 5 * MILLI, seq=i + 1, prev_seq=i or None)
 
 
-def fill(data: Path, events: Iterator[Event], session: str = "20261120T000000Z-day0") -> int:
-    """Commit them to a lake in chunks of the runner's size; how many."""
-    sink, seq, total = LakeSink(data), 0, 0
+class Filled(NamedTuple):
+    """`wall`, `cpu`: seconds within the commits, without the making of the events."""
+
+    rows: int
+    wall: float
+    cpu: float
+
+
+def fill(data: Path, events: Iterator[Event]) -> Filled:
+    """Commit them to a lake in chunks of the runner's size."""
+    sink, total, wall, cpu = LakeSink(data), 0, 0.0, 0.0
     sink.open()
-    while chunk := list(islice(events, CHUNK)):
-        sink.commit(session, seq, chunk)
-        seq, total = seq + 1, total + len(chunk)
-    sink.finish(session)
+    for seq in range(1 << 30):
+        if not (chunk := list(islice(events, CHUNK))):
+            break
+        wall, cpu = wall - time.perf_counter(), cpu - time.process_time()
+        sink.commit(SESSION, seq, chunk)
+        wall, cpu, total = wall + time.perf_counter(), cpu + time.process_time(), total + len(chunk)
+    sink.finish(SESSION)
     sink.close()
-    return total
+    return Filled(total, wall, cpu)
 
 
-def compact(data: Path) -> None:
-    """What upkeep makes of a day that is over."""
-    from tapeline.clock import LiveClock
-    from tapeline.config import KeepSettings, LakeSettings
-    from tapeline.lake.upkeep import Upkeep
-
+def keep(data: Path) -> float:
+    """What upkeep makes of a day that is over: one file, snapshots of books. Seconds."""
     sink = LakeSink(data)
     sink.open()
-    Upkeep(sink.store, lake=LakeSettings(), keep=KeepSettings(), clock=LiveClock(), tell=print, busy=True).compact("9999-99-99")
+    upkeep = Upkeep(sink.store, lake=LakeSettings(), keep=KeepSettings(), clock=LiveClock(), tell=print, busy=True)
+    began = time.perf_counter()
+    upkeep.compact("9999-99-99")
+    upkeep.snapshots()
+    took = time.perf_counter() - began
     sink.close()
+    return took

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "wire", "simulator", "imports")
+SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "lake", "wire", "simulator", "imports")
 MANY = {"sinks", "simulator"}  # scripts that print a line a row
 
 
@@ -83,6 +83,39 @@ def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
         yield Row(what, figure, aims.get((r["sink"], r["kind"]), ""), beside, "bench/sinks.py")
 
 
+def seconds(x: float) -> str:
+    return f"{x * 1e3:,.0f} ms" if x < 1 else f"{x:,.1f} s"
+
+
+def lake_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    r, command = measured["lake"], "bench/lake.py"
+    t, others, books, busy = r["trades"], r["beside"], r["books"], r["busy"]
+    day = f"a day of {t['trades']:,} trades"
+    figure = f"{rate(t['written'])}, {t['bytes a trade']:.1f} bytes"
+    yield Row(f"{day} into the lake, put together", figure, "1 M/s, 13 bytes", f"{rate(t['compacted'])} put together", command)
+    for what, text, aim, asked in (
+        ("minutes", "its 1-minute bars, stored ones", "50 ms", "minutes"),
+        ("minutes from trades", "its 1-minute bars from the trades alone", "50 ms", "minutes"),
+        ("an hour from trades", "an hour's 1-minute bars from the trades alone", "", ""),
+        ("minutes by sql", "high, low, volume a minute by SQL", "", "minutes"),
+        ("total", "all of them read and added up by SQL", "0.5 s", "total"),
+        ("total, not compacted", "… before they are put together", "0.5 s", "total"),
+    ):
+        beside = ", ".join(
+            f"{others[f'{name} {asked}'] / t[what]:.0f} × {text} ({seconds(others[f'{name} {asked}'])})"
+            for name, text in (("sqlite", "SQLite"), ("pandas", "CSV by pandas"))
+            if asked
+        )
+        yield Row(f"{day}: {text}", seconds(t[what]), aim, beside, command)
+    what = f"the book at any instant of a day of {books['updates']:,} updates"
+    yield Row(what, seconds(books["book at"]), "200 ms", f"worst {seconds(books['book at, worst'])}", command)
+    what = f"the last minute asked by SQL while {busy['arrived'] / busy['seconds']:,.0f} trades a second arrive"
+    beside = f"worst {seconds(busy['worst'])}; {seconds(busy['when none arrive'])} when none arrive"
+    yield Row(
+        what, seconds(busy["while they arrive"]), "", f"{beside}; writer {seconds(busy['writer behind'])} behind", command
+    )
+
+
 def wire_rows(measured: dict[str, Any]) -> Iterator[Row]:
     for load, r in measured["wire"].items():
         beside = f"{r['tapeline'] / r['websockets']:.1f} × the websockets client"
@@ -109,6 +142,7 @@ ROWS = {
     "loopback": loopback_rows,
     "bars": bars_rows,
     "sinks": sinks_rows,
+    "lake": lake_rows,
     "wire": wire_rows,
     "simulator": simulator_rows,
     "imports": imports_rows,
