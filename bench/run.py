@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "lake", "wire", "simulator", "imports")
+BESIDE = {"sqlite": "SQLite", "pandas": "CSV by pandas"}
 MANY = {"sinks", "simulator"}  # scripts that print a line a row
 
 
@@ -87,6 +88,11 @@ def seconds(x: float) -> str:
     return f"{x * 1e3:,.0f} ms" if x < 1 else f"{x:,.1f} s"
 
 
+def against(other: float, ours: float) -> str:
+    """Seconds that another way took, and how many times ours."""
+    return f"{seconds(other)}, {other / ours:.{0 if other > 10 * ours else 1}f} ×"
+
+
 def lake_rows(measured: dict[str, Any]) -> Iterator[Row]:
     r, command = measured["lake"], "bench/lake.py"
     t, others, books, busy = r["trades"], r["beside"], r["books"], r["busy"]
@@ -101,15 +107,11 @@ def lake_rows(measured: dict[str, Any]) -> Iterator[Row]:
         ("total", "all of them read and added up by SQL", "0.5 s", "total"),
         ("total, not compacted", "… before they are put together", "0.5 s", "total"),
     ):
-        beside = ", ".join(
-            f"{others[f'{name} {asked}'] / t[what]:.0f} × {text} ({seconds(others[f'{name} {asked}'])})"
-            for name, text in (("sqlite", "SQLite"), ("pandas", "CSV by pandas"))
-            if asked
-        )
-        yield Row(f"{day}: {text}", seconds(t[what]), aim, beside, command)
+        beside = [f"{text} {against(others[f'{name} {asked}'], t[what])}" for name, text in BESIDE.items() if asked]
+        yield Row(f"{day}: {text}", seconds(t[what]), aim, "; ".join(beside), command)
     what = f"the book at any instant of a day of {books['updates']:,} updates"
     yield Row(what, seconds(books["book at"]), "200 ms", f"worst {seconds(books['book at, worst'])}", command)
-    what = f"the last minute asked by SQL while {busy['arrived'] / busy['seconds']:,.0f} trades a second arrive"
+    what = f"the last minute asked by SQL while {busy['arrived a second']:,.0f} trades a second arrive"
     beside = f"worst {seconds(busy['worst'])}; {seconds(busy['when none arrive'])} when none arrive"
     yield Row(
         what, seconds(busy["while they arrive"]), "", f"{beside}; writer {seconds(busy['writer behind'])} behind", command

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tapeline.events import BookUpdate, Event, Flag, Trade
+from tapeline.events import BookUpdate, Event, Flag, Status, Trade
 from tapeline.lake.layout import DAY
 from tapeline.lake.tables import days_of, parts
 
@@ -55,3 +55,13 @@ def test_one_part_for_each_kind_venue_instrument_and_day():
         "kind=trade/venue=x/instrument=A/date=2026-11-21": [4, 3],
         "kind=book/venue=x/instrument=A/date=2026-11-20": [5],
     }
+
+
+def test_what_speaks_of_a_whole_connection_lies_under_the_venue_it_names():
+    def status(venue: str) -> Event:
+        return Status("", NOON, NOON, 0, "connected", venue, "", "", None, None, None)
+
+    events = [status("x"), trade(NOON), status("y"), status("x")]
+    found = {(p.partition.kind, p.partition.venue): p.table["n"].to_pylist() for p in parts("s", events, 5)}
+    assert found == {("status", "x"): [5, 8], ("status", "y"): [7], ("trade", "x"): [6]}
+    assert list(parts("s", [], 0)) == []
