@@ -79,7 +79,8 @@ def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
             yield Row(f"into {r['sink']}", "not measured", "", r["missing"], "bench/sinks.py")
             continue
         what = f"{r['kind']} into {r['sink']}, {r['session']} session{', a stand-in for the server' if r['stand_in'] else ''}"
-        figure = f"{rate(r['rows_per_second'])}, {r['bytes']:,.1f} bytes ({r['counted']})"
+        speed = f"{rate(r['rows_per_second'])}, {rate(r['per_core_second']).removesuffix('/s')} a core-second"
+        figure = f"{speed}, {r['bytes']:,.1f} bytes ({r['counted']})"
         beside = f"{r['rows_per_second'] / r['script']:.1f} × {r['way']} ({rate(r['script'])})" if "script" in r else ""
         yield Row(what, figure, aims.get((r["sink"], r["kind"]), ""), beside, "bench/sinks.py")
 
@@ -97,7 +98,8 @@ def lake_rows(measured: dict[str, Any]) -> Iterator[Row]:
     r, command = measured["lake"], "bench/lake.py"
     t, others, books, busy = r["trades"], r["beside"], r["books"], r["busy"]
     day = f"a day of {t['trades']:,} trades"
-    figure = f"{rate(t['written'])}, {t['bytes a trade']:.1f} bytes"
+    speed = f"{rate(t['written'])}, {rate(t['written, a core-second']).removesuffix('/s')} a core-second"
+    figure = f"{speed}, {t['bytes a trade']:.1f} bytes"
     yield Row(f"{day} into the lake, put together", figure, "1 M/s, 13 bytes", f"{rate(t['compacted'])} put together", command)
     for what, text, aim, asked in (
         ("minutes", "its 1-minute bars, stored ones", "50 ms", "minutes"),
