@@ -49,13 +49,15 @@ def bars_of(made: Iterable[Trade]) -> Iterator[Event]:
 
 
 def book_day(updates: list[BookUpdate], count: int) -> Iterator[BookUpdate]:
-    """A day of `count` updates: the venue's snapshot once, then the session's diffs again and again, evenly spread."""
+    """A day of `count` updates, evenly spread: the session's again and again. Each round begins with the venue's snapshot, as after
+    a reconnect: diffs alone would leave levels of the round before, where the price no longer is.
+    """
     begin = next(i for i, u in enumerate(updates) if u.snapshot)
-    diffs = cycle([u for u in updates[begin:] if not u.snapshot])
     step = DAY // count
-    for i in range(count):
-        u, ts = next(diffs) if i else updates[begin], T0 + i * step
-        yield msgspec.structs.replace(u, ts_event=ts, ts_recv=ts + 5 * MILLI, seq=i + 1, prev_seq=i or None)
+    for i, u in zip(range(count), cycle(updates[begin:]), strict=False):
+        ts = T0 + i * step
+        prev = None if u.snapshot else i
+        yield msgspec.structs.replace(u, ts_event=ts, ts_recv=ts + 5 * MILLI, seq=i + 1, prev_seq=prev)
 
 
 class Filled(NamedTuple):
