@@ -130,7 +130,7 @@ def of_books(folder: Path, count: int, *, short: bool) -> Found:
         began = time.perf_counter()
         book = lake.book(instrument, at=at)
         taken.append(time.perf_counter() - began)
-        assert book.bids, at
+        assert book.seq is not None, at
     files = lake.catalogue().files
     books = sum(f.bytes for f in files if f.kind == "book")
     return {
