@@ -10,6 +10,7 @@ import tapeline as tl
 from tapeline import api
 from tapeline.cli import main
 from tapeline.cli.live import LiveSession
+from tapeline.config import SinkSettings
 from tapeline.engine.bus import Batch
 from tapeline.engine.replay import batches
 from tapeline.errors import ConfigError, UsageError
@@ -47,6 +48,30 @@ async def test_it_ends_in_time_while_a_sink_hangs(tmp_path, monkeypatch):
     assert seconds < SOON
     (info,) = reader.sessions(tmp_path)
     assert info.frames == session.collector.frames
+
+
+@pytest.mark.parametrize("how", ["for", "stop"])
+async def test_a_slow_sink_has_its_time_at_the_end_of_a_span_and_is_told_of_otherwise(tmp_path, monkeypatch, capsys, how):
+    """Whoever gave `--for` reads the lake next; whoever pressed Ctrl-C waits."""
+    commit, stop = SqliteSink.commit, asyncio.Event()
+
+    def slowly(self, session, seq, events):
+        time.sleep(1.2)
+        commit(self, session, seq, events)
+
+    monkeypatch.setattr(SqliteSink, "commit", slowly)
+    async with SimServer(seed=57, rate=5.0) as sim:
+        session = await LiveSession(settings(sim, tmp_path, sinks=SinkSettings(commit_seconds=60))).__aenter__()
+        if how == "stop":
+            session.collector.bus.tap(lambda _: stop.set() if session.collector.events > 100 else None)
+        await session.stream(stop, "live", 1.0 if how == "for" else None)
+        await end_in_time(session)
+    assert ("sqlite: the last events are on the tape only" in capsys.readouterr().err) == (how == "stop")
+    if how == "for":
+        sink = SqliteSink(tmp_path)
+        sink.open()
+        assert sink.position(session.collector.session) == session.collector.frames - 1
+        sink.close()
 
 
 async def test_it_ends_in_time_with_a_hundred_thousand_events_queued(tmp_path):
