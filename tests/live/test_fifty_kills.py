@@ -30,7 +30,7 @@ from tests.sinks.subjects import subject
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("KILLS", "50"))
-SINKS = ("lake", "csv", "jsonl", "postgres")
+SINKS = ("lake", "sqlite", "csv", "jsonl", "postgres")
 
 
 class Mortals:
@@ -93,7 +93,7 @@ def hasty(data: Path, address: str) -> Settings:
 @pytest.mark.timeout(400)
 async def test_fifty_kills_at_random_leave_what_the_tape_holds(tmp_path):
     data, moments = tmp_path / "data", random.Random(4)
-    with SimServer.in_thread(seed=23, rate=30.0, instruments=("BTCUSDT", "ETHUSDT")) as sim:
+    with SimServer.in_thread(seed=23, rate=8.0, instruments=("BTCUSDT", "ETHUSDT")) as sim:
         settings = hasty(data, f"127.0.0.1:{sim.sim.port}")
         with Mortals(settings) as mortals:
             for _ in range(KILLS):
@@ -108,7 +108,7 @@ async def test_fifty_kills_at_random_leave_what_the_tape_holds(tmp_path):
     sessions: list[list[Event]] = [
         [e for b in batches(data, info.id) for e in b.events] for info in reader.sessions(data) if info.frames
     ]
-    assert sum(map(len, sessions)) > 200 * KILLS
+    assert sum(map(len, sessions)) > 100 * KILLS
     assert sum(len(info.segments) for info in reader.sessions(data)) > len(sessions), "no segment ended"
     for name in SINKS:
         assert in_order(subject(name).read(data)) == in_order(subject(name).kept(sessions)), name

@@ -11,16 +11,19 @@ from tests.sinks.subjects.base import Subject
 
 
 def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
-    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics, the last revision of a bar."""
+    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics. Of a bar the last that a session gave; of
+    several sessions the complete one, then the fuller one, then the later one.
+    """
     kept: list[Row] = []
-    bars: dict[tuple[str, str, str, int], Bar] = {}
-    for events in sessions:
+    bars: dict[tuple[str, str, str, int], tuple[tuple[bool, int, int], Bar]] = {}
+    for number, events in enumerate(sessions):
+        own: dict[tuple[str, str, str, int], Bar] = {}
         last: dict[tuple[type[Event], str], list[Any]] = {}
         for e in events:
             if isinstance(e, BookUpdate):
                 continue
             if isinstance(e, Bar):
-                bars[e.instrument, e.interval, e.origin, e.ts_open] = e
+                own[e.instrument, e.interval, e.origin, e.ts_open] = e
                 continue
             if isinstance(e, Metrics) or (isinstance(e, Quote) and e.origin == "book"):
                 values = [getattr(e, f) for f in e.__struct_fields__ if f not in ("ts_event", "ts_recv", "seq")]
@@ -28,7 +31,11 @@ def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
                     continue
                 last[type(e), e.instrument] = values
             kept.append(row(e))
-    return kept + [row(b) for b in bars.values()]
+        for key, bar in own.items():
+            rank = (bar.complete, -1 if bar.trades is None else bar.trades, number)
+            if key not in bars or rank > bars[key][0]:
+                bars[key] = (rank, bar)
+    return kept + [row(bar) for _, bar in bars.values()]
 
 
 SQLITE_TABLES = {
