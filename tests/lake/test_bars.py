@@ -9,17 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapeline.clock import iso
 from tapeline.config import PipelineSettings
 from tapeline.engine.lines import decode_lines, open_lines
 from tapeline.errors import UsageError
 from tapeline.events import Bar, Event, Flag, Status, Trade
 from tapeline.lake import scan
 from tapeline.lake.bars import bars
+from tapeline.lake.catalogue import read
+from tapeline.lake.layout import DAY
+from tapeline.lake.store import Store
 from tapeline.market.bars import Bars
 from tapeline.venues.registry import venue_class
-from tests.engine.feeds import MS, SECOND, T0
+from tests.engine.feeds import MS, SECOND, T0, opened, play, recv, trade
 from tests.engine.recordings import recording
-from tests.lake.keeping import NAME, WIDTHS, final, keep, market, session, trades_of
+from tests.lake.keeping import NAME, STREAMS, WIDTHS, final, keep, market, session, trades_of
 from tests.market.reference import figures, told
 
 FIGURES = (
@@ -37,6 +41,7 @@ FIGURES = (
     "origin",
 )
 LATE = int(Flag.LATE)
+WEEK = 7 * DAY
 
 
 def rows(catalogue: Any, interval: str, **more: Any) -> dict[int, dict[str, Any]]:
@@ -125,6 +130,23 @@ def test_the_bar_that_still_fills_is_there_and_incomplete(tmp_path: Path) -> Non
         for ts in unfinished:
             assert not found[ts]["complete"]
             assert found[ts]["trades"] == len(plain[ts])
+
+
+def test_a_bar_of_which_retention_took_a_day_is_not_complete(tmp_path: Path) -> None:
+    """A week of trades, one every four hours, and its first day is not kept."""
+    monday = T0 - T0 % WEEK + 4 * DAY  # the epoch was a Thursday
+    times = [monday + i * DAY // 6 for i in range(-1, 50)]
+    events = play([opened(times[0], streams=STREAMS), *(recv(t, trade(i, t // MS)) for i, t in enumerate(times, 1))])
+    lake, first = keep(tmp_path, events), iso(monday)[:10]
+    assert rows(lake, "1w")[monday]["trades"] == 42
+    assert rows(lake, "1w")[monday]["complete"]
+    store = Store(tmp_path)
+    store.open()
+    store.swap([f for f in store.state.files() if f.date == first], [], retired=first)
+    store.close()
+    cut = rows(read(tmp_path), "1w")[monday]
+    assert (cut["trades"], cut["complete"]) == (36, False)
+    assert rows(read(tmp_path), "12h")[monday + DAY]["complete"]
 
 
 def two_halves() -> tuple[list[Event], list[Event]]:

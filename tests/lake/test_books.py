@@ -20,6 +20,7 @@ from tapeline.lake import catalogue, derived, snapshots
 from tapeline.lake.books import book, books
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.intervals import interval_of
+from tapeline.lake.layout import DAY
 from tapeline.lake.snapshots import SnapshotMaker
 from tapeline.lake.store import Store
 from tapeline.tape import reader
@@ -219,6 +220,22 @@ def test_a_new_session_begins_empty_and_the_old_one_is_over(tmp_path: Path) -> N
     assert book(lake, NAME, T0 + 601 * SECOND).state == "synced"
     still = book(lake, NAME, T0 + 606 * SECOND)
     assert (still.state, still.session_id) == ("synced", "20260101T001000Z-bbbb")  # it is not over, as far as the lake knows
+
+
+def test_a_book_whose_beginning_retention_took_is_not_taken_for_whole(tmp_path: Path) -> None:
+    """The session's only snapshot lies on a day that is removed; with derived snapshots made afterwards, and without."""
+    midnight = T0 - T0 % DAY + DAY
+    keep(tmp_path, one_session(midnight - 3 * SECOND, 1, count=400))
+    assert book(catalogue.read(tmp_path), NAME, midnight + SECOND).state == "synced"
+    store = Store(tmp_path)
+    store.open()
+    store.swap([f for f in store.state.files() if f.date == "2026-11-21"], [], retired="2026-11-21")
+    for _ in range(2):
+        cut = book(catalogue.read(tmp_path), NAME, midnight + 30 * SECOND)
+        assert (cut.state, cut.bids, cut.asks, cut.ts_event) == ("unproven", [], [], None)
+        assert cut.reason == "before the first snapshot"
+        SnapshotMaker(store, lambda: None).run()
+    store.close()
 
 
 def test_by_the_venues_clock(tmp_path: Path) -> None:

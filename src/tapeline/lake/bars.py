@@ -13,9 +13,10 @@ The bars that begin in [`start`, `end`), one a row, by time; where nothing was t
 
 `complete` of a folded bar follows from the stored seconds, because what the live pipeline knew of gaps, lost connections and repairs
 lies in them: every hole touches the second of the last trade before it and that of the first after it. A bar is complete where
-all its trades are in complete seconds, and a later second of the same session shows that the session went on past its end. That
-is never True too often; where the seconds are not kept it is False. `revision` of a folded bar is 0, `ts_recv` is that of the last
-trade to come. What one contract of an inverse instrument is worth is not kept beside trades either: the stored bars tell it.
+all its trades are in complete seconds, a later second of the same session shows that the session went on past its end, and
+retention took out none of its days. That is never True too often; where the seconds are not kept it is False. `revision` of a
+folded bar is 0, `ts_recv` is that of the last trade to come. What one contract of an inverse instrument is worth is not kept beside
+trades either: the stored bars tell it.
 
 `source` "trades" folds the bars of any interval, to check those that are stored; "stored" folds none.
 """
@@ -29,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tapeline.clock import SECOND
+from tapeline.clock import SECOND, parse_iso
 from tapeline.config import INTERVALS
 from tapeline.events import Bar, arrow_schema
 from tapeline.instruments import split_id
@@ -37,6 +38,7 @@ from tapeline.lake import folding, scan
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.folding import Folded
 from tapeline.lake.intervals import Interval, interval_of
+from tapeline.lake.layout import DAY
 from tapeline.lake.tables import RENAMED
 
 Source = Literal["auto", "stored", "trades"]
@@ -199,8 +201,13 @@ class _Folding:
         complete = []
         for bar in found:
             ok, n, session = told.get(bar.slot, (False, 0, 0))
-            complete.append(ok and n == bar.trades and went_on[session] >= interval.begin(bar.slot + 1))
+            end = interval.begin(bar.slot + 1)
+            complete.append(ok and n == bar.trades and went_on[session] >= end and not self._cut(interval.begin(bar.slot), end))
         return complete
+
+    def _cut(self, start: int, end: int) -> bool:
+        """Whether retention took out a day of it."""
+        return any(start < (first := parse_iso(day)) + DAY and first < end for day in self.kept.catalogue.retired)
 
     def _went_on(self) -> list[int]:
         """Until when each session surely went on: where its last bar began, or a complete one ended. It may be past the span."""

@@ -111,7 +111,7 @@ class Cursor:
         state, reason = rebuilt.state, rebuilt.reason
         if self._next is None and (last := _over(self._updates, self.session, self.heard)) is not None and at > last:
             state, reason = "unproven", f"the recording ends at {iso(last)}"
-        there = self.heard >= 0
+        there = book.ts_recv > 0
         return BookAt(
             instrument=self._updates.instrument, at=at, ts_event=book.ts_event if there else None,
             ts_recv=book.ts_recv if there else None, seq=book.seq, state=state, reason=reason, bids=bids, asks=asks,

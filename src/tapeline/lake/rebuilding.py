@@ -7,6 +7,8 @@
     snapshot flagged BOOK_UNPROVEN                    begins anew                     unproven: nothing has continued it yet
     update                                            changed levels, cut if need be  synced
     update flagged BOOK_UNPROVEN                      as it was: it belongs to none   as it was
+    update where there is no snapshot to change: it   as it was                       as it was
+      lies on a day that retention took out
     status of it: resyncing, gap, crossed,            emptied                         unproven: what the status says
       disconnected; or of a hole in the tape
 
@@ -59,6 +61,7 @@ class Rebuilt:
         self.reason = BEGINS
         self.depth = 0
         self.changed = 0
+        self._begun = False  # a snapshot stands beneath
 
     def snapshot(
         self,
@@ -70,7 +73,7 @@ class Rebuilt:
         depth: int | None,
     ) -> None:
         bids, asks = levels
-        self.depth = depth or 0
+        self.depth, self._begun = depth or 0, True
         self.book.replace(bids, asks, 0, self.depth)
         self.book.narrow(*edges)
         self.changed += len(bids) + len(asks)
@@ -79,7 +82,7 @@ class Rebuilt:
         self.state, self.reason = ("unproven", JOINING) if flags & BOOK_UNPROVEN else ("synced", "")
 
     def update(self, bids: Sequence[Level], asks: Sequence[Level], seq: int | None, flags: int, times: tuple[int, int]) -> None:
-        if flags & BOOK_UNPROVEN:
+        if flags & BOOK_UNPROVEN or not self._begun:
             return
         book = self.book
         if self.depth:
@@ -95,6 +98,7 @@ class Rebuilt:
     def end(self, kind: str, reason: str) -> None:
         """There is no book any more."""
         self.book.clear()
+        self._begun = False
         self.state, self.reason = "unproven", f"{kind}: {reason}"
 
     def keep(self) -> Kept:
@@ -113,3 +117,4 @@ class Rebuilt:
         )
         self.book.seq, self.book.ts_event, self.book.ts_recv = kept.seq, kept.update_ts_event, kept.update_ts_recv
         self.state, self.reason = kept.state, kept.reason
+        self._begun = kept.state == "synced" or kept.reason == JOINING
