@@ -62,7 +62,7 @@ def export(
 
     The file appears whole or not at all. What is missing in the span is told.
     """
-    from tapeline.lake import exporting, outputs, rows
+    from tapeline.lake import exporting, known, outputs, rows
 
     root = Path(context.load({"data": data}).settings.data)
     names, start, end = tuple(instrument or ()), _time("--from", from_), _time("--to", to)
@@ -71,7 +71,7 @@ def export(
     if json and output_ == outputs.STDOUT:
         raise UsageError("--json tells of a file: name one with --output")
     outputs.check(output_, force=force)
-    exporting.known(root, names)
+    known.check(root, names)
     form = format_ or exporting.form_of(output_) or "csv"
     if what in KINDS:
         selection = rows.Selection(KINDS[what], names, start, end)

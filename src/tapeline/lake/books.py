@@ -31,6 +31,7 @@ from tapeline.events import Level
 from tapeline.lake import derived, scan
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.intervals import Interval
+from tapeline.lake.known import instruments, nothing_of
 from tapeline.lake.layout import DAY
 from tapeline.lake.rebuilding import BEGINS, Rebuilt, State
 from tapeline.lake.updates import SPARE, UNTIMED, Piece, Row, Updates, pieces_of
@@ -66,6 +67,12 @@ class BookAt(msgspec.Struct, frozen=True, kw_only=True):
     ask_ceiling: float | None
     session_id: str
     n: int
+
+    def __repr__(self) -> str:
+        """In one line: a book has thousands of levels."""
+        told = self.state if not self.reason else f"{self.state}: {self.reason}"
+        best = " | ".join(f"{side[0][1]:.15g} at {side[0][0]:.15g}" if side else "-" for side in (self.bids, self.asks))
+        return f"<BookAt {self.instrument} {iso(self.at)} {told}, {len(self.bids)} bids, {len(self.asks)} asks: {best}>"
 
 
 class Cursor:
@@ -225,7 +232,10 @@ def books(
 def _instants(catalogue: Catalogue, name: str, instants: Sequence[int], depth: int | None, by: By) -> Iterator[BookAt]:
     updates = Updates(catalogue, name)
     if not any(f.kind == "book" and f"{f.venue}:{f.symbol}" == name for f in catalogue.files):
-        raise UsageError(f"the lake has no book of {name}: was it recorded with the channel `book`?")
+        there = instruments(catalogue)
+        if name in there:
+            raise UsageError(f"the lake has no book of {name}: was it recorded with the channel `book`?")
+        raise UsageError(nothing_of(name, there, "no book"))
     end = instants[-1] + 1
     cursors = [Cursor(updates, s, instants[0], end, by) for s in _sessions(updates, instants[0], end, by)]
     for at in instants:

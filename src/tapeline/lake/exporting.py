@@ -13,12 +13,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tapeline.errors import UsageError
 from tapeline.events import BookUpdate, Event, Status, to_json
 from tapeline.instruments import split_id
 from tapeline.lake import outputs, rows
-from tapeline.lake.catalogue import read
-from tapeline.lake.layout import NO_VALUE
 from tapeline.lake.outputs import Counted
 from tapeline.lake.rows import Selection
 from tapeline.lake.views import quoted
@@ -160,12 +157,3 @@ def gaps(data: Path, instruments: tuple[str, ...], start: int | None, end: int |
             if e.kind == "gap" or "planned" not in e.reason
         ]
     return found
-
-
-def known(data: Path, instruments: tuple[str, ...]) -> None:
-    """Raises UsageError for an instrument of which the lake has nothing, with those that it has."""
-    there = {f"{f.venue}:{f.symbol}" for f in read(data).files if f.symbol not in ("", NO_VALUE)}
-    for name in instruments:
-        split_id(name)
-        if name not in there:
-            raise UsageError(f"the lake has nothing of {name}; it has {', '.join(sorted(there)) or 'nothing at all'}")

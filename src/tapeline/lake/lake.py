@@ -1,30 +1,37 @@
 """The reader's door to everything that is kept: `tl.open(data)` gives a `Lake`.
 
-What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue, and
-those in SQL ask the session that records for what it has not committed yet, so an open `Lake` is always up to date; no lock is held
-in between.
+What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue and
+asks the session that records for what it has not committed yet, so an open `Lake` is always up to date; no lock is held in between.
 """
 
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tapeline.clock import parse_iso
+from tapeline.clock import SECOND, parse_iso
 from tapeline.errors import IntegrityError, UsageError
+from tapeline.events import TYPES
 from tapeline.instruments import split_id
-from tapeline.lake import views
+from tapeline.lake import known, views
 from tapeline.lake.bars import Source, bars
 from tapeline.lake.books import BookAt, By, book, books
-from tapeline.lake.catalogue import Catalogue, fresh, read
+from tapeline.lake.catalogue import Catalogue, read
+from tapeline.lake.current import current
 from tapeline.lake.intervals import step_of
 from tapeline.lake.sql import Answer, Limits, Question
 
 T = TypeVar("T")
-Time = str | int
-"""ISO 8601 text, UTC where no zone is given, or ns."""
+Time = str | int | datetime
+"""ISO 8601 text or datetime (also pandas' Timestamp), UTC where no zone is given, or ns."""
+BAR_KINDS = ("bar", "trade", "status")
+BOOK_KINDS = ("book", "status")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Lake:
@@ -60,11 +67,13 @@ class Lake:
         self.reach = answer.reach
         return answer
 
-    def _fresh(self, function: Callable[[Catalogue], T]) -> T:
+    def _current(self, instrument: str, kinds: Collection[str], function: Callable[[Catalogue], T]) -> T:
         try:
-            return fresh(self.data, function)
+            found, reach = current(self.data, instrument, kinds, function)
         except FileNotFoundError as e:
             raise IntegrityError(f"the lake in {self.data} is not whole ({e}); `tapeline repair` makes it anew") from e
+        self.reach = reach
+        return found
 
     def bars(
         self,
@@ -81,7 +90,12 @@ class Lake:
         stored, "stored" gives what is stored and nothing else. Raises UsageError. See docs/bars-and-books.md.
         """
         first, last = nanoseconds("start", start), nanoseconds("end", end)
-        return self._fresh(lambda lake: bars(lake, instrument, interval, start=first, end=last, source=source))
+        split_id(instrument)
+        made = partial(bars, instrument=instrument, interval=interval, start=first, end=last, source=source)
+        table = self._current(instrument, BAR_KINDS, made)
+        if not len(table):
+            known.check(self.data, [instrument])
+        return table
 
     def book(self, instrument: str, at: Time, *, depth: int | None = None, by: By = "received") -> BookAt:
         """The book at an instant, level for level what was shown then; see `books.BookAt`.
@@ -90,7 +104,8 @@ class Lake:
         levels of each side, default all. Raises UsageError. See docs/bars-and-books.md.
         """
         moment = needed("at", at)
-        return self._fresh(lambda lake: book(lake, instrument, moment, depth=depth, by=by))
+        split_id(instrument)
+        return self._current(instrument, BOOK_KINDS, lambda lake: book(lake, instrument, moment, depth=depth, by=by))
 
     def books(
         self, instrument: str, start: Time, end: Time, every: str = "1s", *, depth: int = 10, by: By = "received"
@@ -101,7 +116,10 @@ class Lake:
         `bid_prices`, `bid_sizes`, `ask_prices`, `ask_sizes`. Raises UsageError.
         """
         first, last, step = needed("start", start), needed("end", end), step_of(every)
-        return self._fresh(lambda lake: books(lake, instrument, first, last, step, depth=depth, by=by))
+        split_id(instrument)
+        return self._current(
+            instrument, BOOK_KINDS, lambda lake: books(lake, instrument, first, last, step, depth=depth, by=by)
+        )
 
     def trades(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None
@@ -156,7 +174,10 @@ class Lake:
         if (last := nanoseconds("end", end)) is not None:
             tests.append(f"ts_event < {last}")
         where = " AND ".join(tests) or "true"
-        return _in_order(self.sql(f"SELECT * FROM {view} WHERE {where}"))  # noqa: S608 - quoted
+        found = self.sql(f"SELECT * FROM {view} WHERE {where}")  # noqa: S608 - quoted
+        if len(names) > 1 or (names and not len(found)):
+            known.check(self.data, names)
+        return _in_order(found)
 
     def tables(self) -> list[tuple[str, int, list[str]]]:
         """Each view, how many rows it has now, and its columns."""
@@ -167,13 +188,15 @@ class Lake:
         ]
 
     def instruments(self) -> list[str]:
-        """The instruments that the lake has something of, by name."""
-        return sorted({f"{f.venue}:{f.symbol}" for f in read(self.data).files if f.symbol})
+        """The instruments that the lake has something of, by name; of what is committed."""
+        return known.instruments(read(self.data))
 
     def span(self, instrument: str = "", kind: str = "") -> tuple[int, int] | None:
         """First and last time (ns) of what is committed of an instrument and a kind of event (`trade`, `book`, …; default all);
-        None where there is nothing.
+        None where there is nothing. Raises UsageError for no kind of event.
         """
+        if kind and kind not in TYPES:
+            raise UsageError(f"{kind!r} is no kind of event: there are {', '.join(TYPES)}")
         found = [f for f in read(self.data).files if instrument in ("", f"{f.venue}:{f.symbol}") and kind in ("", f.kind)]
         return (min(f.first_ts for f in found), max(f.last_ts for f in found)) if found else None
 
@@ -191,11 +214,22 @@ def _in_order(table: pa.Table) -> pa.Table:
 
 
 def nanoseconds(name: str, time: Time | None) -> int | None:
-    """Raises UsageError, with the argument's `name`, on a text that is no time."""
+    """Raises UsageError, with the argument's `name`, on what is no time."""
     try:
-        return parse_iso(time) if isinstance(time, str) else time
-    except ValueError:
-        raise UsageError(f"{name} {time!r} is no ISO 8601 time, as in 2026-11-20T09:00:00Z") from None
+        return _ns(time) if isinstance(time, datetime) else parse_iso(time) if isinstance(time, str) else _whole(time)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} {time!r} is no ISO 8601 time, as in 2026-11-20T09:00:00Z, no datetime and no ns") from None
+
+
+def _ns(time: datetime) -> int:
+    """No digit goes through a float; pandas' Timestamp has nanoseconds beside."""
+    past = (time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH
+    return (past.days * 86_400 + past.seconds) * SECOND + past.microseconds * 1000 + int(getattr(time, "nanosecond", 0))
+
+
+def _whole(time: int | None) -> int | None:
+    """Also numpy's whole numbers."""
+    return None if time is None else index(time)
 
 
 def needed(name: str, time: Time) -> int:

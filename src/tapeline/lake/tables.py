@@ -65,7 +65,7 @@ def parts(session: str, events: Sequence[Event], first_n: int) -> Iterator[Part]
     """
     for (event_type, venue, symbol), places in _folders(events).items():
         rows = events if len(places) == len(events) else list(map(events.__getitem__, places.tolist()))
-        for day, table in _days(event_type, _table(event_type, rows, places + first_n, session)):
+        for day, table in by_day(event_type, _table(event_type, rows, places + first_n, session)):
             yield Part(Partition(tag(event_type), venue, symbol, date_text(day)), table)
 
 
@@ -138,7 +138,7 @@ def levels(books: list[list[tuple[float, float]]], kind: pa.DataType) -> pa.Arra
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), struct, type=kind)
 
 
-def _days(event_type: type[Event], table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+def by_day(event_type: type[Event], table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     """The table, sorted, by the day its rows lie under: nearly always one."""
     days = days_of(table[time_field(event_type)], table["ts_recv"], table["flags"])
     distinct = sorted(pc.unique(days).to_pylist())

@@ -177,6 +177,12 @@ def ask(data: Path, kinds: Collection[str]) -> Tail | None:
     return Tail(head.chunks, found, head.whole)
 
 
+def recording(data: Path) -> bool:
+    """Whether a session that feeds the lake under `data` runs on this machine."""
+    door = _door(data)
+    return door is not None and _alive(door.pid)
+
+
 def _door(data: Path) -> Door | None:
     try:
         return msgspec.json.decode((root(data) / DOOR).read_bytes(), type=Door)
