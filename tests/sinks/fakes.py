@@ -64,3 +64,37 @@ class Trying(Serial):
         if self.fail_after:
             self.fail_after -= 1
             raise OSError("the answer got lost")
+
+
+class Forgets:
+    """A sink of one session on a server that can lose what it had, the position with it: `forget`."""
+
+    name = "forgets"
+
+    def __init__(self) -> None:
+        self.gate = Flag()
+        self.kept: list[Event] = []
+        self.seq = -1
+        self._finished = False
+
+    def forget(self) -> None:
+        self.kept, self.seq = [], -1
+
+    def open(self) -> None:
+        pass
+
+    def position(self, _: str) -> int:
+        return self.seq
+
+    def commit(self, _: str, seq: int, events: Sequence[Event]) -> None:
+        self.kept += events
+        self.seq = seq
+
+    def finished(self) -> list[str]:
+        return ["s"] if self._finished else []
+
+    def finish(self, _: str) -> None:
+        self._finished = True
+
+    def close(self) -> None:
+        pass

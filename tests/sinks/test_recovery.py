@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from tapeline.config import Settings
+from tapeline.sinks import recovery
 from tapeline.sinks.base import Sink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.registry import make
-from tests.sinks.fakes import Tape, Trying
+from tests.sinks.fakes import Forgets, Tape, Trying
 from tests.sinks.helpers import frames, in_order
 from tests.sinks.subjects import subject
 
@@ -123,3 +124,23 @@ def test_holes_of_the_tape_are_no_obstacle(sinks, tmp_path):
     for sink in sinks:
         assert sink.position("s") == 28
         holds(sink, tmp_path, made[:5] + made[8:29])
+
+
+def test_what_a_server_loses_while_it_is_repaired_leaves_no_hole(tmp_path, monkeypatch):
+    """It is said, and the next repair brings in all of it."""
+    monkeypatch.setattr(recovery, "COMMIT_EVENTS", 50)
+    made = frames(200)
+    tape = Tape(s=made)
+    sink = Forgets()
+
+    def losing(session: str, after: int):
+        for batch in tape.catch_up(session, after):
+            if batch.seq == 120 and len(tape.replays) == 1:
+                sink.forget()
+            yield batch
+
+    (first,) = repair(tmp_path, [sink], ["s"], losing)
+    assert "stands at frame -1" in first.error
+    (second,) = repair(tmp_path, [sink], ["s"], losing)
+    assert second.error == ""
+    assert sink.kept == flat(made)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from tapeline.events import Event
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.runner import SinkRunner
 from tapeline.sinks.sqlite import SqliteSink
-from tests.sinks.fakes import Tape, Trying
+from tests.sinks.fakes import Forgets, Tape, Trying
 from tests.sinks.helpers import T0, batches, frames, in_order
 from tests.sinks.subjects import subject
 
@@ -331,6 +331,58 @@ async def test_closing_while_the_sink_fails_ends_at_once(scene):
     await s.until(lambda: s.runner.stats.error != "")
     assert not await s.runner.close(30)
     s.holds([])
+
+
+def forgetful(scene: Make, tape: Tape, **options: object) -> tuple[Scene, Forgets]:
+    s, sink = scene(tape, **options), Forgets()
+    s.sink.close()
+    s.sink = s.runner._sink = sink
+    return s, sink
+
+
+async def test_what_a_server_lost_comes_again_though_nothing_more_is_heard(scene):
+    made = frames(40)
+    s, sink = forgetful(scene, Tape(s=made))
+    s.runner.start()
+    parts = batches(made, "s", 20)
+    s.bus.publish(parts[0])
+    await s.reaches("s", 19)
+    sink.forget()
+    s.bus.publish(parts[1])
+    await s.reaches("s", 39)
+    assert sink.kept == [e for events in made for e in events]
+
+
+async def test_what_a_server_lost_at_the_very_end_is_left_to_the_next_start_and_said(scene):
+    made = frames(40)
+    s, sink = forgetful(scene, Tape(s=made), settings=SinkSettings(commit_seconds=60, batch_events=5000))
+    parts = batches(made, "s", 20)
+    sink.commit("s", 19, parts[0].events)
+    s.runner.start()
+    s.bus.publish(parts[1])
+    await s.until(lambda: s.runner._gathered.waiting)
+    sink.forget()
+    assert not await s.runner.close(10)
+    assert (sink.kept, sink.seq) == ([], -1)
+
+
+async def test_what_a_server_loses_while_it_is_caught_up_leaves_no_hole(scene):
+    """Somebody else (retention) may have asked for the position in between, so that the sink itself knows of nothing."""
+    made = frames(200)
+    s, sink = forgetful(scene, Tape(s=made))
+    tape = s.tape.catch_up
+
+    def losing(session: str, after: int) -> Iterator[Batch]:
+        for batch in tape(session, after):
+            if batch.seq == 120 and len(s.tape.replays) == 1:
+                sink.forget()
+            yield batch
+
+    s.runner._catch_up_source = losing
+    s.queue._queue.append(Missed("s", 0, 199, 999))
+    s.runner.start()
+    await s.reaches("s", 199)
+    assert sink.kept == [e for events in made for e in events]
 
 
 @pytest.mark.parametrize("seed", range(8))

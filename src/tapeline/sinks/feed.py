@@ -2,7 +2,8 @@
 
 A sink must never be given half a frame, for its position is the number of a frame; so commits are whole batches, joined end to
 end. A batch from the live queue must follow exactly. One from the tape may leave frames out, since a tape that could not be written
-for a while has holes in its numbers and says so with a LOST frame; but it may never give a frame again.
+for a while has holes in its numbers and says so with a LOST frame; but it may never give a frame again. So a hole in the sink would
+not show: before each commit of what the tape gave the sink is asked whether it still stands where it stood.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +51,17 @@ class Gathered:
         self.start = self.follows = self.seq
         self.events, self.waiting = [], False
 
+    def hand_over(self, sink: Sink) -> int:
+        """Commit what waits; how many events. Raises IntegrityError where the sink stands elsewhere by now: a server can lose what it
+        had, and what waits here would then follow a hole.
+        """
+        if (stands := sink.position(self.session)) != self.start:
+            raise IntegrityError(f"{sink.name} stands at frame {stands} of session {self.session}, no longer at {self.start}")
+        sink.commit(self.session, self.seq, self.events)
+        count = len(self.events)
+        self.committed()
+        return count
+
 
 def commit_all(
     sink: Sink,
@@ -74,10 +86,9 @@ def commit_all(
         nonlocal total
         if gathered.waiting:
             before(gathered.seq)
-            sink.commit(session, gathered.seq, gathered.events)
-            total += len(gathered.events)
-            after(len(gathered.events))
-            gathered.committed()
+            count = gathered.hand_over(sink)
+            total += count
+            after(count)
 
     source = iter(batches)
     while not stop():

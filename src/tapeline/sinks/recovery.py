@@ -113,11 +113,8 @@ class _Job:
             self.commit()
 
     def commit(self) -> None:
-        gathered = self.gathered
-        if gathered.waiting:
-            self.sink.commit(self.session, gathered.seq, gathered.events)
-            self.events += len(gathered.events)
-            gathered.committed()
+        if self.gathered.waiting:
+            self.events += self.gathered.hand_over(self.sink)
 
     def ended(self, data: Path, *, finish: bool) -> Report:
         if finish:

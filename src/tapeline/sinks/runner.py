@@ -10,7 +10,7 @@ Three things come from the queue, and one rule decides them all: a commit must f
     or a `Missed` marker                                   the last state ahead of the position, and what follows is committed
 
 A sink on a server can lose what it had (Redis flushed, a stream deleted): its position goes back. What waits is let go then, and the
-next batch makes the sink catch up from where it stands.
+sink catches up from where it stands, up to what waited.
 
 A commit that fails is tried again, after 1 s to 30 s, for as long as the program runs. Meanwhile the queue fills up,
 overflows into a `Missed`, and the tape gives back what it dropped: memory stays bounded, nothing is lost. Only where the tape does
@@ -224,6 +224,7 @@ class SinkRunner:
         def commit() -> int:
             position = self._sink.position(gathered.session)
             if position < gathered.start:
+                log.warning("a sink has lost what was committed; it begins again from the tape", sink=self._sink.name)
                 return LOST
             if position not in (gathered.start, gathered.seq):
                 raise IntegrityError(f"the sink stands at frame {position}, not at {gathered.start}: somebody else wrote to it")
@@ -237,24 +238,15 @@ class SinkRunner:
             done = await self._persist(commit, durable=gathered.seq)
             if done is None:
                 return
-            if done == LOST:
-                self._begin_again()
-                return
-            if done == HOLED:
+            if done in (LOST, HOLED):
                 self._gathered = Gathered(gathered.session, gathered.start, gathered.follows)
-                lacking = Batch(gathered.session, gathered.follows + 1, gathered.seq, gathered.events)
-                await self._catch_up(lacking, holed=True)
+                again = Batch(gathered.session, gathered.follows + 1, gathered.seq, gathered.events)
+                await self._catch_up(again, holed=done == HOLED)
                 return
             self._holed = False
             self._count(done)
             gathered.committed()
         self._oldest = self._due = None
-
-    def _begin_again(self) -> None:
-        """What waits here does not follow any more. It is on the tape, and the next batch makes the sink catch up."""
-        log.warning("a sink has lost what was committed; it begins again from the tape", sink=self._sink.name)
-        self._gathered, self._due = Gathered("", -1), None
-        self._whole = self._whole and not self._closing.is_set()
 
     async def _catch_up(self, item: Batch | Missed, *, holed: bool = False) -> None:
         """Bring the sink up to `item.seq`, from the tape. `holed`: all of the item is new, and the tape lacks some of it."""
