@@ -132,6 +132,42 @@ def test_a_file_that_was_begun_and_never_committed_is_gone_after_a_crash(sink, t
     assert ids(tmp_path / "csv" / f"{PLACE}.csv") == ["1"]
 
 
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_is_cut_off_stays_so_through_a_power_cut(sink, tmp_path, monkeypatch, committed):
+    """Before the state calls the file settled the disk has its new end, or has forgotten the file; else the rows that come back would
+    be taken for somebody else's, and stand there twice.
+    """
+    path = tmp_path / "csv" / f"{PLACE}.csv"
+    if committed:
+        sink.commit("s", 0, [trade(1)])
+    else:
+        monkeypatch.setattr(type(sink._state), "commit", lambda *_: os._exit(0))
+        child = os.fork()
+        if not child:
+            sink.commit("s", 0, [trade(1)])
+        os.waitpid(child, 0)
+        monkeypatch.undo()
+    with path.open("ab") as file:
+        file.write(b"torn")
+    crashed(sink)
+    steps: list[tuple[str, int]] = []
+    fsync, settle = os.fsync, appending.FilesState.settle
+
+    def synced(number: int) -> None:
+        steps.append(("synced", os.fstat(number).st_ino))
+        fsync(number)
+
+    def settled(state: appending.FilesState) -> None:
+        steps.append(("settled", 0))
+        settle(state)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(appending.FilesState, "settle", settled)
+    inode = path.stat().st_ino if committed else path.parent.stat().st_ino
+    sink.open()
+    assert steps.index(("synced", inode)) < steps.index(("settled", 0))
+
+
 def test_a_commit_that_fails_is_undone_at_once(sink, tmp_path, monkeypatch):
     sink.commit("s", 0, [trade(1)])
 

@@ -9,7 +9,7 @@ A commit:
     3. one transaction: the position, and how long each file is by right             from here on the rows are kept
 
 Whatever goes wrong in 2 or 3, in the process or with it, leaves a file that is longer than it is by right: it is cut back, at once
-where the process lives, else by the next `open`. So there is no torn last line and no row twice.
+where the process lives, else by the next `open`, and on the disk before anybody relies on it. So there is no torn last line and no row twice.
 
 Files belong to their user, too. One that is not there any more (moved away, deleted) is forgotten, and begun anew if something
 is still to be written to it. One that somebody else changed is told of and never touched again: rows go on in `2026-11-21-2.csv`.
@@ -32,7 +32,7 @@ import structlog
 from tapeline.config import FilesSettings
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import TYPES, Event
-from tapeline.lake.files import sync_folder
+from tapeline.lake.files import sync_file, sync_folder
 from tapeline.sinks.appending_state import FilesState, Known
 from tapeline.sinks.hold import Hold
 from tapeline.sinks.places import place_of
@@ -223,15 +223,18 @@ class AppendingSink(ABC):
         is no file.
         """
         path = self.root / known.path
-        if torn and not known.length:
-            path.unlink(missing_ok=True)
         size = self._size(known)
+        if torn and not known.length and size >= 0:
+            path.unlink()
+            sync_folder(path.parent)
+            size = -1
         if size < 0:
             if known.length:
                 log.warning("a file is not there any more, it is begun anew", file=str(path))
             self._open_state.forget(known.path)
         elif torn and size > known.length:
             os.truncate(path, known.length)
+            sync_file(path)
         elif size != known.length:
             what = f"it has {size} bytes, {known.length} were written: somebody else changed it, rows go on in another file"
             log.error(what, file=str(path))
