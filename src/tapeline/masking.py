@@ -17,7 +17,10 @@ MASK = "***"
 _SHORTEST = 6  # hiding shorter values would riddle ordinary text
 
 _WORDS = r"token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|listen[_-]?key|signature|authorization|jwt|apikey"
-_USER = re.compile(r"(?<=://)[^/\s@\"']+@")
+_USER = re.compile(
+    r"(?<=://)(?:[^/\s\"':@\[]*:(?!\d{1,5}[/?#])(?:(?!://)[^\s\"'])*|(?:(?!://)[^/\s\"'])+)@"  # HOST:PORT/ names no user
+)
+"""To the last @, since a password that nobody encoded may hold one, and a slash too."""
 _PAIR = re.compile(
     rf"(?i)((?:\b[\w-]*(?:{_WORDS})|[?&]key|\"(?:key|sign)(?=\\?\"))\\?\"?\s*[=:]\s*)"
     r"(?:(\\\"|\")(?:[^\"\\]|\\[^\"]|(?!\2)\\\")+(\2|$)|\"?(?:bearer\s+|basic\s+)?(?:[^\s&\"',;}\]\\]|\\(?!\"))+)"
