@@ -112,6 +112,18 @@ def test_no_state_no_partial_removal(tmp_path: Path) -> None:
     assert gone.last_seq == len(frames)
 
 
+def test_a_damaged_state_is_nothing_to_build_on(tmp_path: Path) -> None:
+    """The next sound one before it is."""
+    record(tmp_path, story(3), [60, 120, 180])
+    whole = given_out(tmp_path)
+    path = tmp_path / "tape" / SESSION / "000000000180.state"
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    (gone,) = pruned(tmp_path, 200)
+    assert (gone.first_seq, gone.last_seq) == (0, 119)
+    assert given_out(tmp_path, 150) == [b for b in whole if b[0] > 150]
+
+
 def test_a_session_that_is_gone_says_so_and_harms_nobody(tmp_path: Path) -> None:
     record(tmp_path, story(3), [60, 120])
     record(tmp_path, story(4), [], session="20261122T000000Z-0000")

@@ -3,7 +3,7 @@
 What may go are the first segments of a session, sealed, never one after a segment that stays. Let `C` be the last frame that
 every sink which is on has committed. Then there are two ways:
 
-* **A part**, where a state stands at frame `S` <= `C` + 1: the segments that end ahead of `S`. Every sink can still catch up: it
+* **A part**, where a sound state stands at frame `S` <= `C` + 1: the segments that end ahead of `S`. Every sink can still catch up: it
   needs the frames from `C` + 1 on, and the state knows what was before.
 * **The whole session**, once it is closed and `C` is its last frame.
 
@@ -84,8 +84,8 @@ class _Session:
         if not sealed or (self.info.live and not self.own):
             return []
         upto = self._committed(self.info.id)
-        known = [s.seq for s in states.states(self.directory) if s.stamp == self._stamp and s.seq <= upto + 1]
-        begin = max(known, default=0)
+        known = (s for s in reversed(states.states(self.directory)) if s.stamp == self._stamp and s.seq <= upto + 1)
+        begin = next((s.seq for s in known if _sound(s)), 0)
         found = [k for k in range(1, sealed + 1) if infos[k - 1].last_seq < begin and (k < len(infos) or self.info.live)]
         if sealed == len(infos) and not self.info.live and upto >= self.info.last_seq:
             found.append(sealed)
@@ -174,6 +174,15 @@ def _chosen(root: Path, keep: KeepSettings, now: int, committed: Committed, stam
     if keep.tape_gb:
         _shrink(found, _size(found) - int(keep.tape_gb * GB))
     return [session for session in found if session.cut]
+
+
+def _sound(state: states.State) -> bool:
+    """A damaged one is nothing to build on: nobody could replay what is left."""
+    try:
+        states.read(state)
+    except TapeError:
+        return False
+    return True
 
 
 def _aside(_: TapeError) -> None:
