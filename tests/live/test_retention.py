@@ -116,7 +116,7 @@ async def test_verify_and_repair_of_a_session_whose_beginning_is_gone(tmp_path: 
     assert not report.broken, report.broken
     assert any("were removed to make room" in point.text for point in report.points)
     info = reader.sessions(tmp_path)[0]
-    on_tape = {session: rebuild.OnTape(info.last_seq, info.first_ts, whole=False)}
+    on_tape = {session: rebuild.OnTape(info.last_seq, info.first_ts, info.last_ts, whole=False)}
     done = rebuild.rebuild(tmp_path, ["lake", "sqlite"], on_tape, partial(batches, tmp_path, single=True), lambda _: None)
     assert [r.error for r in done] == [""] * len(done)
     assert _rows(tmp_path) == before

@@ -9,7 +9,8 @@ A commit:
     3. one transaction: the position, and how long each file is by right             from here on the rows are kept
 
 Whatever goes wrong in 2 or 3, in the process or with it, leaves a file that is longer than it is by right: it is cut back, at once
-where the process lives, else by the next `open`, and on the disk before anybody relies on it. So there is no torn last line and no row twice.
+where the process lives, else by the next `open`, and on the disk before anybody relies on it. So there is no torn last line and no
+row twice.
 
 Files belong to their user, too. One that is not there any more (moved away, deleted) is forgotten, and begun anew if something
 is still to be written to it. One that somebody else changed is told of and never touched again: rows go on in `2026-11-21-2.csv`.

@@ -52,8 +52,8 @@ class Gathered:
         self.events, self.waiting = [], False
 
     def hand_over(self, sink: Sink) -> int:
-        """Commit what waits; how many events. Raises IntegrityError where the sink stands elsewhere by now: a server can lose what it
-        had, and what waits here would then follow a hole.
+        """Commit what waits; how many events. Raises IntegrityError where the sink stands elsewhere by now: a server can lose what
+        it had, and what waits here would then follow a hole.
         """
         if (stands := sink.position(self.session)) != self.start:
             raise IntegrityError(f"{sink.name} stands at frame {stands} of session {self.session}, no longer at {self.start}")

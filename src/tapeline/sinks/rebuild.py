@@ -2,11 +2,11 @@
 
     1. `<data>/_rebuild/` gets an empty lake or SQLite file; every session of the tape is played into it
     2. what the tape does not have any more is carried over from the old one, as far as that can be read:
-       of the lake, whole sessions; of SQLite, which does not know which session a row is of, the rows received before the
-       tape begins
+       of the lake, whole sessions; of SQLite, which does not know which session a row is of, the rows received at a time
+       of which the tape has no session
     3. `_rebuild/ready` is written                      a crash before: thrown away by the next rebuild
     4. the old one moves into `_rebuild`, the new one to its place
-    5. `_rebuild` is removed                            a crash between 3 and 5: `settle` of the next start or rebuild finishes it
+    5. `_rebuild` is removed, `ready` first              a crash between 3 and 5: `settle` of the next start or rebuild finishes it
 
 The old one stays untouched and locked until 4, so that readers go on meanwhile and nobody writes.
 """
@@ -61,15 +61,19 @@ def settle(data: Path) -> list[str]:
             if new.exists():
                 new.replace(place)
     sync_folder(data)
-    shutil.rmtree(work)
+    sync_folder(work)
+    (work / READY).unlink()  # first: what comes into the new one's places from here on is nothing old
+    sync_folder(work)
+    shutil.rmtree(work, ignore_errors=True)
     return names
 
 
 class OnTape(msgspec.Struct, frozen=True):
-    """A closed session of the tape: its last frame, its first receive time (ns), and whether all of it is there."""
+    """A closed session of the tape: its last frame, its first and last receive time (ns), and whether all of it is there."""
 
     last_seq: int
     first_ts: int
+    last_ts: int
     whole: bool
 
 
@@ -94,8 +98,7 @@ def rebuild(data: Path, names: Sequence[str], sessions: Mapping[str, OnTape], ca
             again = {name for name, s in sessions.items() if s.whole}
             _carry_lake(old, next(s for s in sinks if isinstance(s, LakeSink)), again, say)
         if "sqlite" in names:
-            begins = min((s.first_ts for s in sessions.values()), default=1 << 62)
-            _carry_sqlite(data / FILE, work / FILE, begins, sessions, say)
+            _carry_sqlite(data / FILE, work / FILE, sessions, say)
         reports = repair(work, sinks, {name: s.last_seq for name, s in sessions.items()}, catch_up)
         for sink in sinks:
             sink.close()
@@ -169,9 +172,9 @@ def _added(sink: LakeSink, file: LakeFile, part: pa.Table) -> Added:
     return intent, msgspec.structs.replace(file, **changed)
 
 
-def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: Mapping[str, OnTape], say: Say) -> None:
-    """Rows received before the tape begins, where sessions are in the old file that the tape does not have, or not from their
-    beginning on.
+def _carry_sqlite(old: Path, new: Path, on_tape: Mapping[str, OnTape], say: Say) -> None:
+    """Rows received while no session of the tape went on, where sessions are in the old file that the tape does not have, or not
+    from their beginning on.
     """
     if not old.exists():
         return
@@ -183,13 +186,15 @@ def _carry_sqlite(old: Path, new: Path, begins: int, on_tape: Mapping[str, OnTap
             partly = [row for row in kept if row[0] in on_tape and not on_tape[row[0]].whole]
             if not gone and not partly:
                 return
+            db.execute("CREATE TEMPORARY TABLE spans (first INTEGER, last INTEGER)")
+            db.executemany("INSERT INTO spans VALUES (?, ?)", [(s.first_ts, s.last_ts) for s in on_tape.values()])
             db.execute("BEGIN IMMEDIATE")
             for table in TABLES.values():
                 columns = ", ".join(f'"{row[1]}"' for row in db.execute(f"PRAGMA old.table_info({table})"))
                 if columns:
                     db.execute(
-                        f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table} WHERE ts_recv < ?",  # noqa: S608
-                        (begins,),
+                        f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table} "  # noqa: S608 - our own names
+                        "WHERE NOT EXISTS (SELECT 1 FROM spans WHERE ts_recv BETWEEN first AND last)"
                     )
             db.executemany("INSERT INTO main.positions VALUES (?, ?, ?)", gone)
             db.execute("COMMIT")

@@ -3,8 +3,8 @@
 What may go are the first segments of a session, sealed, never one after a segment that stays. Let `C` be the last frame that
 every sink which is on has committed. Then there are two ways:
 
-* **A part**, where a sound state stands at frame `S` <= `C` + 1: the segments that end ahead of `S`. Every sink can still catch up: it
-  needs the frames from `C` + 1 on, and the state knows what was before.
+* **A part**, where a sound state stands at frame `S` <= `C` + 1: the segments that end ahead of `S`. Every sink can still catch
+  up: it needs the frames from `C` + 1 on, and the state knows what was before.
 * **The whole session**, once it is closed and `C` is its last frame.
 
 A sink that stands still, is being repaired or fails when it is asked holds `C` back, and so its segments stay.
