@@ -72,8 +72,8 @@ async def test_a_sink_catches_up_in_a_session_whose_beginning_is_gone(tmp_path: 
         now, stamp = LiveClock().now(), checkpoint.stamp()
         (gone,) = await asyncio.to_thread(prune, tmp_path, OLD, now, lambda name: committed([sink], name), stamp, own=session)
         assert (gone.last_seq, gone.error) == (first[2] - 1, "")
-        await tape.synced(tape.next_seq - 1)
         upto = tape.next_seq - 1
+        await tape.synced(upto)
         await asyncio.to_thread(
             commit_all, sink, session, batches(tmp_path, session, position, single=True), events=1000, upto=upto
         )
