@@ -169,6 +169,28 @@ def test_methods_come_back_as_methods_of_our_own_only() -> None:
             checkpoint._bound(owner, name)
 
 
+class _Altered(Pipeline):
+    def stats(self) -> dict[str, int]:
+        return {}
+
+    @property
+    def of_base(self) -> Any:
+        return super().stats
+
+
+def test_a_method_that_would_come_back_as_another_is_refused() -> None:
+    pipeline = _Altered()
+    pipeline.requests.append(pipeline.of_base)
+    with pytest.raises(pickle.PicklingError, match="would come back as another"):
+        checkpoint.dump(pipeline)
+
+
+def test_no_settings_but_the_pipelines_are_within_reach() -> None:
+    for name in ("Settings", "FilesSettings", "PostgresSettings"):
+        with pytest.raises(TapeError, match="does not belong"):
+            checkpoint.load(_dotted("tapeline.config", name))
+
+
 # Beside the tape
 
 SESSION = "20261121T100500Z-1a2b"

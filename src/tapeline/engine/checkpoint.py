@@ -5,7 +5,8 @@ decoder), and pickle keeps who is who. What pickle is feared for is shut out:
 
 * **Nothing foreign is run.** Loading finds only classes and functions that the pure rooms themselves define (no I/O, no clock, by
   the test of the floors), and the few of `_OUTSIDE`. Methods come back through `_bound`, never through `getattr`. A forged state can
-  hold nonsense, as a forged tape can; it cannot reach a function that does anything but compute.
+  hold nonsense, as a forged tape can, and can spoil the classes of those rooms for the process that loads it; it cannot reach a
+  function that does anything but compute, nor any of our settings but those of the pipeline.
 * **Nothing stale is trusted.** The stamp names the source of those rooms and the Python that ran them. A state of any other stamp is
   not even opened, and the replay begins earlier.
 * **Nothing secret is in it.** A replay's pipeline never has keys. Of the venues' settings, addresses among them, only those
@@ -31,7 +32,7 @@ import msgspec
 import structlog
 
 import tapeline
-from tapeline.config import SHAPING, VenueSettings
+from tapeline.config import SHAPING, PipelineSettings, VenueSettings
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import TapeError
 from tapeline.tape import layout, states
@@ -39,7 +40,7 @@ from tapeline.tape import layout, states
 log = structlog.get_logger("tapeline.checkpoint")
 _PROTOCOL = 5
 _ROOMS = ("tapeline.venues.", "tapeline.market.")
-_MODULES = {f"tapeline.{name}" for name in ("config", "events", "frames", "instruments", "plans")} | {
+_MODULES = {f"tapeline.{name}" for name in ("events", "frames", "instruments", "plans")} | {
     f"tapeline.engine.{name}"
     for name in ("answers", "connections", "lane", "lanes", "nameless", "pipeline", "records", "spares", "trades")
 }
@@ -64,6 +65,8 @@ _OUTSIDE: dict[tuple[str, str], object] = {
     ("fractions", "Fraction"): Fraction,
     ("functools", "partial"): partial,
     ("msgspec._utils", "rebuild"): _rebuilt,
+    ("tapeline.config", "PipelineSettings"): PipelineSettings,
+    ("tapeline.config", "VenueSettings"): VenueSettings,
     (__name__, "_bound"): _bound,
     (__name__, "_rebuilt"): _rebuilt,
 }
@@ -74,7 +77,11 @@ def _is_ours(module: str) -> bool:
 
 
 def _reduce_method(method: MethodType) -> tuple[Callable[..., Any], tuple[object, str]]:
-    return _bound, (method.__self__, method.__func__.__name__)
+    """Raises pickle.PicklingError where the name would find another one: of a base class, private, or put in by hand."""
+    owner, name = method.__self__, method.__func__.__name__
+    if getattr(type(owner), name, None) is not method.__func__:
+        raise pickle.PicklingError(f"{type(owner).__name__}.{name} would come back as another method")
+    return _bound, (owner, name)
 
 
 def _reduce_venue(settings: VenueSettings) -> tuple[Callable[..., Any], tuple[type, dict[str, Any]]]:
