@@ -1,9 +1,12 @@
 """The upkeep killed, starved and refused beside the commits: nothing lost, nothing twice, and told."""
 
 import json
+import os
 import random
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ from tests.lake.upkeep_helpers import flat, folders, listed, rows
 from tests.sinks.helpers import MANY, Nursery, frames, in_order
 from tests.sinks.subjects.lake_subject import read_lake
 
-KILLS = 24
+KILLS = int(os.environ.get("KILLS", "8"))
 COUNT = 6000
 
 
@@ -24,11 +27,11 @@ def nursery():
 
 
 @pytest.fixture
-def anybodys(tmp_path):
-    """A folder that a child that is nobody may write."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o777)
-    return tmp_path
+def anybodys():
+    """A folder that a child that is nobody may write. Not pytest's own, in whose parents nobody may look around."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
 
 
 def test_killed_at_any_moment_of_commits_and_merges(nursery, tmp_path):
@@ -50,8 +53,8 @@ def test_killed_at_any_moment_of_commits_and_merges(nursery, tmp_path):
         merged += any(level(f) for f in files)
         folders(tmp_path)
         assert listed(tmp_path) == [("s", n) for n in range(before[position + 1])]
-    assert ends["killed"] >= 20
-    assert merged >= 20, "it was to be killed while it merges"
+    assert ends["killed"] >= KILLS * 3 // 4
+    assert merged >= KILLS * 3 // 4, "it was to be killed while it merges"
     count = min(position + 101, COUNT)
     nursery.start("kept_up", tmp_path, "s", count, 20, 1)
     assert nursery.wait() == "ended"

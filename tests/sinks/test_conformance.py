@@ -1,5 +1,6 @@
 """The contract of `sinks/base.py`, for every sink of the registry. What is in a sink is read without our code."""
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.sinks.subjects import NAMES, subject
 
 LOCAL = [name for name in NAMES if subject(name).local]
 local_only = pytest.mark.parametrize("name", LOCAL)
-KILLS = 12
+KILLS = int(os.environ.get("KILLS", "6"))
 
 
 @pytest.fixture(params=NAMES)

@@ -5,7 +5,7 @@ from typing import Any
 from tapeline.events import TYPES, Flag
 from tests.sinks.helpers import Row
 
-DEFAULTS = {"trade": {"conditions": None}}
+DEFAULTS = {"trade": {"conditions": None}, "book": {"bid_floor": None, "ask_ceiling": None, "depth": None}}
 """Fields that the JSON leaves out where they say nothing."""
 
 
