@@ -16,7 +16,8 @@ import msgspec
 
 from tapeline.audit.bars import BarsAgain
 from tapeline.audit.ids import TradeIds, UpdateIds
-from tapeline.audit.kept import LakeFiles, LakeRows, SqliteRows, compare, doubled, in_lake
+from tapeline.audit.kept import SqliteRows
+from tapeline.audit.lake import LakeFiles, LakeRows
 from tapeline.audit.report import Report
 from tapeline.audit.touch import Crossings, Delays
 from tapeline.clock import SECOND
@@ -132,6 +133,7 @@ class _Audit:
             raise UsageError(f"there is neither tape nor lake in {data}: name the data directory, as in `tapeline verify data`")
         self.report = Report(data=str(data), sessions=len(self.found))
         self._delays: dict[str, Delays] = {}
+        self._wanted: list[LakeRows] = []
         self._sqlite = SqliteRows(data)
 
     def run(self, progress: Progress) -> Report:
@@ -166,8 +168,7 @@ class _Audit:
 
     def _play(self, info: reader.SessionInfo, progress: Callable[[], None]) -> None:
         committed = None if self.kept is None else self.kept.sessions.get(info.id)
-        retired = frozenset() if self.kept is None else self.kept.retired
-        rows = None if committed is None else LakeRows(info.id, committed.events, retired=retired)
+        rows = None if committed is None else LakeRows(info.id, committed)
         session: _Session | None = None
         for first, frames in reader.read_batches(self.data, info.id, on_damage=lambda _: None):
             if session is None:
@@ -176,12 +177,14 @@ class _Audit:
                 except (TapelineError, msgspec.MsgspecError, ValueError) as e:
                     self.report.add("tape", "broken", f"it cannot be played: {e}", session=info.id)
                     return
-            self._feed(session, first, frames, rows)
+            for at, part in [(first, frames)] if rows is None else rows.cut(first, frames):
+                self._feed(session, at, part, rows)
             progress()
         if session is not None:
             session.judge(info.id, self.report)
-        if committed is not None and rows is not None and self._files is not None:
-            compare(rows, self._files.ask(lambda now: in_lake(now, info.id, committed.events)), self.report)
+        if rows is not None:
+            rows.flush()
+            self._wanted.append(rows)
 
     def _feed(self, session: _Session, first: int, frames: list[Frame], rows: LakeRows | None) -> None:
         out: list[Event] = []
@@ -192,19 +195,22 @@ class _Audit:
         session.take(out)
         self._sqlite.take(out)
         if rows is not None:
-            rows.take(out)
+            rows.take(first + len(frames) - 1, out)
         self.report.frames += len(frames)
         self.report.events += len(out)
 
     def _lake(self, kept: Catalogue, files: LakeFiles) -> None:
-        twice = files.ask(doubled)
-        if twice.count:
-            text = f"{twice.count} events are in the lake more than once; `tapeline repair` makes it anew"
-            self.report.add("lake", "broken", text, count=twice.count, details=twice.details)
+        rows = files.compare(self._wanted)
         only = sorted(kept.sessions.keys() - {s.id for s in self.found})
         if only:
             text = f"{len(only)} sessions are in the lake and no more on the tape: they cannot be proved against it"
             self.report.add("lake", "noted", text, count=len(only), details=tuple(only[:10]))
+        for name in only if not files.retired else ():
+            if lost := kept.sessions[name].events - rows[name]:
+                text = (
+                    f"{lost} of its {kept.sessions[name].events} events are lost: the tape does not have them any more either"
+                )
+                self.report.add("lake", "noted", text, session=name, count=lost)
         for info in self.found:
             committed = kept.sessions.get(info.id)
             if info.frames and (committed is None or committed.seq < info.last_seq):

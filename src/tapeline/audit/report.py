@@ -77,6 +77,10 @@ class Few:
         if len(self.first) < MOST_DETAILS:
             self.first.append(text)
 
+    def join(self, other: "Few") -> None:
+        self.count += other.count
+        self.first += other.first[: MOST_DETAILS - len(self.first)]
+
     @property
     def details(self) -> tuple[str, ...]:
         more = self.count - len(self.first)

@@ -1,17 +1,22 @@
 """DuckDB, opened for one purpose and shut to all others.
 
-Two kinds of database, both in memory:
+Three kinds of database:
 
     `planning()`   one for the process, with an empty table for each view: to look at a question before anything is opened
     `opened(…)`    one a question, with the views drawn over the files that it needs
+    `roomy()`      for SQL of our own over more than fits into memory (exports, audits)
 
-What shuts them off from the rest of the machine is DuckDB's own: no external access but to listed files (`allowed_paths`), no
-extension is installed or loaded, Python's variables are no tables, nothing is spilled to disk, and the configuration is locked
-before a question is seen. That a question is one statement that reads (`checked`) stands in front of that, not instead.
+What shuts the first two off from the rest of the machine is DuckDB's own: no external access but to listed files
+(`allowed_paths`), no extension is installed or loaded, Python's variables are no tables, nothing is spilled to disk, and the
+configuration is locked before a question is seen. That a question is one statement that reads (`checked`) stands in front of that,
+not instead.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +43,7 @@ _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNO
 _LISTS = re.compile(r"\b(?:show|describe|information_schema|sqlite_master|duckdb_\w+|pg_\w+)\b", re.IGNORECASE)
 _LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 _PLANNING_MB = 256
+_ROOMY_MB = 768
 
 
 class QueryError(UsageError):
@@ -108,6 +114,23 @@ def opened(memory_mb: int | None, threads: int | None) -> "DuckDBPyConnection":
     if threads is not None:
         own["threads"] = threads
     return duckdb.connect(":memory:", config={**_CLOSED, **own})
+
+
+@contextmanager
+def roomy() -> Iterator["DuckDBPyConnection"]:
+    """Bounded in memory; what is more lies on disk, in a folder that goes away with it."""
+    room = tempfile.mkdtemp(prefix="tapeline-")
+    try:
+        with closing(duckdb.connect(":memory:")) as connection:
+            connection.execute(f"SET memory_limit = '{_ROOMY_MB}MB'")
+            connection.execute(f"SET temp_directory = {views.quoted(room)}")
+            connection.execute("SET threads = 2")
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET python_enable_replacements = false")
+            yield connection
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def drawn_for(sql: str, needed: Iterable[str]) -> list[str]:

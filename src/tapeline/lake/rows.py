@@ -10,11 +10,9 @@ must. Two orders:
 A catalogue is taken for each day; where compaction swaps a day's files away before its first batch is there, it is read again.
 """
 
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +23,7 @@ import pyarrow as pa
 
 from tapeline.errors import IntegrityError, TapelineError
 from tapeline.events import Event, Flag
-from tapeline.lake import views
+from tapeline.lake import database, views
 from tapeline.lake.catalogue import Catalogue, read
 from tapeline.lake.layout import root, time_field
 from tapeline.lake.state import LakeFile
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCH_ROWS = 20_000
-MEMORY_MB = 768
 TRIES = 5
 Order = Literal["time", "made"]
 
@@ -93,7 +90,7 @@ def batches(data: Path, selection: Selection, order: Order = "time") -> Iterator
 def schema(selection: Selection, left_out: Iterable[str] = ()) -> pa.Schema:
     """Of the batches: the same where there are none."""
     view = "bar_revisions" if selection.view == "bars" else selection.view
-    with _sorting() as connection:
+    with database.roomy() as connection:
         connection.register("_empty", views.empty(view))
         drawn = views.select(view, views.source(view, [], "_empty"))
         found = connection.sql(drawn).to_arrow_table().schema
@@ -104,7 +101,7 @@ def _day(data: Path, selection: Selection, day: str, order: Order) -> Iterator[p
     for left in reversed(range(TRIES)):
         begun = False
         try:
-            with _sorting() as connection, ExitStack() as turn:
+            with database.roomy() as connection, ExitStack() as turn:
                 if left < TRIES - 1:
                     turn.enter_context(reading(root(data)))
                 catalogue = read(data)
@@ -120,22 +117,6 @@ def _day(data: Path, selection: Selection, day: str, order: Order) -> Iterator[p
                 raise IntegrityError(f"the lake in {data} is not whole ({e}); `tapeline repair` makes it anew") from e
         else:
             return
-
-
-@contextmanager
-def _sorting() -> Iterator["DuckDBPyConnection"]:
-    room = tempfile.mkdtemp(prefix="tapeline-export-")
-    try:
-        with closing(duckdb.connect(":memory:")) as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_MB}MB'")
-            connection.execute(f"SET temp_directory = {views.quoted(room)}")
-            connection.execute("SET threads = 2")
-            connection.execute("SET preserve_insertion_order = false")
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET python_enable_replacements = false")
-            yield connection
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _rows(connection: "DuckDBPyConnection", selection: Selection, files: list[str], order: Order) -> Iterator[pa.RecordBatch]:

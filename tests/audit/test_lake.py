@@ -1,0 +1,127 @@
+"""What can be wrong with a lake whose files are all there and whole."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tapeline.audit.audit import audit
+from tapeline.audit.words import page
+from tapeline.cli import main
+from tapeline.config import KeepSettings
+from tapeline.lake.layout import DAY
+from tapeline.lake.store import Store
+from tapeline.sinks.lake import LakeSink
+from tests.audit.test_audit import bring_in, lake_file, market, record
+from tests.engine.feeds import T0
+from tests.lake.upkeep_helpers import Hands, upkeep
+
+FIRST, SECOND = "20261121T100500Z-aaaa", "20261121T110500Z-bbbb"
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("sound")
+    record(data, FIRST, market(1))
+    record(data, SECOND, market(2))
+    bring_in(data)
+    return data
+
+
+@pytest.fixture
+def data(sound: Path, tmp_path: Path) -> Path:
+    shutil.copytree(sound, tmp_path / "d")
+    return tmp_path / "d"
+
+
+def change(data: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(data / "lake" / "_state.sqlite")) as db, db:
+        assert db.execute(statement, values).rowcount
+
+
+def spoil_a_page(data: Path) -> None:
+    """The footer stays whole."""
+    path = lake_file(data, "trade")
+    about = pq.read_metadata(path).row_group(0)
+    price = next(c for c in map(about.column, range(about.num_columns)) if c.path_in_schema == "price")
+    raw = bytearray(path.read_bytes())
+    for at in range(price.data_page_offset + 20, price.data_page_offset + 40):
+        raw[at] ^= 0xFF
+    path.write_bytes(raw)
+
+
+def lie_of_the_time(data: Path) -> None:
+    change(data, "UPDATE files SET last_ts = first_ts WHERE kind = 'trade'")
+
+
+def tell_a_position_too_far_on(data: Path) -> None:
+    change(data, "UPDATE positions SET events = events - 7 WHERE session = ?", FIRST)
+
+
+def tell_a_position_too_far_back(data: Path) -> None:
+    change(data, "UPDATE positions SET seq = seq - 50 WHERE session = ?", FIRST)
+
+
+def move_to_another_day(data: Path) -> None:
+    path = lake_file(data, "quote")
+    place = path.relative_to(data / "lake").as_posix()
+    other = place.replace("date=2026-11-21", "date=2026-11-20")
+    (data / "lake" / other).parent.mkdir(parents=True)
+    path.rename(data / "lake" / other)
+    change(data, "UPDATE files SET path = ?, date = '2026-11-20' WHERE path = ?", other, place)
+
+
+def list_a_file_under_two_names(data: Path) -> None:
+    path = lake_file(data, "quote")
+    place = path.relative_to(data / "lake").as_posix()
+    shutil.copy(path, path.with_name("again.parquet"))
+    columns = "kind, venue, symbol, date, first_ts, last_ts, rows, bytes, compacted"
+    again = place.rpartition("/")[0] + "/again.parquet"
+    change(data, f"INSERT INTO files (path, {columns}) SELECT ?, {columns} FROM files WHERE path = ?", again, place)
+
+
+SPOILED: list[tuple[Callable[[Path], None], str]] = [
+    (spoil_a_page, "damaged"),
+    (lie_of_the_time, "other times than the list says"),
+    (tell_a_position_too_far_on, "past the position"),
+    (tell_a_position_too_far_back, "the tape makes"),
+    (move_to_another_day, "on 2026-11-20"),
+    (list_a_file_under_two_names, "more than once"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words"), SPOILED, ids=[s[0].__name__ for s in SPOILED])
+def test_it_is_found_and_repaired(data, spoil, words, capsys):
+    spoil(data)
+    report = audit(data)
+    assert {p.what for p in report.broken} == {"lake"}
+    assert words in page(report)
+    assert main(["repair", str(data), "--anew", "lake"]) == 0
+    assert "holds together" in capsys.readouterr().out
+
+
+def test_a_day_that_retention_takes_while_it_is_read_is_no_finding(data):
+    sink = LakeSink(data)
+    sink.open()
+    keeper = upkeep(sink, Hands(T0 + 3 * DAY), [], keep=KeepSettings(lake_days=1))
+    steps = iter(range(1000))
+    report = audit(data, lambda *_: keeper.run_once() if next(steps) == 1 else None)
+    assert not sink.store.state.files()
+    sink.close()
+    assert not report.broken
+
+
+def test_a_session_that_is_not_on_the_tape_any_more_is_counted(data):
+    shutil.rmtree(data / "tape" / FIRST)
+    assert not [p for p in audit(data).points if p.session == FIRST]
+    store = Store(data)
+    store.open()
+    gone = next(f for f in store.state.files() if f.kind == "trade" and FIRST in f.path)
+    store.swap([gone], [])
+    store.close()
+    (lost,) = [p for p in audit(data).points if p.session == FIRST]
+    assert (lost.state, lost.count) == ("noted", gone.rows)
