@@ -16,6 +16,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -196,7 +197,7 @@ def _value(key: Key, given: _Given) -> Any:
     if given.text and isinstance(key.kind, _LISTS):
         value = [part.strip() for part in str(value).split(",") if part.strip()]
     try:
-        return msgspec.convert(value, _hint(key.name), strict=not given.text)
+        return _finite(msgspec.convert(value, _hint(key.name), strict=not given.text))
     except msgspec.ValidationError:
         fix = f"must be {key.allowed} ({given.origin})"
         if isinstance(key.kind, _LISTS) and isinstance(key.kind.item_type, inspect.LiteralType):
@@ -204,6 +205,13 @@ def _value(key: Key, given: _Given) -> Any:
             wrong = [v for v in value if v not in names] if isinstance(value, list) else []
             fix += "; " + _nearest(str(wrong[0]), names, "") if wrong else ""
         raise ConfigError(key.name, _shown(key.name, given.value), fix.rstrip("; ")) from None
+
+
+def _finite(value: Any) -> Any:
+    """For ever is 0, and an endless time or size is a slip of the pen."""
+    if isinstance(value, float) and not isfinite(value):
+        raise msgspec.ValidationError("not a number to reckon with")
+    return value
 
 
 @cache

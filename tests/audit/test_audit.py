@@ -28,6 +28,8 @@ from tapeline.sinks.registry import make
 from tapeline.tape import reader
 from tapeline.tape.writer import TapeWriter
 from tests.engine.feeds import MS, T0, Market, answer, closed, opened, recv, trade
+from tests.sinks.helpers import in_order
+from tests.sinks.subjects import subject
 
 NAME = "binance:BTC-USDT"
 TRADES = 600
@@ -217,3 +219,29 @@ def test_json_gives_every_point(sound, capsys):
     assert main(["verify", str(sound), "--json"]) == 0
     told = msgspec.json.decode(capsys.readouterr().out)
     assert {p["what"] for p in told["points"]} >= {"tape", "trade ids", "update ids", "bars", "lake", "sqlite"}
+
+
+def test_a_damaged_tape_takes_nothing_from_lake_and_sqlite(data, capfd):
+    """What they hold of it is all there is: repair must not make them anew from what is left of the tape."""
+    (segment,) = (data / "tape" / "20261121T110500Z-bbbb").glob("*.tape")
+    spoiled = bytearray(segment.read_bytes())
+    spoiled[len(spoiled) // 2 : len(spoiled) // 2 + 200] = bytes(200)
+    segment.write_bytes(spoiled)
+    before = {name: in_order(subject(name).read(data)) for name in ("lake", "sqlite")}
+    assert broken(audit(data)) == {"tape"}
+    assert main(["repair", str(data)]) == 5
+    assert {name: in_order(subject(name).read(data)) for name in before} == before
+    assert main(["repair", str(data), "--anew", "lake"]) == 5
+    assert in_order(subject("lake").read(data)) == before["lake"]
+    capfd.readouterr()
+
+
+def test_a_lake_whose_state_is_garbage_is_made_anew(data, capfd):
+    before = in_order(subject("lake").read(data))
+    for place in (data / "lake").glob("_state.sqlite*"):
+        place.unlink()
+    (data / "lake" / "_state.sqlite").write_bytes(bytes(range(256)) * 20)
+    assert broken(audit(data)) == {"lake"}
+    assert main(["repair", str(data)]) == 0
+    assert in_order(subject("lake").read(data)) == before
+    capfd.readouterr()

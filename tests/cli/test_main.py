@@ -171,3 +171,13 @@ def test_the_end_waits_for_no_thread_and_takes_nothing_down_under_one(busy: bool
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.split("\n")[:-1] == ["said before"] + ([] if busy else ["taken down"])
+
+
+def test_settings_may_stand_behind_a_command_whose_first_word_is_free(tmp_path, capfd, monkeypatch):
+    """`query` and `import` take words that begin with a hyphen; an option of every command is not one of them."""
+    monkeypatch.setattr(context, "assignments", {})
+    for words in (["query", "--set", "data=nowhere", "select 1"], ["query", "select 1", "--set=data=nowhere"]):
+        assert cli.main(words) == 2
+        assert "/nowhere: record with the sink `lake` on" in capfd.readouterr().err
+    assert cli.main(["import", str(tmp_path / "none.csv"), "--kind", "trades", "--set", "tape.segment_mb=no"]) == 3
+    assert "setting tape.segment_mb = 'no'" in capfd.readouterr().err

@@ -6,13 +6,16 @@ afterwards by other code than wrote it.
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tapeline.tape import reader
 from tests.live.adverse import (
     MARKET,
     Filler,
+    Status,
     assert_sinks_hold_the_tape,
     session,
     sink_rows,
@@ -21,8 +24,15 @@ from tests.live.adverse import (
     words,
 )
 from tests.live.program import Program
+from tests.services import postgres
+from tests.services.postgres import Server as Postgres
+from tests.sinks.helpers import in_order
+from tests.sinks.peers import PEERS, Peer, expected
+from tests.sinks.subjects.postgres_subject import latest_bars
+from tests.sinks.subjects.postgres_subject import read as read_postgres
 
 LOCAL = ("lake", "sqlite", "csv")
+LOCAL_SINKS = ("lake", "sqlite")
 
 
 @pytest.mark.slow
@@ -110,3 +120,69 @@ def test_a_folder_that_may_never_be_written_is_one_line_and_exit_3(tmp_path: Pat
         assert f"setting data = '{data}" in line
         assert "ermission denied" in line
         assert "another directory" in line or "set a directory that can" in line
+
+
+def settings_of(postgres: Postgres, peers: list[Peer]) -> dict[str, str]:
+    sets = {"postgres.url": postgres.url(), "postgres.schema": "market", "sinks.queue_events": "1000"}
+    for name in ("postgres", *(peer.name for peer in peers)):
+        sets[f"sinks.{name}"] = "true"
+    for peer in peers:
+        sets |= peer.assignments()
+    return sets
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Postgres, list[Peer]]]:
+    database, peers = postgres.own("adversity"), [PEERS[name]() for name in ("redis", "nats")]
+    yield database, peers
+    for peer in peers:
+        peer.server.end()
+    database.remove()
+
+
+def assert_only_these_suffer(status: Status, away: set[str]) -> None:
+    """The feed and the others go on; whoever is away lags, and misses what its queue cannot hold."""
+    here = LOCAL_SINKS
+    before = sink_rows(status.now())
+    status.until(lambda s: all(sink_rows(s)[name]["events"] > before[name]["events"] + 300 for name in here))
+    found = sink_rows(status.until(lambda s: all(sink_rows(s)[name]["missed"] for name in away)))
+    assert all(found[name]["lag_seconds"] > 0.5 for name in away), found
+    assert all(found[name]["depth"] <= 1000 + 500 for name in away), found
+    assert not any(found[name]["error"] or found[name]["dropped"] for name in here), found
+
+
+@pytest.mark.slow
+def test_servers_that_stand_still_or_die_for_a_while(tmp_path: Path, servers: tuple[Postgres, list[Peer]]) -> None:
+    """Three at once, with everything on: first they hang, then they crash and come back at the same place."""
+    database, peers = servers
+    data, away = tmp_path / "data", {"postgres", "redis", "nats"}
+    sets = settings_of(database, peers)
+    with session(data, tmp_path, sets) as (program, status):
+        status.until(lambda s: all(row["events"] for row in s["sinks"]))
+        wake = database.pause()
+        for peer in peers:
+            peer.server.pause()
+        assert_only_these_suffer(status, away)
+        wake()
+        for peer in peers:
+            peer.server.resume()
+        status.well()
+        database.stop()
+        for peer in peers:
+            peer.server.kill()
+        status.until(lambda s: all(sink_rows(s)[name]["error"] for name in away))
+        assert_only_these_suffer(status, away)
+        database.start()
+        for peer in peers:
+            peer.server.start()
+        status.well()
+        assert not any(row["dropped"] for row in status.now()["sinks"])
+        assert program.stop()[0] == 130
+    assert "Traceback" not in program.said
+    mended = tapeline("repair", data, *words(sets), cwd=tmp_path)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    sessions = assert_sinks_hold_the_tape(data, *LOCAL_SINKS)
+    (name,) = [info.id for info in reader.sessions(data)]
+    assert in_order(read_postgres(database, "market")) == in_order(latest_bars(sessions))
+    for peer in peers:
+        assert peer.bodies() == expected(name, sessions[0]), peer.name

@@ -12,9 +12,11 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -65,6 +67,19 @@ class Server:
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash: no checkpoint, nobody is asked."""
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
+
+    def pause(self) -> Callable[[], None]:
+        """Stop every process of it where it stands; what is returned wakes them."""
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True, check=True)
+        stunned = [self.pid, *map(int, children.stdout.split())]
+        for pid in stunned:
+            os.kill(pid, signal.SIGSTOP)
+
+        def wake() -> None:
+            for pid in stunned:
+                os.kill(pid, signal.SIGCONT)
+
+        return wake
 
     def remove(self) -> None:
         if (self.data / "postmaster.pid").exists():

@@ -1,9 +1,6 @@
 """The runner, the bus and a real PostgreSQL that goes away and comes back: the feed goes on, the queue stays bounded, nothing is lost."""
 
 import asyncio
-import os
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -34,17 +31,7 @@ def server() -> Iterator[Server]:
 
 
 def stun(server: Server) -> Callable[[], None]:
-    """Stop every process of it where it stands; what is returned wakes them."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.pid)], capture_output=True, text=True, check=True)
-    stunned = [server.pid, *map(int, children.stdout.split())]
-    for pid in stunned:
-        os.kill(pid, signal.SIGSTOP)
-
-    def wake() -> None:
-        for pid in stunned:
-            os.kill(pid, signal.SIGCONT)
-
-    return wake
+    return server.pause()
 
 
 def crash(server: Server) -> Callable[[], None]:

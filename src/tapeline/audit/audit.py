@@ -126,12 +126,19 @@ def audit(data: Path, progress: Progress = _nothing) -> Report:
 class _Audit:
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.kept = _catalogue(data)  # before the tape: what is committed meanwhile is not asked for
+        self.damaged: set[str] = set()  # sessions of which the tape lacks something that it does not tell of
+        unreadable = ""
+        try:
+            self.kept = _catalogue(data)  # before the tape: what is committed meanwhile is not asked for
+        except IntegrityError as e:
+            self.kept, unreadable = None, str(e)
         self._files: LakeFiles | None = None
         self.found = reader.sessions(data)
-        if not self.found and self.kept is None:
+        if not self.found and self.kept is None and not unreadable:
             raise UsageError(f"there is neither tape nor lake in {data}: name the data directory, as in `tapeline verify data`")
         self.report = Report(data=str(data), sessions=len(self.found))
+        if unreadable:
+            self.report.add("lake", "broken", unreadable)
         self._delays: dict[str, Delays] = {}
         self._wanted: list[LakeRows] = []
         self._sqlite = SqliteRows(data)
@@ -149,7 +156,8 @@ class _Audit:
                 self._play(info, lambda: progress(report.frames, total))
         report.latency = [one for d in self._delays.values() if (one := d.latency()) is not None]
         report.instruments = sorted(self._delays)
-        self._sqlite.compare(self.data, [(s.id, s.last_seq) for s in self.found if s.frames and s.removed < 0], report)
+        whole = [(s.id, s.last_seq) for s in self.found if s.frames and s.removed < 0 and s.id not in self.damaged]
+        self._sqlite.compare(self.data, whole, report)
         if self.kept is not None and self._files is not None:
             self._lake(self.kept, self._files)
         return report
@@ -157,8 +165,8 @@ class _Audit:
     def _tape(self) -> None:
         findings = reader.verify(self.data)
         for finding in findings:
-            noted = finding.kind == "torn" or finding.admitted
-            self.report.add("tape", "noted" if noted else "broken", str(finding), session=finding.session)
+            self.report.add("tape", "noted" if finding.noted else "broken", str(finding), session=finding.session)
+        self.damaged = {f.session for f in findings if not f.noted}
         bad = {f.session for f in findings}
         for info in self.found:
             if info.id not in bad:
@@ -182,7 +190,10 @@ class _Audit:
             progress()
         if session is not None:
             session.judge(info.id, self.report)
-        if rows is not None:
+        if rows is not None and info.id in self.damaged:
+            text = "not compared: its tape is damaged, and the lake may hold what that lacks"
+            self.report.add("lake", "skipped", text, session=info.id)
+        elif rows is not None:
             rows.flush()
             self._wanted.append(rows)
 

@@ -66,7 +66,11 @@ class SqliteRows:
             return
         behind = [name for name, last in sessions if reached.get(name, -1) < last]
         if behind or reached.keys() - {name for name, _ in sessions}:
-            why = "it is still being brought up to date" if behind else "it also holds sessions that are not on the tape"
+            why = (
+                "it is still being brought up to date"
+                if behind
+                else "it also holds sessions that are not, or not whole, on the tape"
+            )
             report.add("sqlite", "skipped", f"not compared: {why}", details=tuple(behind[:10]))
             return
         wrong = Few()

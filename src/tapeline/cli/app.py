@@ -44,6 +44,9 @@ EPILOGUE = (
     "Exit codes: 0 done, 1 failure, 2 usage, 3 configuration, 4 venue or network, 5 data integrity, 130 interrupted."
 )
 
+VALUED, FLAGS = ("--config", "--set"), ("--log-json", "--verbose")
+"""Options of every command."""
+
 
 def _default(value: Any) -> Any:
     """Defaults that say nothing stay unsaid: a switch that is off, a text that is empty."""
@@ -87,6 +90,24 @@ def build() -> App:
     return app
 
 
+def _hoisted(argv: Sequence[str]) -> list[str]:
+    """The options of every command moved ahead of it: a command whose first word may begin with a hyphen (`query`, `import`) would
+    take them for its own.
+    """
+    rest, first = list(argv), list[str]()
+    found = list[str]()
+    while rest and rest[0] != "--":
+        word = rest.pop(0)
+        name, _, value = word.partition("=")
+        if word in FLAGS or (name in VALUED and value):
+            first.append(word)
+        elif word in VALUED and rest:
+            first += [word, rest.pop(0)]
+        else:
+            found.append(word)
+    return [*first, *found, *rest]
+
+
 def _known(tokens: Sequence[str]) -> None:
     """Names the nearest command. Left to the parser, this would import every command for its list of names."""
     if tokens and not tokens[0].startswith("-") and tokens[0] not in COMMANDS:
@@ -114,7 +135,7 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def launch(argv: Sequence[str]) -> int:
     """Parse and run. Raises UsageError where the line makes no sense."""
     try:
-        code = build().meta(list(argv), exit_on_error=False, print_error=False, result_action="return_value")
+        code = build().meta(_hoisted(argv), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as e:
         raise UsageError(f"{e} (see `tapeline --help`)") from None
     return code if isinstance(code, int) else 0

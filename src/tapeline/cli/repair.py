@@ -90,8 +90,9 @@ def _up_to_date(root: Path, settings: Settings) -> None:
 
 
 def _anew(root: Path, names: list[str]) -> None:
+    damaged = {finding.session for finding in reader.verify(root) if not finding.noted}
     found = {
-        s.id: rebuild.OnTape(s.last_seq, s.first_ts, s.last_ts, whole=s.segments[0].first_seq == 0)
+        s.id: rebuild.OnTape(s.last_seq, s.first_ts, s.last_ts, whole=s.segments[0].first_seq == 0 and s.id not in damaged)
         for s in reader.sessions(root)
         if s.frames and not s.live
     }

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import IO
 
@@ -78,6 +79,9 @@ def opened(target: str) -> Iterator[Counted]:
 @contextmanager
 def renamed(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, that becomes `path` where all goes well and goes away where not."""
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        if _is_left(left):  # by an export that was killed
+            left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -87,6 +91,20 @@ def renamed(path: Path) -> Iterator[Path]:
         sync_dir(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_left(temporary: Path) -> bool:
+    """Whether the process that it is named after is gone."""
+    pid = temporary.name.rsplit(".", 2)[1]
+    if not pid.isdecimal() or os.name != "posix":
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
 
 
 @contextmanager

@@ -31,6 +31,11 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
     admitted: bool = False
 
+    @property
+    def noted(self) -> bool:
+        """Whether the tape itself tells of it: nobody who reads the rest is misled."""
+        return self.kind == "torn" or self.admitted
+
     def __str__(self) -> str:
         return f"{self.kind} {self.segment} at {self.offset}: {self.text}"
 
