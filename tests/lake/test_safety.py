@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import tapeline as tl
-from tapeline.errors import TapelineError
+from tapeline.errors import TapelineError, UsageError
 from tapeline.lake.lake import Lake
 from tapeline.lake.sql import Limits, Question
 from tapeline.sinks.lake import LakeSink
@@ -176,7 +176,8 @@ def test_a_venues_name_cannot_become_sql(tmp_path):
     sink.close()
     lake = tl.open(folder)
     assert lake.sql("select count(*) c from trades where id = $id", id="' or true --")["c"].to_pylist() == [0]
-    assert lake.trades("a:b;drop-view-trades").num_rows == 0
+    with pytest.raises(UsageError, match=r"nothing of a:b;drop-view-trades\."):
+        lake.trades("a:b;drop-view-trades")
     assert lake.sql("select distinct session_id s from trades")["s"].to_pylist() == ["it's"]
 
 
