@@ -3,14 +3,16 @@
 import socket
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import tapeline as tl
 from tapeline.errors import TapelineError, UsageError
+from tapeline.lake import database
 from tapeline.lake.lake import Lake
-from tapeline.lake.sql import Limits, Question
+from tapeline.lake.sql import Limits, QueryError, QueryStopped, Question
 from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.sqlite import SqliteSink
 from tests.sinks.helpers import one_of_each
@@ -187,3 +189,35 @@ def test_a_question_leaves_nothing_on_the_disk(lake, tmp_path, monkeypatch):
     with pytest.raises(TapelineError):
         lake.ask(Question("select * from range(50000000) t(a) order by hash(a)", limits=Limits(memory_mb=60, seconds=60)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_goes_wrong_in_the_middle_of_an_answer_is_told_as_at_its_beginning(lake):
+    """By then Arrow hands out the rows, and passes errors on as its own."""
+    with pytest.raises(QueryError, match="late"):
+        lake.sql("select case when a = 5000000 then error('late') else a end from range(10000000) t(a)")
+    slow = Question("select a from range(100000000) t(a)", limits=Limits(memory_mb=500))
+    slow._check = lambda: slow.stop("enough")  # type: ignore[method-assign]  # with the first rows in hand
+    with pytest.raises(QueryStopped, match="enough"):
+        lake.ask(slow)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Out of Memory Error: ArrowBuffer: failed to allocate 2097152 bytes", duckdb.OutOfMemoryException),
+        ("Invalid Input Error: Arrow Appender: The maximum total string size for …", duckdb.OutOfMemoryException),
+        ("IO Error: No files found that match the pattern", duckdb.IOException),
+    ],
+)
+def test_errors_that_arrow_passes_on(said, kind):
+    """Their words are DuckDB's; a value larger than memory is not made here."""
+    schema = pa.schema([("a", pa.int64())])
+
+    def answer():
+        yield pa.record_batch([pa.array([1])], schema)
+        raise OSError(said)
+
+    found = database.batches(pa.RecordBatchReader.from_batches(schema, answer()))
+    assert next(found).num_rows == 1
+    with pytest.raises(kind):
+        next(found)

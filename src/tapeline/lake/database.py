@@ -15,7 +15,7 @@ not instead.
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,13 @@ _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNO
 _LISTS = re.compile(r"\b(?:show|describe|information_schema|sqlite_master|duckdb_\w+|pg_\w+)\b", re.IGNORECASE)
 _LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 _PLANNING_MB = 256
+_TOLD: dict[str, type[duckdb.Error]] = {
+    "INTERRUPT Error": duckdb.InterruptException,
+    "Out of Memory Error": duckdb.OutOfMemoryException,
+    "maximum total string size": duckdb.OutOfMemoryException,
+    "malloc of size": duckdb.OutOfMemoryException,
+    "IO Error": duckdb.IOException,
+}
 _ROOMY_MB = 768
 
 
@@ -131,6 +138,19 @@ def roomy() -> Iterator["DuckDBPyConnection"]:
             yield connection
     finally:
         shutil.rmtree(room, ignore_errors=True)
+
+
+def batches(reader: pa.RecordBatchReader) -> Generator[pa.RecordBatch, None, None]:
+    """Those of an answer. What goes wrong in the middle of one, Arrow passes on as an OSError with DuckDB's words in it: it is
+    raised as the duckdb.Error that it was.
+    """
+    with closing(reader):
+        try:
+            yield from reader
+        except (OSError, pa.ArrowException) as e:
+            text = str(e)
+            kind = next((kind for words, kind in _TOLD.items() if words in text), duckdb.InvalidInputException)
+            raise kind(text) from e
 
 
 def drawn_for(sql: str, needed: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ A catalogue is taken for each day; where compaction swaps a day's files away bef
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,16 +126,15 @@ def _rows(connection: "DuckDBPyConnection", selection: Selection, files: list[st
         if selection.view == "bars":
             connection.execute(views.bars())
         reader = connection.sql(selection.sql(order)).to_arrow_reader(BATCH_ROWS)
-        with closing(reader):
-            yield from (batch for batch in reader if batch.num_rows)
-    except (duckdb.IOException, pa.ArrowException) as e:
+        yield from (batch for batch in database.batches(reader) if batch.num_rows)
+    except duckdb.IOException as e:
         raise _said(e) from e
     except duckdb.Error as e:
         raise TapelineError(f"the lake cannot be sorted for the export: {e}") from e
 
 
 def _said(error: Exception) -> Exception:
-    """DuckDB and Arrow say the same for a file that is gone and for a disk that is full."""
+    """DuckDB says the same for a file that is gone and for a disk that is full."""
     text = str(error)
     if "No files found" in text or "No such file" in text or "Cannot open file" in text:
         return FileNotFoundError(text)

@@ -9,7 +9,7 @@ Nothing here is shared between two questions but the empty tables. `stop()` may 
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,16 +161,16 @@ class Question:
         kept: list[pa.RecordBatch] = []
         rows = size = 0
         truncated = False
-        for batch in reader:
-            self._check()
-            kept.append(batch)
-            rows += batch.num_rows
-            size += batch.nbytes
-            if (most is not None and rows > most) or (heaviest is not None and size > heaviest):
-                truncated = True
-                break
+        with closing(database.batches(reader)) as batches:
+            for batch in batches:
+                self._check()
+                kept.append(batch)
+                rows += batch.num_rows
+                size += batch.nbytes
+                if (most is not None and rows > most) or (heaviest is not None and size > heaviest):
+                    truncated = True
+                    break
         table = pa.Table.from_batches(kept, reader.schema)
-        reader.close()
         if truncated and heaviest is not None and size > heaviest:
             table = table.slice(0, rows * heaviest // size)
         return _usual(table if most is None else table.slice(0, most)), truncated
