@@ -84,7 +84,8 @@ class Updates:
     def rows(self, session: str, after: int, start: int | None, end: int | None, clock: str = "ts_recv") -> Iterator[Row]:
         """The session's updates numbered past `after` and received in about [`start`, `end`), with the statuses between them.
 
-        Of a row group that reaches past `end`, nothing from the first update on whose `clock` does.
+        Of a row group that reaches past `end`, nothing behind the first update whose `clock` does; that one shows which statuses come
+        later: on the venue's clock they have no time of their own.
         """
         ends = iter(self._ends(session, after, start, end))
         ending = next(ends, None)
@@ -153,7 +154,7 @@ def _updates_of(piece: Piece, session: str, after: int, clock: str, end: int | N
         past = mine & (table[clock].to_numpy() >= end)
         if clock == "ts_event":
             past &= (table["flags"].to_numpy() & UNTIMED) == 0
-        mine &= numbers < numbers[past].min(initial=MOST)
+        mine &= numbers <= numbers[past].min(initial=MOST)
     if not mine.all():
         table = table.filter(pa.array(mine))
     n = table["n"].to_numpy()
