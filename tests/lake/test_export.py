@@ -167,8 +167,11 @@ def test_gaps_of_a_span_are_found(tmp_path: Path) -> None:
     lost = Status("", 50, 50, 0, "disconnected", "binance", "", "connection 1 lost, code 1006", None, None, None)
     planned = Status("", 60, 60, 0, "disconnected", "binance", "", "connection 1 planned, code 1000", None, None, None)
     other = Status("", 70, 70, 0, "disconnected", "kraken", "", "connection 1 lost, code 1006", None, None, None)
-    lake_of(tmp_path, [lost, planned, other], SESSION + "2", 1)
-    assert [g.time for g in exporting.gaps(tmp_path, (BTC,), 0, 1000)] == [50]
+    paused = Status("", 80, 80, 0, "disconnected", "binance", "", "connection 1 lost, code 1000: stopped", None, None, None)
+    again = Status("", 90, 90, 0, "connected", "binance", "", "", None, None, None)
+    ended = Status("", 95, 95, 0, "disconnected", "binance", "", "connection 1 lost, code 1000: stopped", None, None, None)
+    lake_of(tmp_path, [lost, planned, other, paused, again, ended], SESSION + "2", 1)
+    assert [g.time for g in exporting.gaps(tmp_path, (BTC,), 0, 1000)] == [50, 80]
 
 
 def test_there_is_a_view_of_every_kind_of_event() -> None:

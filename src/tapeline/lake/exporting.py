@@ -143,17 +143,20 @@ def gaps(data: Path, instruments: tuple[str, ...], start: int | None, end: int |
     """What is missing in a span, as the status events tell it: gaps of these instruments (default all), lost connections of their
     venues. By time.
     """
-    told = ", ".join(f"'{kind}'" for kind in GAPS)
+    told = ", ".join(f"'{kind}'" for kind in (*GAPS, "connected"))
     where = f"kind IN ({told})"
     if instruments:
         own = ", ".join(map(quoted, instruments))
         venues = ", ".join(sorted({quoted(split_id(name)[0]) for name in instruments}))
         where += f" AND (instrument IN ({own}) OR (instrument = '' AND venue IN ({venues})))"
-    found = []
-    for batch in rows.batches(data, Selection("status", (), start, end, where)):
-        found += [
-            Gap(e.ts_event, e.instrument, e.kind, e.channel, e.reason)
-            for e in rows.events(Status, batch)
-            if e.kind == "gap" or "planned" not in e.reason
-        ]
-    return found
+    events = [e for batch in rows.batches(data, Selection("status", (), start, end, where)) for e in rows.events(Status, batch)]
+    again = {e.venue: e.ts_event for e in events if e.kind == "connected"}
+    return [Gap(e.ts_event, e.instrument, e.kind, e.channel, e.reason) for e in events if _missing(e, again)]
+
+
+def _missing(e: Status, again: dict[str, int]) -> bool:
+    """`again`: when each venue was connected last. The end of a recording is no gap in it, its pause between two is."""
+    if e.kind != "disconnected":
+        return e.kind == "gap"
+    ended = e.reason.endswith("stopped") and again.get(e.venue, 0) < e.ts_event
+    return "planned" not in e.reason and not ended

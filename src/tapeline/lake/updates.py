@@ -84,8 +84,8 @@ class Updates:
     def rows(self, session: str, after: int, start: int | None, end: int | None, clock: str = "ts_recv") -> Iterator[Row]:
         """The session's updates numbered past `after` and received in about [`start`, `end`), with the statuses between them.
 
-        Of a row group that reaches past `end`, nothing behind the first update whose `clock` does; that one shows which statuses come
-        later: on the venue's clock they have no time of their own.
+        Of a row group that reaches past `end`, nothing behind the first update whose `clock` does; that one shows which statuses
+        come later: on the venue's clock they have no time of their own.
         """
         ends = iter(self._ends(session, after, start, end))
         ending = next(ends, None)
