@@ -85,6 +85,7 @@ def test_an_archive(data: Path, tmp_path: Path) -> None:
         (("trades", "--from", "yesterday"), "--from yesterday: write an ISO time"),
         (("trades", "-o", "/no/such/place/a.csv"), "there is no folder"),
         (("trades", "--json"), "name one with --output"),
+        (("trades", "-o", "excel.xlsx"), "say --format too, or end it in .csv"),
         (("tardis", "--instrument", BTC, "--type", "x"), "--type x"),
     ],
 )

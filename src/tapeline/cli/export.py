@@ -70,9 +70,9 @@ def export(
         raise UsageError(f"export {what}: there are {', '.join([*KINDS, *OTHERS])}")
     if json and output_ == outputs.STDOUT:
         raise UsageError("--json tells of a file: name one with --output")
+    form = format_ or _form(what, output_)
     outputs.check(output_, force=force)
     known.check(root, names)
-    form = format_ or exporting.form_of(output_) or "csv"
     if what in KINDS:
         selection = rows.Selection(KINDS[what], names, start, end)
         with advancing("exporting", "rows", rows.count(root, selection)) as told:
@@ -100,6 +100,17 @@ def _other(
         if what == "hftbacktest":
             return export_hftbacktest.export(root, name, start, end, target, told)
         return export_tardis.export(root, kind, name, start, end, target, told)
+
+
+def _form(what: str, target: str) -> str:
+    """What the file's name says; CSV where it has no ending. A sheet called .xlsx with CSV in it would open nowhere."""
+    from tapeline.lake import exporting
+
+    if (told := exporting.form_of(target)) is None and what not in DEFAULT_ENDING and Path(target).suffix:
+        raise UsageError(
+            f"--output {target}: say --format too, or end it in {', '.join(exporting.ENDINGS)} (texts also .gz, .zst)"
+        )
+    return told or "csv"
 
 
 def _one(what: str, names: tuple[str, ...]) -> str:
