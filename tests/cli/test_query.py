@@ -170,8 +170,25 @@ def test_a_table_on_a_terminal(data):
     terminal.close()
     assert "instrument" in shown
     assert BTC in shown
-    assert "and " in shown  # columns that had no room
+    assert "no room for " in shown  # columns that had no room
     assert "100 rows in" in shown
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("instrument = 'sim:BTC-USDT'", f"nothing of sim:BTC-USDT: did you mean {BTC}?"),
+        ("instrument in ('binance:BTCUSDT')", f"nothing of binance:BTCUSDT: did you mean {BTC}?"),
+        ("instrument = 'BTCUSDT'", "'BTCUSDT' is no instrument"),
+        (f"instrument = '{BTC}' and time > '2026-11-21T10:00'", ""),
+    ],
+)
+def test_an_instrument_that_is_not_there_is_told(data, capsys, where, told):
+    assert main(["query", f"select count(*) from trades where {where}", "--data", str(data)]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("count_star()")
+    assert told in said.err
+    assert ("is no instrument" in said.err or "nothing of" in said.err) == bool(told)
 
 
 def test_arrow_is_nothing_for_a_terminal(data):

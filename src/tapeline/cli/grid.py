@@ -39,7 +39,7 @@ def grid(table: pa.Table, terminal: TextIO | None = None) -> str:
     if fit:
         console.print(drawn)
     if fit < len(cells):
-        console.print(Text(f"and {', '.join(map(_safe, table.column_names[fit:]))}", style="dim"))
+        console.print(Text(f"no room for {', '.join(map(_safe, table.column_names[fit:]))}", style="dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 

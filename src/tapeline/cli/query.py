@@ -5,6 +5,7 @@ long it took, what was cut and how far the data go is said on standard error. Th
 it at once.
 """
 
+import re
 import sys
 import threading
 import time
@@ -20,12 +21,14 @@ from tapeline.cli.options import Data, duration
 from tapeline.cli.output import many
 from tapeline.clock import iso
 from tapeline.errors import ConfigError, UsageError
-from tapeline.lake import formats
+from tapeline.lake import formats, known
 from tapeline.lake.lake import Answer, Lake, Limits, Question
 
 TABLE_ROWS = 100
 PATIENCE = 1.0
 """Seconds before a progress bar is worth the flicker."""
+NAMED = re.compile(r"\binstrument\s*=\s*'([^']+)'|'([a-z][a-z-]*:[^'\s]+)'", re.IGNORECASE)
+"""Texts of a query that name an instrument."""
 Form = Literal["table", "csv", "json", "jsonl", "arrow", "parquet"]
 
 
@@ -66,6 +69,7 @@ def query(
     seconds = time.perf_counter() - began
     _write(answer, form, output)
     _tell(answer, seconds, form)
+    _hint(lake, text)
 
 
 def asked(lake: Lake, question: Question) -> Answer:
@@ -166,6 +170,15 @@ def _tell(answer: Answer, seconds: float, form: Form) -> None:
     complain(f"{rows} in {seconds:.2f} s{cut}")
     if answer.reach is not None:
         complain(f"the session that records now does not say what it has not stored yet: data up to {iso(answer.reach)}")
+
+
+def _hint(lake: Lake, sql: str) -> None:
+    """SQL finds nothing of a misspelt instrument, or of a simulated one by its real name, and does not say why."""
+    for name in dict.fromkeys(match[1] or match[2] for match in NAMED.finditer(sql)):
+        try:
+            known.check(lake.data, [name])
+        except UsageError as e:
+            complain(str(e))
 
 
 def _list(lake: Lake) -> None:
