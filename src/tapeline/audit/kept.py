@@ -88,4 +88,4 @@ class SqliteRows:
             report.add("sqlite", "broken", text, count=wrong.count, details=wrong.details)
         else:
             total = sum(counts.values())
-            report.add("sqlite", "holds", f"{total} rows of the kinds it keeps whole, as the tape makes them", count=total)
+            report.add("sqlite", "holds", f"{total:,} rows of the kinds it keeps whole, as the tape makes them", count=total)

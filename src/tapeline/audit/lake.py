@@ -219,7 +219,7 @@ def _compare(want: LakeRows, have: Sums, retired: frozenset[str], report: Report
         text = "the lake does not hold what the tape makes; `tapeline repair` makes it anew"
         report.add("lake", "broken", text, session=want.session, count=wrong.count, details=wrong.details)
     else:
-        report.add("lake", "holds", f"{rows} rows, each equal to what the tape makes", session=want.session, count=rows)
+        report.add("lake", "holds", f"{rows:,} rows, each equal to what the tape makes", session=want.session, count=rows)
 
 
 class _Fault(msgspec.Struct, frozen=True):

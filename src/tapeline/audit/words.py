@@ -1,5 +1,6 @@
 """A report as a page of plain words: the verdict first, then what was proved, then what is odd or wrong, then the clocks."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tapeline.audit.report import Latency, Point, Report, State
@@ -8,6 +9,7 @@ ORDER = ("tape", "messages", "trade ids", "update ids", "crossed books", "bars",
 MARK: dict[State, str] = {"holds": "ok", "noted": "note", "broken": "BROKEN", "skipped": "skipped"}
 CLOCKS = "From the venue's clock to ours, in milliseconds (a negative least is a difference of clocks):"
 MOST = 40
+NUMBERED = re.compile(r"^\d[\d,]* rows, ")
 
 
 def page(report: Report, *, everything: bool = False) -> str:
@@ -54,8 +56,8 @@ def _proved(report: Report, *, everything: bool) -> Iterator[str]:
 
 
 def _same(held: Sequence[Point]) -> str:
-    """What they have in common to say: the words after the colon of the one with most in it."""
-    return max(held, key=lambda p: p.count).text.rpartition(": ")[2]
+    """What they have in common to say: the words after the colon of the one with most in it, without its own number."""
+    return NUMBERED.sub("", max(held, key=lambda p: p.count).text.rpartition(": ")[2])
 
 
 def _listed(found: Sequence[Point]) -> Iterator[str]:
