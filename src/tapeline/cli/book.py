@@ -11,8 +11,7 @@ from cyclopts import Parameter
 from tapeline.cli import context
 from tapeline.cli.options import Data
 from tapeline.cli.output import columns, write
-from tapeline.cli.tables import FormatOption, OutputOption, form_of, give
-from tapeline.clock import iso
+from tapeline.cli.tables import FormatOption, OutputOption, form_of, give, readable
 from tapeline.errors import UsageError
 from tapeline.lake.books import BookAt, By
 from tapeline.lake.lake import Lake
@@ -85,9 +84,9 @@ def _wide(table: pa.Table, depth: int) -> pa.Table:
 def _drawn(found: BookAt) -> str:
     """A ladder for the eye: best level first, bids to the left."""
     seq = "" if found.seq is None else f", update {found.seq}"
-    heard = "" if found.ts_recv is None else f", last update {iso(found.ts_recv)}"
+    heard = "" if found.ts_recv is None else f", last update {readable(found.ts_recv)}"
     told = found.state if not found.reason else f"{found.state}: {found.reason}"
-    head = f"{found.instrument} at {iso(found.at)}: {told}{heard}{seq}\n"
+    head = f"{found.instrument} at {readable(found.at)}: {told}{heard}{seq}\n"
     sides = zip_longest(found.bids, found.asks, fillvalue=None)
     rows: list[Sequence[str]] = [("bid size", "bid", "ask", "ask size")]
     for bid, ask in sides:

@@ -73,10 +73,17 @@ def _text(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, int) and (name == "at" or name.startswith("ts_")) and value >= EARLIEST:
-        return iso(value)
+        return readable(value)
     if isinstance(value, float):
         return f"{value:.15g}"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def readable(ns: int) -> str:
+    """`2026-11-21T10:00:00.5Z`: as `iso`, without zeros at the end; to be copied behind --at or --from."""
+    head, dot, digits = iso(ns).removesuffix("Z").partition(".")
+    digits = digits.rstrip("0")
+    return f"{head}{dot if digits else ''}{digits}Z"
 
 
 def _csv(table: pa.Table, file: Any) -> None:
