@@ -316,6 +316,25 @@ def _remove(segment: Path, gone: str, root: Path) -> None:
         segment.write_bytes(b"something else")
 
 
+def test_what_is_written_while_a_removal_is_noticed_is_lost_too_and_once(tmp_path: Path) -> None:
+    live = Live(tmp_path / "data")
+    live.append(10)
+    live.tape.flush()
+    _remove(Path(live.tape.stats().path), "segment", tmp_path)
+    job = live.tape._journal.begin_sync().run()
+    live.append(5)
+    live.tape.flush()  # into the file that is gone, before anybody knows
+    live.tape._journal.end_sync(job)
+    assert live.tape.stats().lost_frames == 16
+    assert live.tape.lost_within(15, 15)
+    live.append(3, later_ns=2 * SECOND)
+    live.tape.sync_now()
+    live.tape.sync_now()
+    assert (live.tape.stats().state, live.tape.stats().lost_frames, len(live.told)) == ("recording", 16, 1)
+    live.close()
+    assert contents(tmp_path / "data") == [(0, live.tape.head), *live.fed[16:]]
+
+
 @pytest.mark.parametrize("gone", ["segment", "session", "root", "replaced"])
 async def test_a_tape_that_is_removed_while_it_is_written(tmp_path: Path, gone: str) -> None:
     """The system goes on taking what nobody will ever find: it is told, counted as lost, and begun anew with its head."""

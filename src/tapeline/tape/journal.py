@@ -293,12 +293,18 @@ class Journal:
         else:
             self._fail(job.error)
             if isinstance(job.error, Removed):
-                self._lost_since = self._lost_since if self._lost else self._last_ts
-                self._lost += job.error.frames
-                self.lost_frames += job.error.frames
-                self._note_lost(job.error.first_seq, job.error.first_seq + job.error.frames - 1)
-                self._lose_waiting()
+                self._lose_segment(job.error.segment)
         return [s.path for s in job.ended if not s.dirty]
+
+    def _lose_segment(self, segment: Segment) -> None:
+        """All that is in it, also what was written after the sync that missed it; and what waits, which would follow a hole."""
+        self._retired = [s for s in self._retired if s is not segment]
+        segment.close()
+        self._lost_since = self._lost_since if self._lost else self._last_ts
+        self._lost += segment.frames
+        self.lost_frames += segment.frames
+        self._note_lost(segment.first_seq, segment.first_seq + segment.frames - 1)
+        self._lose_waiting()
 
     def unlock(self) -> None:
         self._lock.release()

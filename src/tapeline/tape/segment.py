@@ -14,11 +14,11 @@ from tapeline.tape import layout
 
 
 class Removed(OSError):
-    """Somebody took the file away while it was written: what is in it, `frames` frames, is not on the tape any more."""
+    """Somebody took the file away while it was written: what is in it is not on the tape any more."""
 
-    def __init__(self, first_seq: int, frames: int) -> None:
+    def __init__(self, segment: "Segment") -> None:
         super().__init__(errno.ENOENT, "the segment was removed while it was written")
-        self.first_seq, self.frames = first_seq, frames
+        self.segment = segment
 
 
 class Segment:
@@ -50,14 +50,14 @@ class Segment:
 
         Raises OSError, `Removed` where the file is not where it was made: the system goes on taking what nobody will find.
         """
-        size, frames = self.size, self.frames
+        size = self.size
         if size > self._synced:
             layout.data_sync(self._fd)
             if not self._synced:
                 layout.sync_dir(self.path.parent)
             self._synced = size
             if not self._there():
-                raise Removed(self.first_seq, frames)
+                raise Removed(self)
 
     def _there(self) -> bool:
         try:
