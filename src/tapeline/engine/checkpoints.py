@@ -81,8 +81,8 @@ class Checkpoints:
 
         try:
             await self._tape.synced(seq - 1)
-            if self._tape.failing:
-                return
+            if self._tape.failing or self._tape.lost_within(seq - 1, seq - 1):
+                return  # it knows what no replay can
             self._worker = self._worker or Worker("states")
             await asyncio.wrap_future(self._worker.submit(write))
             self.taken += 1

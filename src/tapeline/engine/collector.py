@@ -38,6 +38,7 @@ from tapeline.wire.poller import Poller
 from tapeline.wire.supervisor import ConnectionState, Supervisor
 
 log = structlog.get_logger("tapeline.collector")
+MOST_NUMBERS = 256  # of connections, the open ones apart, whose supervisor is remembered
 TICK_SECONDS = 0.05  # how late at most a timer fires where no frame comes
 
 
@@ -165,7 +166,15 @@ class Collector(Engine):
     def _number(self, supervisor: Supervisor) -> int:
         self._next_connection += 1
         self._by_connection[self._next_connection] = supervisor
+        if len(self._by_connection) > MOST_NUMBERS:
+            self._forget_closed()
         return self._next_connection
+
+    def _forget_closed(self) -> None:
+        """But the newest: their first frame may still wait at the door."""
+        newest = self._next_connection - MOST_NUMBERS // 2
+        open_ = self.pipeline.connections
+        self._by_connection = {n: s for n, s in self._by_connection.items() if n > newest or n in open_}
 
     @property
     def came_to_nothing(self) -> bool:
