@@ -8,9 +8,9 @@ import pytest
 
 import tapeline as tl
 from tapeline import api
-from tapeline.cli import main
+from tapeline.cli import live, main
 from tapeline.cli.live import LiveSession
-from tapeline.config import SinkSettings
+from tapeline.config import Settings, SinkSettings
 from tapeline.engine.bus import Batch
 from tapeline.engine.replay import batches
 from tapeline.errors import ConfigError, UsageError
@@ -177,3 +177,12 @@ def test_replay_of_nothing_says_so(tmp_path, capsys):
         said = capsys.readouterr().err
         assert "there is no recording under" in said
         assert "Traceback" not in said
+
+
+async def test_a_fault_in_the_repair_is_said_and_the_session_goes_on(tmp_path, monkeypatch, capsys):
+    def odd(*_, **__):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(live, "repair", odd)
+    await LiveSession(Settings(data=str(tmp_path)))._mend({"s": 1})
+    assert "earlier sessions could not be brought in (RuntimeError: odd)" in capsys.readouterr().err

@@ -157,10 +157,15 @@ class LiveSession:
         """
         worker = Worker("repair")
         catch_up = partial(batches, self.data, single=True)
-        reports = await worker.call(
-            lambda: repair(self.data, self.sinks, earlier, catch_up, stop=lambda: self._stopping),
-        )
-        worker.stop()
+        try:
+            reports = await worker.call(
+                lambda: repair(self.data, self.sinks, earlier, catch_up, stop=lambda: self._stopping),
+            )
+        except Exception as e:  # noqa: BLE001 - a fault of ours: nobody else waits for this task, and the feed goes on without
+            say(f"earlier sessions could not be brought in ({type(e).__name__}: {e}); `tapeline verify` shows what is missing")
+            return
+        finally:
+            worker.stop()
         for report in reports:
             if report.error:
                 say(report.error)
