@@ -1,14 +1,20 @@
 """The lines of `record --summary`, from trades by hand."""
 
+import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tapeline.cli import trade_summary
 from tapeline.cli.trade_summary import TradeSummary
+from tapeline.clock import ReplayClock
 from tapeline.engine.bus import Batch
+from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Flag, Trade
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +55,26 @@ def test_a_line_is_of_what_came_since_the_last_one():
         "2026-11-20T00:00:00Z  kraken:ETH-USD  trades 3  volume 0.0000003  buy -  vwap 1e-08  "
         "first 0.00000001  high 0.00000001  low 0.00000001  last 0.00000001  change +0.000%\n"
     )
+
+
+async def test_a_reader_that_stands_still_holds_up_nobody(monkeypatch):
+    """A pipe that is full blocks whoever writes to it: never the loop, and not the end for long."""
+    goes_on, printed = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stuck(_: str) -> None:
+        loop.call_soon_threadsafe(printed.set)
+        goes_on.wait()
+
+    monkeypatch.setattr(trade_summary, "print_now", stuck)
+    monkeypatch.setattr(trade_summary, "CLOSE_SECONDS", 0.05)
+    summary = TradeSummary(0.001)
+    feed = SimpleNamespace(clock=ReplayClock(T0), pipeline=Pipeline(), failed=asyncio.Event())
+    summary.start(feed)
+    await printed.wait()
+    summary.tap(Batch("s", 0, 0, [trade(100.0, 0.1)]))
+    await summary.close(T0)
+    goes_on.set()
 
 
 @pytest.mark.parametrize("words", [["--summary", "0.2s", "--no-keep"], ["--csv", "-"]])

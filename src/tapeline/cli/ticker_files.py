@@ -39,7 +39,7 @@ class TickerFiles:
                 self.spool.put(event)
 
     def _write(self, events: Sequence[Event]) -> None:
-        """Instrument by instrument, so a failure can leave some of them written: what follows is tried again, what stands stays."""
+        """All of them or none: after a failure each file is cut back, as the spool tries all of it again."""
         groups: dict[str, list[Event]] = {}
         for event in events:
             groups.setdefault(event.instrument, []).append(event)

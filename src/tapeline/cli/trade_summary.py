@@ -3,10 +3,14 @@
 Trades without price or size and those that are no part of the continuous market (OFF_BOOK) are left out, as in `--csv`. Sums
 are of the printed decimals and exact; `change` is from the first trade of the line to its last; `buy` is the share of the volume
 that buyers took, of what has a side.
+
+Lines are printed by a thread: a reader that stands still (a pager, a full pipe) never holds up the feed. What comes meanwhile is in
+the next line; at the end the reader gets CLOSE_SECONDS.
 """
 
 import asyncio
 import sys
+from contextlib import suppress
 from decimal import Decimal
 
 from tapeline.cli.capture import OFF_BOOK
@@ -14,6 +18,9 @@ from tapeline.clock import SECOND, iso
 from tapeline.engine.bus import Batch
 from tapeline.engine.collector import Collector
 from tapeline.events import Trade
+from tapeline.sinks.worker import Worker
+
+CLOSE_SECONDS = 1.0
 
 
 class Sums:
@@ -61,6 +68,7 @@ class TradeSummary:
         self.seconds = seconds
         self._sums: dict[str, Sums] = {}
         self._task: asyncio.Task[None] | None = None
+        self._printer = Worker("summary")
 
     def tap(self, batch: Batch) -> None:
         for t in batch.events:
@@ -79,7 +87,11 @@ class TradeSummary:
         while True:
             due += self.seconds
             await asyncio.sleep(due - loop.time())
-            print_now(self.lines(collector.clock.now(), list(collector.pipeline.lanes)))
+            due = max(due, loop.time() - self.seconds)  # not one line a missed time where the reader stood still
+            await self._print(self.lines(collector.clock.now(), list(collector.pipeline.lanes)))
+
+    async def _print(self, text: str) -> None:
+        await self._printer.call(lambda: print_now(text))
 
     def lines(self, now: int, instruments: list[str]) -> str:
         """The lines of what came since the last ones; `instruments` have one each in any case."""
@@ -93,13 +105,18 @@ class TradeSummary:
 
     async def close(self, now: int) -> None:
         """The rest, where there is any. Raises what ended the printing."""
-        if self._task is not None:
-            self._task.cancel()
-            for error in await asyncio.gather(self._task, return_exceptions=True):
-                if isinstance(error, Exception):
-                    raise error
-        if self._sums:
-            print_now(self.lines(now, []))
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                for error in await asyncio.gather(self._task, return_exceptions=True):
+                    if isinstance(error, Exception):
+                        raise error
+            if self._sums:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await self._print(self.lines(now, []))
+        finally:
+            self._printer.stop()
 
 
 def print_now(text: str) -> None:
