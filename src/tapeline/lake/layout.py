@@ -18,10 +18,11 @@ from uuid import uuid4
 import msgspec
 
 from tapeline.clock import SECOND, iso
-from tapeline.events import Bar, Event, Status
+from tapeline.events import Bar, Event, Flag, Status
 
 DAY = 86_400 * SECOND
 ABSURD_BEFORE = 315_532_800 * SECOND  # 1980-01-01: a venue's milliseconds or seconds taken for nanoseconds lie before it
+BAD_TIME = int(Flag.BAD_TIME)
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 STATE_FILE = "_state.sqlite"
 PENDING_DIR = "_pending"
@@ -78,6 +79,13 @@ def venue_and_symbol(event: Event) -> tuple[str, str]:
     if not event.instrument and isinstance(event, Status):
         return event.venue, ""
     return venue, symbol
+
+
+def placed_at(event: Event) -> int:
+    """The time (ns) by which an event lies where it lies; `tables.placed_at` does the same for columns."""
+    time = event.ts_open if isinstance(event, Bar) else event.ts_event
+    absurd = event.flags & BAD_TIME or time < ABSURD_BEFORE or time - event.ts_recv > DAY
+    return event.ts_recv if absurd else time
 
 
 def time_field(event_type: type[Event]) -> str:

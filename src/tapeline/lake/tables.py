@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tapeline.events import TYPES, Event, Flag, arrow_schema
-from tapeline.lake.layout import ABSURD_BEFORE, DAY, Partition, date_text, time_field, venue_and_symbol
+from tapeline.lake.layout import ABSURD_BEFORE, BAD_TIME, DAY, Partition, date_text, time_field, venue_and_symbol
 from tapeline.lake.state import LakeFile
 
 RENAMED = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
@@ -148,9 +148,14 @@ def by_day(event_type: type[Event], table: pa.Table) -> Iterator[tuple[int, pa.T
 
 def days_of(label: pa.Array, ts_recv: pa.Array, flags: pa.Array) -> pa.Array:
     """The day, counted from 1970-01-01, of the folder each row belongs into (see `lake/layout.py`)."""
+    return pc.divide(placed_at(label, ts_recv, flags), DAY)
+
+
+def placed_at(label: pa.Array, ts_recv: pa.Array, flags: pa.Array) -> pa.Array:
+    """`layout.placed_at` of rows; `label` is their `layout.time_field`."""
     absurd = pc.or_(pc.less(label, ABSURD_BEFORE), pc.greater(pc.subtract(label, ts_recv), DAY))
-    flagged = pc.not_equal(pc.bit_wise_and(flags, int(Flag.BAD_TIME)), 0)
-    return pc.divide(pc.if_else(pc.or_(absurd, flagged), ts_recv, label), DAY)
+    flagged = pc.not_equal(pc.bit_wise_and(flags, BAD_TIME), 0)
+    return pc.if_else(pc.or_(absurd, flagged), ts_recv, label)
 
 
 def _sorted(table: pa.Table) -> pa.Table:

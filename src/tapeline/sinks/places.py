@@ -8,19 +8,15 @@ of `ts_recv`; the same rules as the lake's (`lake/layout.py`). Names are percent
 from functools import lru_cache
 from urllib.parse import quote
 
-from tapeline.events import Bar, Event, Flag
-from tapeline.lake.layout import ABSURD_BEFORE, DAY, date_text, venue_and_symbol
+from tapeline.events import Event
+from tapeline.lake.layout import DAY, date_text, placed_at, venue_and_symbol
 
 ALL = "_all"
-BAD_TIME = int(Flag.BAD_TIME)
 
 
 def day_of(event: Event) -> int:
     """The day counted from 1970-01-01."""
-    time = event.ts_open if isinstance(event, Bar) else event.ts_event
-    if event.flags & BAD_TIME or time < ABSURD_BEFORE or time - event.ts_recv > DAY:
-        time = event.ts_recv
-    return time // DAY
+    return placed_at(event) // DAY
 
 
 def place_of(event: Event) -> str:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from tapeline.events import Bar, Event, Flag, arrow_schema
-from tapeline.lake.layout import ABSURD_BEFORE, DAY
+from tapeline.events import Bar, Event, arrow_schema
+from tapeline.lake.tables import placed_at
 from tapeline.sinks.postgres_schema import columns
 
 
@@ -37,9 +37,7 @@ def table(event_type: type[Event], events: Sequence[Event], numbers: Sequence[in
 def _time(event_type: type[Event], rows: pa.Table) -> pa.Array:
     label = rows["ts_open" if event_type is Bar else "ts_event"]
     if event_type is not Bar:  # a bar's is its key: the same for all its revisions
-        flagged = pc.not_equal(pc.bit_wise_and(rows["flags"], int(Flag.BAD_TIME)), 0)
-        absurd = pc.or_(pc.less(label, ABSURD_BEFORE), pc.greater(pc.subtract(label, rows["ts_recv"]), DAY))
-        label = pc.if_else(pc.or_(flagged, absurd), rows["ts_recv"], label)
+        label = placed_at(label, rows["ts_recv"], rows["flags"])
     return pc.divide(label, 1000).cast(pa.timestamp("us", tz="UTC"))
 
 

@@ -25,8 +25,8 @@ from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampNanos
 
 from tapeline.config import QuestdbSettings
 from tapeline.errors import ConfigError, IntegrityError
-from tapeline.events import Bar, BookUpdate, Event, Flag
-from tapeline.lake.layout import ABSURD_BEFORE, DAY
+from tapeline.events import BookUpdate, Event
+from tapeline.lake.layout import placed_at
 from tapeline.sinks import questdb_schema as schema
 from tapeline.sinks.messages import Claim
 from tapeline.sinks.questdb_http import ANSWER_SECONDS, Door, Refused
@@ -204,6 +204,4 @@ def _levels(side: list[tuple[float, float]]) -> "np.ndarray[Any, np.dtype[np.flo
 
 
 def _time(event: Event) -> int:
-    label = event.ts_open if isinstance(event, Bar) else event.ts_event
-    absurd = event.flags & Flag.BAD_TIME or label < ABSURD_BEFORE or label - event.ts_recv > DAY
-    return max(event.ts_recv, 0) if absurd else label
+    return max(placed_at(event), 0)  # a timestamp of QuestDB's has no sign
