@@ -4,8 +4,7 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -19,52 +18,15 @@ from tapeline.audit.report import Report
 from tapeline.audit.words import page
 from tapeline.cli import main
 from tapeline.clock import SECOND, ReplayClock
-from tapeline.config import PipelineSettings, Settings, TapeSettings
+from tapeline.config import PipelineSettings, TapeSettings
 from tapeline.engine.replay import batches
 from tapeline.errors import UsageError
-from tapeline.frames import Frame, Session
-from tapeline.sinks.recovery import repair
-from tapeline.sinks.registry import make
-from tapeline.tape import reader
+from tapeline.frames import Session
 from tapeline.tape.writer import TapeWriter
-from tests.engine.feeds import MS, T0, Market, answer, closed, opened, recv, trade
+from tests.audit.recorded import NAME, bring_in, lake_file, market, record
+from tests.engine.feeds import T0, opened
 from tests.sinks.helpers import in_order
 from tests.sinks.subjects import subject
-
-NAME = "binance:BTC-USDT"
-TRADES = 600
-
-
-def market(seed: int, *, lose: tuple[int, ...] = ()) -> Iterator[Frame]:
-    """A minute of spot trades and books; trades of these numbers are lost on the way."""
-    venue = Market(seed)
-    yield opened(T0)
-    yield recv(T0 + MS, venue.diff(T0 // MS))
-    yield answer(T0 + 2 * MS, venue.snapshot())
-    for i in range(1, TRADES):
-        ts = T0 + i * 100 * MS
-        yield recv(ts, venue.diff(ts // MS))
-        if i not in lose:
-            price = f"{100 + i % 7 / 10:.1f}"
-            yield recv(ts + MS, trade(i, ts // MS, price, f"0.{i % 9 + 1}", maker=i % 3 == 0))
-    yield closed(T0 + TRADES * 100 * MS)
-
-
-def record(data: Path, session: str, frames: Iterator[Frame]) -> None:
-    head = Session(id=session, version="0", pipeline=msgspec.to_builtins(PipelineSettings()))
-    tape = TapeWriter(data, head, TapeSettings(), ReplayClock(T0))
-    for frame in frames:
-        tape.append(frame)
-    tape.close_sync()
-
-
-def bring_in(data: Path) -> None:
-    sinks = make(data, Settings())
-    for sink in sinks:
-        sink.open()
-    repair(data, sinks, {s.id: s.last_seq for s in reader.sessions(data)}, partial(batches, data))
-    for sink in sinks:
-        sink.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +36,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record(data, "20261121T110500Z-bbbb", market(2, lose=(50, 51, 300)))
     bring_in(data)
     return data
-
-
-@pytest.fixture
-def data(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
 
 
 def broken(report: Report) -> set[str]:
@@ -125,10 +81,6 @@ def test_a_sound_directory_holds_and_its_losses_are_noted(sound):
     assert bars.count == 59 + 11 + 3  # of a minute all but the last second, 5 s and 15 s, which are still open
     (latency,) = report.latency
     assert (latency.skew, latency.negative) == (0.0, 0.0)
-
-
-def lake_file(data: Path, kind: str) -> Path:
-    return min((data / "lake").glob(f"kind={kind}/**/*.parquet"))
 
 
 def remove_a_file(data: Path) -> None:

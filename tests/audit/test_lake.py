@@ -16,7 +16,7 @@ from tapeline.config import KeepSettings
 from tapeline.lake.layout import DAY
 from tapeline.lake.store import Store
 from tapeline.sinks.lake import LakeSink
-from tests.audit.test_audit import bring_in, lake_file, market, record
+from tests.audit.recorded import bring_in, lake_file, market, record
 from tests.engine.feeds import T0
 from tests.lake.upkeep_helpers import Hands, upkeep
 
@@ -30,12 +30,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record(data, SECOND, market(2))
     bring_in(data)
     return data
-
-
-@pytest.fixture
-def data(sound: Path, tmp_path: Path) -> Path:
-    shutil.copytree(sound, tmp_path / "d")
-    return tmp_path / "d"
 
 
 def change(data: Path, statement: str, *values: object) -> None:

@@ -14,7 +14,7 @@ from tapeline.lake.layout import DAY
 from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.recovery import repair
 from tapeline.sinks.sqlite import FILE
-from tests.audit.test_audit import bring_in, market, record
+from tests.audit.recorded import bring_in, market, record
 from tests.engine.feeds import T0
 from tests.lake.upkeep_helpers import Hands, upkeep
 

@@ -13,21 +13,12 @@ from tapeline.lake.compaction import DAY, MOST_BYTES, Job, level, plan
 from tapeline.lake.layout import unique_name
 from tapeline.lake.merging import Input, merged, write_merged
 from tapeline.lake.state import LakeFile
-from tapeline.sinks.lake import LakeSink
 from tests.lake import upkeep_helpers as helpers
 from tests.lake.upkeep_helpers import Hands, fill, folders, is_sorted, listed, rows, upkeep
 from tests.sinks.helpers import T0, frames, in_order
 from tests.sinks.subjects.lake_subject import read_lake
 
 TODAY, YESTERDAY = "2026-11-20", "2026-11-19"
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = LakeSink(tmp_path)
-    sink.open()
-    yield sink
-    sink.close()
 
 
 def file(n: int, size: int = 1000, name: str = "", date: str = TODAY, kind: str = "trade") -> LakeFile:

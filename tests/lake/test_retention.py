@@ -10,7 +10,6 @@ from tapeline.events import Bar, Trade
 from tapeline.lake.retention import expired
 from tapeline.lake.state import LakeFile
 from tapeline.lake.upkeep import RETENTION_SECONDS
-from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.sqlite import SqliteSink
 from tapeline.sinks.sqlite_retention import prune
 from tapeline.sinks.sqlite_schema import TABLES
@@ -55,14 +54,6 @@ def test_what_is_expired(days, gb, gone):
 def test_all_kinds_of_a_day_go_together():
     files = [of("2026-11-18"), of("2026-11-18", 0.2, "book_snapshot"), of("2026-11-19", 0.3, "bar")]
     assert expired(files, now=NOON, days=0, gb=0.5) == {"2026-11-18": files[:2]}
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = LakeSink(tmp_path)
-    sink.open()
-    yield sink
-    sink.close()
 
 
 def test_the_lake_forgets_a_day_and_stays_where_it_stood(sink, tmp_path):

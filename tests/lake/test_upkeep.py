@@ -2,28 +2,17 @@
 
 from threading import Event, current_thread
 
-import pytest
-
 from tapeline.clock import LiveClock
 from tapeline.config import KeepSettings, LakeSettings, Settings
 from tapeline.lake import merging
 from tapeline.lake import upkeep as room
 from tapeline.lake.upkeep import Upkeep, beside
-from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.registry import make
 from tests.lake.upkeep_helpers import DAY, Hands, fill, flat, folders, rows, upkeep
 from tests.sinks.helpers import T0, frames, in_order
 from tests.sinks.subjects.lake_subject import read_lake
 
 LATER = T0 + 2 * DAY
-
-
-@pytest.fixture
-def sink(tmp_path):
-    sink = LakeSink(tmp_path)
-    sink.open()
-    yield sink
-    sink.close()
 
 
 def test_it_works_by_itself_beside_commits_and_ends(sink, tmp_path):

@@ -28,6 +28,8 @@ class Crossings:
         if q.origin != "book":
             return
         self.quotes += 1
+        if self._waiting and q.ts_recv != self._waiting[-1].ts_recv:
+            self._settle()
         if q.bid is None or q.ask is None or q.bid < q.ask:
             return
         if q.flags & UNPROVEN:
@@ -40,10 +42,15 @@ class Crossings:
             self.honest += sum(q.ts_recv == s.ts_recv for q in self._waiting)
             self._waiting = [q for q in self._waiting if q.ts_recv != s.ts_recv]
 
-    def judge(self, session: str, report: Report) -> None:
-        about = {"session": session, "instrument": self.instrument}
+    def _settle(self) -> None:
+        """Their moment is over, and no status told of it."""
         for q in self._waiting:
             self.untold.add(f"{iso(q.ts_recv)}: bid {q.bid!r}, ask {q.ask!r}")
+        self._waiting.clear()
+
+    def judge(self, session: str, report: Report) -> None:
+        about = {"session": session, "instrument": self.instrument}
+        self._settle()
         if self.untold.count:
             text = f"the book is crossed {self.untold.count} times and is not marked"
             report.add("crossed books", "broken", text, count=self.untold.count, details=self.untold.details, **about)
