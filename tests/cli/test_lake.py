@@ -56,6 +56,11 @@ def test_ls_counts_what_is_there(sink, run):
     assert ("status", "sim") in found
 
 
+def test_the_folder_is_named_as_everywhere_else(sink, run, tmp_path):
+    place = str(tmp_path / "data")
+    assert run("ls", place) == run("ls", "--data", place) == run("ls")
+
+
 def test_compact_leaves_one_file_a_folder_and_the_same_rows(sink, run, tmp_path):
     before = listed(tmp_path / "data")
     sink.close()

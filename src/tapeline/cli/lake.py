@@ -42,7 +42,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 @app.command
-def ls(data: Data = None, /, *, json: context.Json = False) -> None:
+def ls(data: Data = None, *, json: context.Json = False) -> None:
     """What is in the lake: kind, instrument, days, files, rows, bytes, the share of rows in large files."""
     found = held(read(_data(data)).files)
     if json:
@@ -67,7 +67,7 @@ def ls(data: Data = None, /, *, json: context.Json = False) -> None:
 
 
 @app.command
-def compact(data: Data = None, /) -> None:
+def compact(data: Data = None) -> None:
     """Put the files of every folder together, those of today too. Refused while another process writes the lake."""
     from tapeline.lake.upkeep import Upkeep
     from tapeline.sinks.lake import LakeSink

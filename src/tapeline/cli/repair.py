@@ -27,7 +27,6 @@ from tapeline.tape import reader
 
 def repair(
     data: Annotated[Path | None, Parameter(help="Data directory; that of the settings by default.", show_default=False)] = None,
-    /,
     *,
     anew: Annotated[
         list[str] | None,

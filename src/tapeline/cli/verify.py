@@ -14,7 +14,6 @@ from tapeline.errors import UsageError
 
 def verify(
     data: Annotated[Path | None, Parameter(help="Data directory; that of the settings by default.", show_default=False)] = None,
-    /,
     *,
     everything: Annotated[bool, Parameter(name="--all", help="Each point by itself, also those that hold.")] = False,
     json: context.Json = False,
