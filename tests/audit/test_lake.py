@@ -10,15 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from tapeline.audit.audit import audit
+from tapeline.audit.lake import LakeFiles, LakeRows
+from tapeline.audit.report import Report
 from tapeline.audit.words import page
 from tapeline.cli import main
 from tapeline.config import KeepSettings
+from tapeline.events import TYPES
+from tapeline.lake.catalogue import read
 from tapeline.lake.layout import DAY
 from tapeline.lake.store import Store
 from tapeline.sinks.lake import LakeSink
 from tests.audit.recorded import bring_in, lake_file, market, record
 from tests.engine.feeds import T0
 from tests.lake.upkeep_helpers import Hands, upkeep
+from tests.sinks.helpers import one_of_each
 
 FIRST, SECOND = "20261121T100500Z-aaaa", "20261121T110500Z-bbbb"
 
@@ -119,3 +124,17 @@ def test_a_session_that_is_not_on_the_tape_any_more_is_counted(data):
     store.close()
     (lost,) = [p for p in audit(data).points if p.session == FIRST]
     assert (lost.state, lost.count) == ("noted", gone.rows)
+
+
+def test_every_kind_of_event_is_compared(tmp_path):
+    sink, events = LakeSink(tmp_path), one_of_each()
+    sink.open()
+    sink.commit("s", 0, events)
+    sink.close()
+    for given, state in ((events, "holds"), (events[:-1], "broken")):
+        wanted, report = LakeRows("s", read(tmp_path).sessions["s"]), Report(data="d")
+        wanted.take(0, given)
+        wanted.flush()
+        LakeFiles(tmp_path, report).compare([wanted])
+        assert [(p.state, p.session) for p in report.points] == [(state, "s")]
+    assert {type(e) for e in events} == set(TYPES.values())

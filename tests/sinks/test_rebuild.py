@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.audit.audit import audit
 from tapeline.events import Event, Trade
+from tapeline.lake import catalogue
 from tapeline.sinks import rebuild
+from tapeline.sinks.lake import LakeSink
 from tapeline.sinks.rebuild import OnTape
 from tapeline.sinks.sqlite import FILE, SqliteSink
 from tests.sinks.fakes import Tape
@@ -49,6 +52,23 @@ def test_rows_that_only_sqlite_has_stay_whatever_was_imported(tmp_path: Path) ->
     rebuild.rebuild(tmp_path, ["sqlite"], on_tape, tape.catch_up, lambda _: None)
     assert kept(tmp_path) == before
     assert len(before) == 15
+
+
+def test_a_day_that_retention_took_stays_taken_where_the_tape_cannot_bring_it_back(tmp_path: Path) -> None:
+    """Whoever folds a bar of it, or verifies it, must know that it is gone."""
+    gone = trades(T0 - 24 * 3600 * SECOND, 5) + trades(T0, 5)
+    sink = LakeSink(tmp_path)
+    sink.open()
+    sink.commit("gone", len(gone) - 1, [event for events in gone for event in events])
+    first, *_ = sorted(sink.store.state.files(), key=lambda f: f.date)
+    sink.store.swap([first], [], retired=first.date)
+    sink.close()
+    before = catalogue.read(tmp_path)
+    rebuild.rebuild(tmp_path, ["lake"], {}, Tape().catch_up, lambda _: None)
+    after = catalogue.read(tmp_path)
+    assert (after.retired, after.sessions) == (before.retired, before.sessions)
+    assert [(f.date, f.rows) for f in after.files] == [(f.date, f.rows) for f in before.files]
+    assert not audit(tmp_path).points[1:]
 
 
 def test_a_crash_while_the_old_one_is_thrown_away_harms_no_commit_of_the_new_one(

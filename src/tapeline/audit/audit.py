@@ -218,9 +218,7 @@ class _Audit:
             self.report.add("lake", "noted", text, count=len(only), details=tuple(only[:10]))
         for name in only if not files.retired else ():
             if lost := kept.sessions[name].events - rows[name]:
-                text = (
-                    f"{lost} of its {kept.sessions[name].events} events are lost: the tape does not have them any more either"
-                )
+                text = f"{lost} of its {kept.sessions[name].events} events are neither in the lake nor on the tape any more"
                 self.report.add("lake", "noted", text, session=name, count=lost)
         for info in self.found:
             committed = kept.sessions.get(info.id)

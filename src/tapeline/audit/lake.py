@@ -104,11 +104,11 @@ def _look(now: Catalogue, kind: str, date: str, asked: Mapping[str, int]) -> _Re
     if not files:
         return found
     with database.roomy() as db:
-        db.register("asked", pa.table({"session": list(asked), "events": pa.array(asked.values(), pa.int64())}))
-        source = "read_parquet($files, filename = true, hive_partitioning = false)"
+        db.register("asked", pa.table({"_session": list(asked), "_events": pa.array(asked.values(), pa.int64())}))
+        source = "read_parquet($files, filename = '_file', hive_partitioning = false)"
         names = {"files": list(files)}
-        sums = f"""SELECT session, filename, count(*), sum({_hash(kind)}) FROM {source}
-            JOIN asked ON session_id::VARCHAR = session AND n < events GROUP BY ALL"""  # noqa: S608 - our own names
+        sums = f"""SELECT _session, _file, count(*), sum({_hash(kind)}) FROM {source}
+            JOIN asked ON session_id::VARCHAR = _session AND n < _events GROUP BY ALL"""  # noqa: S608 - our own names
         for session, path, count, total in db.execute(sums, names).fetchall():
             _add(found.sums.setdefault(session, {}), files[path], count, total)
         counts = f"SELECT session_id, count(*), max(n) FROM {source} GROUP BY 1"  # noqa: S608 - our own names

@@ -135,7 +135,7 @@ def _old(data: Path, say: Say) -> Catalogue | None:
 
 
 def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> None:
-    """All sessions but those that are made `again`: their rows and positions as they are."""
+    """All sessions but those that are made `again`: their rows and positions as they are, and which days are missing of them."""
     carried = {s: c for s, c in old.sessions.items() if s not in again and c.events}
     if not carried:
         return
@@ -151,6 +151,8 @@ def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> No
             added.append(_added(sink, file, part))
             rows += len(part)
     sink.store.swap([], added)
+    for day in sorted(old.retired):
+        sink.store.swap([], [], retired=day)
     for session, committed in carried.items():
         sink.store.commit(session, committed.seq, committed.events, [])
         if committed.finished:
