@@ -1,5 +1,6 @@
 """The other end of `helpers.Nursery`: forks a child for each line of standard input. Commands are tab-separated."""
 
+import csv as csv_module  # noqa: F401 - as below; whoever has become nobody may not find it any more
 import json
 import os
 import resource

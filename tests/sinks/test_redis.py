@@ -15,6 +15,7 @@ from tapeline.sinks.recovery import repair
 from tapeline.sinks.redis import RedisSink
 from tapeline.sinks.runner import SinkRunner
 from tests.services.redis import RedisServer
+from tests.services.server import free_port
 from tests.sinks.fakes import Tape
 from tests.sinks.helpers import BTC, T0, batches, frames
 from tests.sinks.peers import expected, read_redis
@@ -241,7 +242,7 @@ def test_password_and_rights(tmp_path, monkeypatch):
 
 
 def test_a_cluster_is_refused(tmp_path):
-    server = RedisServer("--cluster-enabled", "yes").start()
+    server = RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())).start()  # else 10,000 above its own
     try:
         refused(RedisSettings(address=server.url()), tmp_path, "Redis Cluster, which is not supported")
     finally:
