@@ -25,10 +25,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tapeline.errors import IntegrityError
-from tapeline.lake.tables import conform, options
+from tapeline.lake.tables import ROW_GROUP, ROW_GROUP_BYTES, conform, options, row_group
 
-ROW_GROUP = 122_880
-ROW_GROUP_BYTES = 8 << 20  # 500,000 levels: what a book at an instant has to read (bench/lake_books.py)
 HELD_ROWS = 200_000
 LEAST_BATCH, MOST_BATCH = 1_024, 16_384
 BUFFER = 1 << 18
@@ -183,7 +181,7 @@ def _groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         rows, size = rows + len(table), size + table.nbytes
         while rows >= ROW_GROUP or size >= ROW_GROUP_BYTES:
             whole = pa.concat_tables(held)
-            count = min(ROW_GROUP, max(1, rows * ROW_GROUP_BYTES // max(size, 1)), rows)
+            count = min(ROW_GROUP, row_group(rows, size), rows)
             yield whole[:count]
             held = [whole[count:]] if count < rows else []
             rows -= count

@@ -35,6 +35,8 @@ RENAMED = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
 Places = npt.NDArray[np.int64]
 VERSION = 2
 """Of the files' columns, in their metadata as `tapeline.lake`. 1 (unmarked) had no `session_id` column; the file's name said it."""
+ROW_GROUP = 122_880
+ROW_GROUP_BYTES = 8 << 20  # in memory; 500,000 levels: what a book at an instant has to read (bench/lake.py)
 FEW_VALUES = frozenset({"instrument", "venue", "side", "origin", "interval", "kind", "channel", "rule", "state"})
 
 
@@ -167,7 +169,13 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 def write(table: pa.Table, path: Path) -> None:
     """One Parquet file. Raises OSError. Not fsynced here."""
-    pq.write_table(table, path, compression="zstd", compression_level=1, **options(table.schema))
+    size = row_group(len(table), table.nbytes)
+    pq.write_table(table, path, compression="zstd", compression_level=1, row_group_size=size, **options(table.schema))
+
+
+def row_group(rows: int, size: int) -> int:
+    """How many of so many rows that take `size` bytes in memory make a row group."""
+    return min(ROW_GROUP, max(1, rows * ROW_GROUP_BYTES // max(size, 1)))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
