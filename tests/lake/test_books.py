@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tapeline.config import PipelineSettings
 from tapeline.engine import lines
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import UsageError
-from tapeline.events import BookUpdate, Event, Status
+from tapeline.events import BookUpdate, Event, Flag, Status
 from tapeline.frames import Frame
 from tapeline.lake import books as books_room
-from tapeline.lake import catalogue, derived, snapshots
+from tapeline.lake import catalogue, derived, snapshots, tables
 from tapeline.lake.books import book, books
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.intervals import interval_of
 from tapeline.lake.layout import DAY
 from tapeline.lake.snapshots import SnapshotMaker
 from tapeline.lake.store import Store
+from tapeline.lake.updates import Piece, Updates
 from tapeline.tape import reader
 from tapeline.venues.registry import venue_class
 from tests.engine.feeds import MS, SECOND, T0, Market, answer, closed, lost, opened, recv, tick
@@ -253,6 +255,28 @@ def test_by_the_venues_clock(tmp_path: Path) -> None:
         dated = book(lake, NAME, T0 + i * 100 * MS + ahead, by="event")
         assert (*heard.bids[0], *heard.asks[0]) == (*dated.bids[0], *dated.asks[0]) == touches[i]
         assert heard.seq == dated.seq
+
+
+def test_row_groups_past_the_instant_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some updates bear no venue time that can be gone by: by the venue's clock they are looked for past the instant as well."""
+    events = one_session(T0, 1, count=300)
+    r = random.Random(1)
+    for i, event in enumerate(events):
+        if isinstance(event, BookUpdate) and not event.snapshot and r.random() < 0.1:
+            events[i] = msgspec.structs.replace(event, ts_event=T0 + DAY // 4, flags=event.flags | int(Flag.BAD_TIME))
+    whole = keep(tmp_path / "whole", events, commit=10**6)
+    monkeypatch.setattr(tables, "ROW_GROUP_BYTES", 2_000)
+    fine = keep(tmp_path / "fine", events, commit=10**6)
+    found = Updates(fine, NAME).pieces(None, None)
+    assert len(found) > 10
+    read: list[Piece] = []
+    original = Piece.read
+    monkeypatch.setattr(Piece, "read", lambda piece, columns: (read.append(piece), original(piece, columns))[1])
+    for at in (T0 + i * SECOND for i in (-1, 1, 2, 9, 20, 29, 60)):
+        assert book(fine, NAME, at, by="event") == book(whole, NAME, at, by="event")
+        read.clear()
+        assert book(fine, NAME, at) == book(whole, NAME, at)
+        assert all(piece.least("ts_recv") <= at for piece in read if piece in found)
 
 
 def test_what_cannot_be_given_is_told(tmp_path: Path) -> None:

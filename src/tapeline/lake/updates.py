@@ -29,6 +29,7 @@ EDGES = ("bid_floor", "ask_ceiling", "depth")
 MOST = (1 << 63) - 1
 UNTIMED = int(Flag.BAD_TIME | Flag.NO_VENUE_TIME)
 """An update whose venue time cannot be gone by counts with the one before it."""
+LEAST_UNTIMED = min(int(Flag.BAD_TIME), int(Flag.NO_VENUE_TIME))  # flags below it have neither
 ROW = (*KEYS, "snapshot", "seq", "bids", "asks", *EDGES)
 Ints = npt.NDArray[np.int64]
 
@@ -66,6 +67,11 @@ class Piece(NamedTuple):
     def most(self, column: str) -> Any:
         return self.group.spans[column][1]
 
+    def past(self, clock: str, end: int) -> bool:
+        """Whether every update in it is surely of `end` or later. By the venue's clock only those tell that can be gone by."""
+        timed = clock == "ts_recv" or self.most("flags") < LEAST_UNTIMED
+        return timed and bool(self.least(clock) >= end)
+
 
 class Updates:
     """Of one instrument in one state of the lake, near the times asked for. Raises FileNotFoundError from every method."""
@@ -100,6 +106,7 @@ class Updates:
 
     def _updates(self, session: str, after: int, pieces: Sequence[Piece], clock: str, end: int | None) -> Iterator[Row]:
         wanted = [p for p in pieces if p.group.may_hold("session_id", session) and p.most("n") > after]
+        wanted = wanted if end is None else _until(wanted, clock, end)
         held: list[Row] = []
         for i, piece in enumerate(wanted):
             more = _updates_of(piece, session, after, clock, end)
@@ -144,6 +151,18 @@ def _end(r: dict[str, Any]) -> Row:
 def pieces_of(catalogue: Catalogue, files: Sequence[LakeFile]) -> list[Piece]:
     found = [Piece(path, group) for path, groups in scan.in_order(catalogue, files) for group in groups]
     return sorted(found, key=lambda p: (p.least("n"), p.path))
+
+
+def _until(pieces: Sequence[Piece], clock: str, end: int) -> list[Piece]:
+    """Without the row groups that cannot matter before `end`. Numbers and our clock go together. The venue's may go astray, so by
+    that one whatever stands before an update that counts is kept, and an update past the end to stop at; as it is by ours where
+    a row group mixes sessions, of which its footer does not say how far each went.
+    """
+    before, past = ([p for p in pieces if p.past(clock, end) == late] for late in (False, True))
+    if not past or (clock == "ts_recv" and past[0].least("session_id") == past[0].most("session_id")):
+        return before
+    reach = max(past[0].least("n"), *(p.most("n") for p in before))
+    return [p for p in pieces if p.least("n") <= reach]
 
 
 def _updates_of(piece: Piece, session: str, after: int, clock: str, end: int | None) -> Iterator[Row]:

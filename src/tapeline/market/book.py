@@ -127,6 +127,8 @@ class _Side:
 
     def best(self, levels: int) -> list[Level]:
         """The best `levels` levels, best first."""
+        if len(self.keys) < levels and self.edge > NOWHERE:
+            self._sort(2 * max(self.window, levels))
         found: list[Level] = []
         sizes, sign = self.sizes, self.sign
         for key in reversed(self.keys):
