@@ -21,6 +21,7 @@ from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Bar, Event
 from tapeline.sinks import postgres_rows as rows
 from tapeline.sinks import postgres_schema as schema
+from tapeline.sinks.naming import TABLES
 from tapeline.sinks.postgres_link import Address, Deadline, Patience, in_words, take_lock
 from tapeline.sinks.postgres_setup import set_up
 from tapeline.sinks.storable import storable
@@ -126,13 +127,13 @@ class PostgresSink:
     def _copy(self, db: psycopg.Connection, event_type: type[Event], table: pa.Table) -> None:
         if event_type is Bar:
             db.execute(schema.stage(self._schema))
-        parts = (self._schema, schema.TABLES[event_type]) if event_type is not Bar else ("pg_temp", schema.STAGE)
+        parts = (self._schema, TABLES[event_type]) if event_type is not Bar else ("pg_temp", schema.STAGE)
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(*parts), schema.names(event_type))
         with db.cursor() as cursor:
             with cursor.copy(statement) as copy:
                 copy.write(rows.csv(table))
             if cursor.rowcount != len(table):
-                raise IntegrityError(f"postgres: {cursor.rowcount} of {len(table)} {schema.TABLES[event_type]} arrived")
+                raise IntegrityError(f"postgres: {cursor.rowcount} of {len(table)} {TABLES[event_type]} arrived")
         if event_type is Bar:
             db.execute(schema.upsert_bars(self._schema))
 

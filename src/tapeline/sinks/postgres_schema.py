@@ -21,19 +21,9 @@ from typing import Any, Literal, get_origin
 
 from psycopg import sql
 
-from tapeline.events import Alert, Bar, BookUpdate, Event, Liquidation, Metrics, Quote, Status, Ticker, Trade, bare_type, fields
+from tapeline.events import Bar, Event, bare_type, fields
+from tapeline.sinks.naming import TABLES
 
-TABLES: dict[type[Event], str] = {
-    Trade: "trades",
-    Quote: "quotes",
-    BookUpdate: "book_updates",
-    Bar: "bars",
-    Metrics: "metrics",
-    Ticker: "tickers",
-    Liquidation: "liquidations",
-    Status: "status",
-    Alert: "alerts",
-}
 BAR_KEY = ("instrument", "interval", "origin", "time", "ts_open")
 STAGE = "tapeline_stage"
 """Temporary table, for bars come by COPY, which knows no ON CONFLICT. Asked for in each transaction with bars: behind a pooler the

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_origin
 
 from tapeline.events import TYPES, Event, bare_type, fields
 from tapeline.lake.tables import FEW_VALUES
-from tapeline.sinks.sqlite_schema import TABLES as NAMES
+from tapeline.sinks.naming import TABLES
 
 _SPELT = {float: "DOUBLE", int: "LONG", bool: "BOOLEAN", str: "VARCHAR"}
 KEYS = ("timestamp", "session_id", "n")
@@ -28,7 +28,7 @@ _POSITION_KEYS = ("timestamp", "session_id")
 
 def name_of(event_type: type[Event]) -> str:
     """The table's name without the prefix."""
-    return NAMES.get(event_type, "book_updates")
+    return TABLES[event_type]
 
 
 def columns(event_type: type[Event]) -> dict[str, str]:

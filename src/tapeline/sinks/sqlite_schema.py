@@ -10,20 +10,12 @@ retention has removed rows) are the sink's own state.
 
 from typing import Any, Literal, get_origin
 
-from tapeline.events import Alert, Bar, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade, bare_type, fields
+from tapeline.events import Bar, BookUpdate, Event, Flag, bare_type, fields
+from tapeline.sinks import naming
 
 VERSION = 1
 
-TABLES: dict[type[Event], str] = {
-    Trade: "trades",
-    Quote: "quotes",
-    Bar: "bars",
-    Metrics: "metrics",
-    Ticker: "tickers",
-    Liquidation: "liquidations",
-    Status: "status",
-    Alert: "alerts",
-}
+TABLES = {event_type: name for event_type, name in naming.TABLES.items() if event_type is not BookUpdate}
 BAR_KEY = ("instrument", "interval", "origin", "ts_open")
 
 _POSITIONS = """
