@@ -23,37 +23,43 @@ OTHERS = ("ohlcv", "hftbacktest", "tardis")
 DEFAULT_ENDING = {"hftbacktest": ".npz", "tardis": ".csv"}
 GAPS_NAMED = 5
 
+What = Annotated[str, Parameter(help=f"{', '.join(KINDS)}; or {', '.join(OTHERS)}.")]
+Instruments = Annotated[
+    list[str] | None, Parameter(help="Which instrument; repeatable where several fit into one file.", show_default=False)
+]
+From = Annotated[str | None, Parameter(name="--from", help="From this ISO time on; no zone means UTC.", show_default=False)]
+To = Annotated[str | None, Parameter(help="Up to this ISO time, itself left out.", show_default=False)]
+Target = Annotated[
+    str,
+    Parameter(name=("--output", "-o"), allow_leading_hyphen=True, help="File; - is standard output. .gz and .zst pack texts."),
+]
+FormatOption = Annotated[
+    Literal["csv", "jsonl", "parquet", "arrow"] | None,
+    Parameter(name="--format", help="By default what the file's name says, else csv.", show_default=False),
+]
+Interval = Annotated[str, Parameter(help="Of ohlcv, as in 1s, 90s, 5m, 1h, 1d, 1w.")]
+Origin = Annotated[Literal["trades", "venue"], Parameter(help="Of ohlcv: bars from trades, or the venue's candles.")]
+Complete = Annotated[bool, Parameter(help="Of ohlcv: only bars that lack no trade.")]
+Type = Annotated[
+    str,
+    Parameter(name="--type", help="Of tardis: trades, incremental_book_L2, quotes, book_snapshot_N or liquidations."),
+]
+Force = Annotated[bool, Parameter(help="Replace a file that is there already.")]
+
 
 def export(
-    what: Annotated[str, Parameter(help=f"{', '.join(KINDS)}; or {', '.join(OTHERS)}.")],
+    what: What,
     *,
-    instrument: Annotated[
-        list[str] | None, Parameter(help="Which instrument; repeatable where several fit into one file.", show_default=False)
-    ] = None,
-    from_: Annotated[
-        str | None, Parameter(name="--from", help="From this ISO time on; no zone means UTC.", show_default=False)
-    ] = None,
-    to: Annotated[str | None, Parameter(help="Up to this ISO time, itself left out.", show_default=False)] = None,
-    output_: Annotated[
-        str,
-        Parameter(
-            name=("--output", "-o"), allow_leading_hyphen=True, help="File; - is standard output. .gz and .zst pack texts."
-        ),
-    ] = "-",
-    format_: Annotated[
-        Literal["csv", "jsonl", "parquet", "arrow"] | None,
-        Parameter(name="--format", help="By default what the file's name says, else csv.", show_default=False),
-    ] = None,
-    interval: Annotated[str, Parameter(help="Of ohlcv, as in 1s, 90s, 5m, 1h, 1d, 1w.")] = "1m",
-    origin: Annotated[
-        Literal["trades", "venue"], Parameter(help="Of ohlcv: bars from trades, or the venue's candles.")
-    ] = "trades",
-    complete: Annotated[bool, Parameter(help="Of ohlcv: only bars that lack no trade.")] = False,
-    type_: Annotated[
-        str,
-        Parameter(name="--type", help="Of tardis: trades, incremental_book_L2, quotes, book_snapshot_N or liquidations."),
-    ] = "trades",
-    force: Annotated[bool, Parameter(help="Replace a file that is there already.")] = False,
+    instrument: Instruments = None,
+    from_: From = None,
+    to: To = None,
+    output_: Target = "-",
+    format_: FormatOption = None,
+    interval: Interval = "1m",
+    origin: Origin = "trades",
+    complete: Complete = False,
+    type_: Type = "trades",
+    force: Force = False,
     data: Data = None,
     json: context.Json = False,
 ) -> None:

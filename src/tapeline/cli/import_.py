@@ -16,44 +16,57 @@ from tapeline.venues.registry import VENUES
 AnyKind = Literal["auto", "trades", "bars", "quotes", "book", "liquidations"]
 AnyUnit = Literal["auto", "s", "ms", "us", "ns"]
 
+What = Annotated[
+    str,
+    Parameter(
+        allow_leading_hyphen=True,
+        help=f"Of raw recordings the venue whose messages they are ({', '.join(VENUES)}); of plain data the first file.",
+    ),
+]
+File = Annotated[
+    str | None,
+    Parameter(
+        allow_leading_hyphen=True,
+        help="A file, .gz, .zst and .zip too; - is standard input, as no file is for raw recordings.",
+        show_default=False,
+    ),
+]
+Files = Annotated[str, Parameter(help="Further files of the same recording.")]
+FormatOption = Annotated[
+    Literal["auto", "tardis", "cryptofeed", "hftbacktest", "lines"],
+    Parameter(name="--format", help="Of raw recordings: who wrote them; auto tells by the first lines."),
+]
+Url = Annotated[
+    str, Parameter(help="Of raw recordings: the address they came from, where it decides what messages mean (Bybit).")
+]
+KindOption = Annotated[
+    AnyKind | None, Parameter(help="Plain data: what the rows are; auto tells by the columns.", show_default=False)
+]
+Instrument = Annotated[str, Parameter(help="Plain data: whose they are, as in binance:BTC-USDT.")]
+Interval = Annotated[str, Parameter(help="Plain bars: as in 1m; else told by their times.")]
+Map = Annotated[
+    list[str] | None, Parameter(name="--map", help="Plain data: a column, as in price=px; repeatable.", show_default=False)
+]
+TimeUnit = Annotated[AnyUnit, Parameter(help="Plain data: of times that are numbers; auto judges by their size.")]
+Zone = Annotated[str, Parameter(help="Plain data: time zone of texts that name none.")]
+Rejects = Annotated[
+    str | None, Parameter(help="Plain data: write rows that cannot be used here, with the reason.", show_default=False)
+]
+
 
 def import_(
-    what: Annotated[
-        str,
-        Parameter(
-            allow_leading_hyphen=True,
-            help=f"Of raw recordings the venue whose messages they are ({', '.join(VENUES)}); of plain data the first file.",
-        ),
-    ],
-    file: Annotated[
-        str | None,
-        Parameter(
-            allow_leading_hyphen=True,
-            help="A file, .gz, .zst and .zip too; - is standard input, as no file is for raw recordings.",
-            show_default=False,
-        ),
-    ] = None,
-    *files: Annotated[str, Parameter(help="Further files of the same recording.")],
-    format_: Annotated[
-        Literal["auto", "tardis", "cryptofeed", "hftbacktest", "lines"],
-        Parameter(name="--format", help="Of raw recordings: who wrote them; auto tells by the first lines."),
-    ] = "auto",
-    url: Annotated[
-        str, Parameter(help="Of raw recordings: the address they came from, where it decides what messages mean (Bybit).")
-    ] = "",
-    kind: Annotated[
-        AnyKind | None, Parameter(help="Plain data: what the rows are; auto tells by the columns.", show_default=False)
-    ] = None,
-    instrument: Annotated[str, Parameter(help="Plain data: whose they are, as in binance:BTC-USDT.")] = "",
-    interval: Annotated[str, Parameter(help="Plain bars: as in 1m; else told by their times.")] = "",
-    map_: Annotated[
-        list[str] | None, Parameter(name="--map", help="Plain data: a column, as in price=px; repeatable.", show_default=False)
-    ] = None,
-    time_unit: Annotated[AnyUnit, Parameter(help="Plain data: of times that are numbers; auto judges by their size.")] = "auto",
-    tz: Annotated[str, Parameter(help="Plain data: time zone of texts that name none.")] = "UTC",
-    rejects: Annotated[
-        str | None, Parameter(help="Plain data: write rows that cannot be used here, with the reason.", show_default=False)
-    ] = None,
+    what: What,
+    file: File = None,
+    *files: Files,
+    format_: FormatOption = "auto",
+    url: Url = "",
+    kind: KindOption = None,
+    instrument: Instrument = "",
+    interval: Interval = "",
+    map_: Map = None,
+    time_unit: TimeUnit = "auto",
+    tz: Zone = "UTC",
+    rejects: Rejects = None,
     data: Data = None,
     json: context.Json = False,
 ) -> None:

@@ -15,33 +15,31 @@ if TYPE_CHECKING:
     from tapeline.sim.server import SimServer
 
 
+Traded = Annotated[
+    str,
+    Parameter(help="What to trade, by the venues' own names: BTCUSDT, or okx:BTC-USDT for one venue's; a handful by default."),
+]
+Tape = Annotated[
+    Path | None,
+    Parameter(help="Serve a recording instead: a data directory, or a file of `<recv_ns> <raw>` lines.", show_default=False),
+]
+Speed = Annotated[str, Parameter(help="With --tape: how many times faster than it was; max: as fast as clients take it.")]
+Faults = Annotated[
+    list[str] | None,
+    Parameter(help="A fault to arm, as in `drop:stream=btcusdt@depth*,after=50`; repeatable. docs/simulator.md lists them."),
+]
+
+
 async def simulate(
-    *instruments: Annotated[
-        str,
-        Parameter(
-            help="What to trade, by the venues' own names: BTCUSDT, or okx:BTC-USDT for one venue's; a handful by default."
-        ),
-    ],
+    *instruments: Traded,
     venues: Annotated[str, Parameter(help="Comma-separated names, or all.")] = "binance,binance-usdm",
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 takes a free one.")] = 8790,
     seed: Annotated[int, Parameter(help="The same seed makes the same market.")] = 1,
     rate: Annotated[float, Parameter(help="How busy the market is; 1 is normal, 60 is some 45,000 messages a second.")] = 1.0,
-    tape: Annotated[
-        Path | None,
-        Parameter(
-            help="Serve a recording instead: a data directory, or a file of `<recv_ns> <raw>` lines.", show_default=False
-        ),
-    ] = None,
+    tape: Tape = None,
     session: Annotated[str, Parameter(help="With --tape: which session; the latest by default.")] = "",
-    speed: Annotated[
-        str, Parameter(help="With --tape: how many times faster than it was; max: as fast as clients take it.")
-    ] = "1",
-    fault: Annotated[
-        list[str] | None,
-        Parameter(
-            help="A fault to arm, as in `drop:stream=btcusdt@depth*,after=50`; repeatable. docs/simulator.md lists them."
-        ),
-    ] = None,
+    speed: Speed = "1",
+    fault: Faults = None,
     rest_lag: Annotated[float, Parameter(help="Seconds between taking a book snapshot and answering it.")] = 0.0,
 ) -> int:
     """Serve a simulated market behind the venues' own WebSocket and HTTP protocols, on loopback, until Ctrl-C.
