@@ -2,8 +2,9 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from tapeline.events import TYPES
 from tapeline.lake.catalogue import read
 from tapeline.lake.layout import DAY
 from tapeline.lake.store import Store
+from tapeline.lake.turns import reading, swapping
 from tapeline.sinks.lake import LakeSink
 from tests.audit.recorded import bring_in, lake_file, market, record
 from tests.engine.feeds import T0
@@ -138,3 +140,28 @@ def test_every_kind_of_event_is_compared(tmp_path):
         LakeFiles(tmp_path, report).compare([wanted])
         assert [(p.state, p.session) for p in report.points] == [(state, "s")]
     assert {type(e) for e in events} == set(TYPES.values())
+
+
+def test_a_file_that_a_swap_is_taking_away_is_not_strange(data, monkeypatch):
+    """It is out of the list already, and still lies there."""
+    place, waits, there = lake_file(data, "quote").with_name("going.parquet"), threading.Event(), threading.Event()
+
+    def swap() -> None:
+        with swapping(data / "lake", threading.Event()):
+            shutil.copy(lake_file(data, "quote"), place)
+            there.set()
+            waits.wait(30)
+            place.unlink()
+
+    def told(root: Path) -> AbstractContextManager[None]:
+        waits.set()
+        return reading(root)
+
+    monkeypatch.setattr("tapeline.audit.lake.reading", told)
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    there.wait(30)
+    report = Report(data="d")
+    LakeFiles(data, report)
+    swapper.join()
+    assert not report.points

@@ -9,16 +9,17 @@ A hole, a lost connection, a crossed book that a `status` tells of is *noted*: t
 *broken*, and so is a row too many, too few or different. Memory stays bounded: thinned samples, spans of ids, sums of hashes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
 from tapeline.audit.bars import BarsAgain
 from tapeline.audit.ids import TradeIds, UpdateIds
-from tapeline.audit.kept import SqliteRows
 from tapeline.audit.lake import LakeFiles, LakeRows
 from tapeline.audit.report import Report
+from tapeline.audit.sqlite import SqliteRows
 from tapeline.audit.touch import Crossings, Delays
 from tapeline.clock import SECOND
 from tapeline.engine.pipeline import Pipeline
@@ -132,6 +133,7 @@ class _Audit:
             self.kept = _catalogue(data)  # before the tape: what is committed meanwhile is not asked for
         except IntegrityError as e:
             self.kept, unreadable = None, str(e)
+        self._sqlite = SqliteRows(data)  # likewise
         self._files: LakeFiles | None = None
         self.found = reader.sessions(data)
         if not self.found and self.kept is None and not unreadable:
@@ -141,7 +143,6 @@ class _Audit:
             self.report.add("lake", "broken", unreadable)
         self._delays: dict[str, Delays] = {}
         self._wanted: list[LakeRows] = []
-        self._sqlite = SqliteRows(data)
 
     def run(self, progress: Progress) -> Report:
         report, total = self.report, sum(s.frames for s in self.found if s.removed < 0)
@@ -156,8 +157,8 @@ class _Audit:
                 self._play(info, lambda: progress(report.frames, total))
         report.latency = [one for d in self._delays.values() if (one := d.latency()) is not None]
         report.instruments = sorted(self._delays)
-        whole = [(s.id, s.last_seq) for s in self.found if s.frames and s.removed < 0 and s.id not in self.damaged]
-        self._sqlite.compare(self.data, whole, report)
+        whole = {s.id: s.last_seq for s in self.found if s.frames and s.removed < 0 and s.id not in self.damaged}
+        self._sqlite.compare(whole, report)
         if self.kept is not None and self._files is not None:
             self._lake(self.kept, self._files)
         return report
@@ -177,6 +178,7 @@ class _Audit:
     def _play(self, info: reader.SessionInfo, progress: Callable[[], None]) -> None:
         committed = None if self.kept is None else self.kept.sessions.get(info.id)
         rows = None if committed is None else LakeRows(info.id, committed)
+        ends = {self._sqlite.reached.get(info.id, -1), -1 if committed is None else committed.seq}
         session: _Session | None = None
         for first, frames in reader.read_batches(self.data, info.id, on_damage=lambda _: None):
             if session is None:
@@ -185,8 +187,8 @@ class _Audit:
                 except (TapelineError, msgspec.MsgspecError, ValueError) as e:
                     self.report.add("tape", "broken", f"it cannot be played: {e}", session=info.id)
                     return
-            for at, part in [(first, frames)] if rows is None else rows.cut(first, frames):
-                self._feed(session, at, part, rows)
+            for seq, part in _cut(first, frames, ends):
+                self._feed(info.id, session, seq, part, rows)
             progress()
         if session is not None:
             session.judge(info.id, self.report)
@@ -197,16 +199,17 @@ class _Audit:
             rows.flush()
             self._wanted.append(rows)
 
-    def _feed(self, session: _Session, first: int, frames: list[Frame], rows: LakeRows | None) -> None:
+    def _feed(self, name: str, session: _Session, first: int, frames: list[Frame], rows: LakeRows | None) -> None:
         out: list[Event] = []
         pipeline = session.pipeline
         pipeline.feed_many(first, frames, out)
         pipeline.requests.clear()
         pipeline.notices.clear()
         session.take(out)
-        self._sqlite.take(out)
+        last = first + len(frames) - 1
+        self._sqlite.take(name, last, out)
         if rows is not None:
-            rows.take(first + len(frames) - 1, out)
+            rows.take(last, out)
         self.report.frames += len(frames)
         self.report.events += len(out)
 
@@ -226,6 +229,13 @@ class _Audit:
                 reached = -1 if committed is None else committed.seq
                 text = f"the lake has frames up to {reached} of {info.last_seq}: the next start, or `tapeline repair`, adds the rest"
                 self.report.add("lake", "noted", text, session=info.id)
+
+
+def _cut(first: int, frames: list[Frame], ends: Collection[int]) -> list[tuple[int, list[Frame]]]:
+    """The frames, numbered from `first`, in stretches of which one ends with each of these frames."""
+    inner = {end + 1 - first for end in ends}
+    bounds = sorted({0, len(frames)} | {at for at in inner if 0 < at < len(frames)})
+    return [(first + a, frames[a:b]) for a, b in pairwise(bounds)]
 
 
 def _catalogue(data: Path) -> Catalogue | None:

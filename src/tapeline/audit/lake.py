@@ -28,6 +28,7 @@ from tapeline.lake import database, tables
 from tapeline.lake.catalogue import Catalogue, Committed, fresh, read
 from tapeline.lake.layout import Partition, time_field
 from tapeline.lake.state import LakeFile
+from tapeline.lake.turns import reading
 from tapeline.sinks.storable import storable
 
 CHUNK = 50_000
@@ -45,11 +46,6 @@ class LakeRows:
         self.n = 0
         self._waiting: list[Event] = []
         self.sums: Sums = {}
-
-    def cut(self, first: int, frames: list[T]) -> list[tuple[int, list[T]]]:
-        """The frames, numbered from `first`, up to the position and past it."""
-        at = self.committed.seq + 1 - first
-        return [(first, frames[:at]), (first + at, frames[at:])] if 0 < at < len(frames) else [(first, frames)]
 
     def take(self, seq: int, events: Sequence[Event]) -> None:
         """What frames up to `seq` made."""
@@ -196,9 +192,11 @@ class LakeFiles:
                 self._bad.add(file.path)
                 (damaged if fault.damage else gone).add(f"{file.path}{fault.damage}")
         known = before | {file.path for file in catalogue.files}
-        for place in found:
-            if place not in known and (catalogue.root / place).exists():
-                strange.add(place)
+        if unknown := [place for place in found if place not in known]:
+            with reading(catalogue.root):  # a swap that is under way removes what it has taken out of the list
+                for place in unknown:
+                    if (catalogue.root / place).exists():
+                        strange.add(place)
         _tell(self._report, gone, damaged, strange)
 
 
