@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+import msgspec
 import pytest
 
 from tapeline.config import Settings
@@ -44,3 +45,24 @@ def test_a_missing_package_is_named_with_what_installs_it(name, package, tmp_pat
     ):
         SINKS[name](tmp_path, Settings()).open()
     SINKS[name](tmp_path, Settings()).close()
+
+
+@pytest.mark.parametrize("password", ["c0ff/ee", "c0]ff", "c0[ff"])
+@pytest.mark.parametrize(("name", "scheme"), [("redis", "redis"), ("nats", "nats")])
+def test_an_address_that_cannot_be_read_shows_no_piece_of_its_password(name, scheme, password, tmp_path):
+    key = ADDRESSES[name][0]
+    section, setting = key.split(".")
+    settings = msgspec.convert({section: {setting: f"{scheme}://user:{password}@localhost:1"}}, Settings)
+    sink = SINKS[name](tmp_path, settings)
+    with pytest.raises(ConfigError, match=rf"setting {key} = '{scheme}://\*\*\*@localhost:1': is no address") as error:
+        sink.open()
+    sink.close()
+    assert "c0" not in str(error.value)
+    assert f"TAPELINE_{name.upper()}_PASSWORD" in str(error.value)
+
+
+@pytest.mark.parametrize("servers", ["nats://localhost:abc", "nats://one:4222,nats://two:99999"])
+def test_an_address_of_nats_that_is_none_is_said(servers, tmp_path):
+    settings = msgspec.convert({"nats": {"servers": servers}}, Settings)
+    with pytest.raises(ConfigError, match=r"nats\.servers.* is no address: write nats://HOST:PORT"):
+        SINKS["nats"](tmp_path, settings).open()

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -92,7 +93,7 @@ class NatsSink:
         """A new link, and what the server holds: the stream's end, every position, and how far a commit that broke off has come."""
         options = {"password": "PASSWORD", "token": "TOKEN"}
         secrets = {option: secret for option, name in options.items() if (secret := secret_of("nats", name))}
-        servers = [server.strip() for server in self._settings.servers.split(",") if server.strip()]
+        servers = self._servers()
         user = re.match(r"\w+://([^:@/]+)@", servers[0] if servers else "")
         if user and "password" in secrets:
             secrets["user"] = user[1]
@@ -102,6 +103,16 @@ class NatsSink:
         except BaseException:
             self._drop()
             raise
+
+    def _servers(self) -> list[str]:
+        servers = [server.strip() for server in self._settings.servers.split(",") if server.strip()]
+        for server in servers:
+            try:
+                urlsplit(server if "://" in server else f"nats://{server}").port  # noqa: B018 - raises where it is none
+            except ValueError:  # its text may quote a piece of a password that is not encoded
+                text = "is no address: write nats://HOST:PORT; a password belongs into TAPELINE_NATS_PASSWORD"
+                raise ConfigError("nats.servers", mask(self._settings.servers), text) from None
+        return servers
 
     async def _load(self, jetstream: "JetStreamContext") -> None:
         from nats.js.api import StorageType, StreamConfig

@@ -78,8 +78,9 @@ class RedisSink:
                 retry=Retry(NoBackoff(), 0),
                 **more,
             )
-        except ValueError as e:
-            raise self._unusable(f"is no address ({e}): write redis://HOST:PORT/DATABASE") from None
+        except ValueError:  # its text may quote a piece of a password that is not encoded
+            text = "is no address: write redis://HOST:PORT/DATABASE; a password belongs into TAPELINE_REDIS_PASSWORD"
+            raise self._unusable(text) from None
 
     def _check(self, redis: "Redis") -> None:
         """Everything that would stop the first commit, asked for beforehand."""
