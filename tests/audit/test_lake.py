@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from tapeline.audit.words import page
 from tapeline.cli import main
 from tapeline.config import KeepSettings
 from tapeline.events import TYPES
+from tapeline.lake import database
 from tapeline.lake.catalogue import read
 from tapeline.lake.layout import DAY
 from tapeline.lake.store import Store
@@ -165,3 +167,23 @@ def test_a_file_that_a_swap_is_taking_away_is_not_strange(data, monkeypatch):
     LakeFiles(data, report)
     swapper.join()
     assert not report.points
+
+
+@pytest.mark.parametrize(("room", "name"), [(database, "roomy"), (pq, "ParquetFile")])
+def test_a_file_that_comes_to_its_place_while_it_is_read_is_read_there(data, monkeypatch, room, name):
+    """It is committed and waits in `_pending` when the list is read; once for its footer, once for its rows."""
+    before = getattr(room, name)
+    place = lake_file(data, "quote")
+    waiting = data / "lake" / "_pending" / "x.tmp"
+    place.rename(waiting)
+    change(data, "INSERT INTO intents VALUES (?, ?)", waiting.name, place.relative_to(data / "lake").as_posix())
+
+    def moved(*given: Any) -> Any:
+        if waiting.exists():
+            waiting.rename(place)
+        return before(*given)
+
+    monkeypatch.setattr(room, name, moved)
+    points = audit(data).points
+    assert not waiting.exists()
+    assert {p.state for p in points if p.what == "lake"} == {"holds"}

@@ -94,33 +94,42 @@ class _Read:
 
 
 def _look(now: Catalogue, kind: str, date: str, asked: Mapping[str, int]) -> _Read:
-    """`asked`: session → how many of its events."""
+    """`asked`: session → how many of its events. Raises FileNotFoundError where a file was moved or taken away meanwhile."""
     files = {now.path(f): Partition(f.kind, f.venue, f.symbol, f.date) for f in now.files if (f.kind, f.date) == (kind, date)}
-    found = _Read()
     if not files:
-        return found
-    with database.roomy() as db:
-        db.register("asked", pa.table({"_session": list(asked), "_events": pa.array(asked.values(), pa.int64())}))
-        source = "read_parquet($files, filename = '_file', hive_partitioning = false)"
-        names = {"files": list(files)}
-        sums = f"""SELECT _session, _file, count(*), sum({_hash(kind)}) FROM {source}
-            JOIN asked ON session_id::VARCHAR = _session AND n < _events GROUP BY ALL"""  # noqa: S608 - our own names
-        for session, path, count, total in db.execute(sums, names).fetchall():
-            _add(found.sums.setdefault(session, {}), files[path], count, total)
-        counts = f"SELECT session_id, count(*), max(n) FROM {source} GROUP BY 1"  # noqa: S608 - our own names
-        for session, rows, last in db.execute(counts, names).fetchall():
-            found.rows[session] = rows
-            reached = now.sessions.get(session)
-            if reached is None or last >= reached.events:
-                found.past.add(
-                    f"{kind} {last} of session {session}: the lake says that it has {reached.events if reached else 0}"
-                )
-        twice = f"""SELECT session_id, n, count(*), count(*) OVER () FROM {source}
-            GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 1, 2 LIMIT {MOST_DETAILS}"""  # noqa: S608 - our own names
-        doubled = db.execute(twice, names).fetchall()
-        for session, n, count, _ in doubled:
-            found.twice.add(f"{kind} {n} of session {session}: {count} times")
-        found.twice.count = doubled[0][3] if doubled else 0
+        return _Read()
+    try:
+        with database.roomy() as db:
+            return _counted(db, now, kind, files, asked)
+    except duckdb.Error as e:
+        if all(Path(path).exists() for path in files):
+            raise
+        raise FileNotFoundError(str(e)) from e
+
+
+def _counted(
+    db: duckdb.DuckDBPyConnection, now: Catalogue, kind: str, files: Mapping[str, Partition], asked: Mapping[str, int]
+) -> _Read:
+    found = _Read()
+    db.register("asked", pa.table({"_session": list(asked), "_events": pa.array(asked.values(), pa.int64())}))
+    source = "read_parquet($files, filename = '_file', hive_partitioning = false)"
+    names = {"files": list(files)}
+    sums = f"""SELECT _session, _file, count(*), sum({_hash(kind)}) FROM {source}
+        JOIN asked ON session_id::VARCHAR = _session AND n < _events GROUP BY ALL"""  # noqa: S608 - our own names
+    for session, path, count, total in db.execute(sums, names).fetchall():
+        _add(found.sums.setdefault(session, {}), files[path], count, total)
+    counts = f"SELECT session_id, count(*), max(n) FROM {source} GROUP BY 1"  # noqa: S608 - our own names
+    for session, rows, last in db.execute(counts, names).fetchall():
+        found.rows[session] = rows
+        reached = now.sessions.get(session)
+        if reached is None or last >= reached.events:
+            found.past.add(f"{kind} {last} of session {session}: the lake says that it has {reached.events if reached else 0}")
+    twice = f"""SELECT session_id, n, count(*), count(*) OVER () FROM {source}
+        GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 1, 2 LIMIT {MOST_DETAILS}"""  # noqa: S608 - our own names
+    doubled = db.execute(twice, names).fetchall()
+    for session, n, count, _ in doubled:
+        found.twice.add(f"{kind} {n} of session {session}: {count} times")
+    found.twice.count = doubled[0][3] if doubled else 0
     return found
 
 
@@ -237,7 +246,8 @@ def _fault(catalogue: Catalogue, file: LakeFile, *, whole: bool = False) -> _Fau
             if not _within(parquet.metadata, file):
                 return _Fault(": it has rows of other times than the list says, questions would pass it over")
     except FileNotFoundError:
-        return _Fault()
+        come = file.path in catalogue.pending and (catalogue.root / file.path).exists()  # to its place, in this moment
+        return _fault(msgspec.structs.replace(catalogue, pending={}), file, whole=whole) if come else _Fault()
     except (OSError, pa.ArrowException) as e:
         return _Fault(f": {e}")
     return None
