@@ -19,7 +19,7 @@ from tests.sinks.helpers import T0, batches, frames, in_order
 from tests.sinks.subjects.postgres_subject import latest_bars, read
 
 QUICK = SinkSettings(commit_seconds=0.01, batch_events=50)
-SHORT = Patience(connect=2, statement=2.0, call=0.5, lock=5.0)
+SHORT = Patience(connect=2, statement=2.0, call=1.5, lock=5.0)
 CAPACITY = 1_000
 
 
