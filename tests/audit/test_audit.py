@@ -21,7 +21,9 @@ from tapeline.clock import SECOND, ReplayClock
 from tapeline.config import PipelineSettings, TapeSettings
 from tapeline.engine.replay import batches
 from tapeline.errors import UsageError
+from tapeline.events import TYPES
 from tapeline.frames import Session
+from tapeline.lake import catalogue
 from tapeline.tape.writer import TapeWriter
 from tests.audit.recorded import NAME, bring_in, lake_file, market, record
 from tests.engine.feeds import T0, opened
@@ -197,3 +199,16 @@ def test_a_lake_whose_state_is_garbage_is_made_anew(data, capfd):
     assert main(["repair", str(data)]) == 0
     assert in_order(subject("lake").read(data)) == before
     capfd.readouterr()
+
+
+def test_of_a_file_that_holds_two_sessions_only_the_one_that_the_tape_lacks_is_carried_over(data):
+    assert main(["lake", "compact", str(data)]) == 0
+    before = catalogue.read(data)
+    assert all(f.compacted for f in before.files if f.kind == "trade")
+    shutil.rmtree(data / "tape" / "20261121T100500Z-aaaa")
+    assert main(["repair", str(data), "--anew", "lake"]) == 0
+    after = catalogue.read(data)
+    assert after.sessions == before.sessions
+    had, has = ({kind: sum(f.rows for f in kept.files if f.kind == kind) for kind in TYPES} for kept in (before, after))
+    assert has == had
+    assert not audit(data).broken

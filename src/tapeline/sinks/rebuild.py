@@ -28,6 +28,7 @@ from tapeline.lake import catalogue, layout, tables
 from tapeline.lake.catalogue import Catalogue
 from tapeline.lake.files import sync_file, sync_folder
 from tapeline.lake.state import Added, Intent, LakeFile
+from tapeline.lake.store import Store
 from tapeline.sinks.base import Sink
 from tapeline.sinks.feed import CatchUp
 from tapeline.sinks.hold import Hold
@@ -143,13 +144,13 @@ def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> No
     rows = 0
     for file in (f for f in old.files if f.kind in TYPES):  # what is derived is made anew
         try:
-            part = _rows_of(old, file, list(carried))
+            found = _copied(old, file, list(carried), sink.store)
         except (OSError, pa.ArrowException) as e:
             say(f"{file.path} of the old lake cannot be read, its rows are lost where the tape does not have them: {e}")
             continue
-        if len(part):
-            added.append(_added(sink, file, part))
-            rows += len(part)
+        if found is not None:
+            added.append(found)
+            rows += found[1].rows
     sink.store.swap([], added)
     for day in sorted(old.retired):
         sink.store.swap([], [], retired=day)
@@ -160,17 +161,27 @@ def _carry_lake(old: Catalogue, sink: LakeSink, again: set[str], say: Say) -> No
     say(f"{rows} rows of {len(carried)} session(s) that the tape does not have whole are carried over from the old lake")
 
 
-def _rows_of(old: Catalogue, file: LakeFile, sessions: list[str]) -> pa.Table:
-    table = pq.read_table(old.path(file), partitioning=None)
-    return table.filter(pc.is_in(table["session_id"].cast(pa.string()), pa.array(sessions)))
-
-
-def _added(sink: LakeSink, file: LakeFile, part: pa.Table) -> Added:
+def _copied(old: Catalogue, file: LakeFile, sessions: list[str], store: Store) -> Added | None:
+    """The rows of these sessions as a file of their own, a row group at a time; None where there are none."""
     name = layout.unique_name("carried")
     intent = Intent(f"{name}.tmp", f"{file.path.rpartition('/')[0]}/{name}")
-    path = sink.store.pending / intent.pending
-    tables.write(part, path)
-    changed = {"path": intent.final, "rows": len(part), "bytes": path.stat().st_size}
+    path, time = store.pending / intent.pending, layout.time_field(TYPES[file.kind])
+    rows, spans = 0, []
+    with pq.ParquetFile(old.path(file)) as source:
+        schema = source.schema_arrow
+        with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, **tables.options(schema)) as writer:
+            for number in range(source.num_row_groups):
+                group = source.read_row_group(number)
+                part = group.filter(pc.is_in(group["session_id"].cast(pa.string()), pa.array(sessions)))
+                if len(part):
+                    writer.write_table(part.unify_dictionaries().combine_chunks())
+                    spans.append(pc.min_max(part[time]).as_py())
+                    rows += len(part)
+    if not rows:
+        store.discard([intent.pending])
+        return None
+    span = {"first_ts": min(s["min"] for s in spans), "last_ts": max(s["max"] for s in spans)}
+    changed = {"path": intent.final, "rows": rows, "bytes": path.stat().st_size, **span}
     return intent, msgspec.structs.replace(file, **changed)
 
 
