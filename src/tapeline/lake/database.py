@@ -96,7 +96,7 @@ def plan(cursor: "DuckDBPyConnection", sql: str, params: Mapping[str, Any] | Non
     """DuckDB's plan of a question over the empty tables, in JSON. Raises QueryError with the place in the question."""
     try:
         return str(cursor.execute(f"EXPLAIN (FORMAT JSON)\n{sql}", params).fetchall()[0][1])
-    except duckdb.InterruptException:
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as e:
         raise QueryError(_LINE.sub(_line_before, str(e))) from None

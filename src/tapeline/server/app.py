@@ -169,7 +169,7 @@ class Server:
         if self.history.tap in taps:
             taps.remove(self.history.tap)
         if self._queries is not None:
-            self._queries.stop()
+            await self._queries.stop()
         await self.hub.close()
         if self._task is None or self._uvicorn is None:
             return

@@ -1,41 +1,41 @@
 """`/api/v1/query`: the lake asked in SQL, over the API, beside the feed.
 
 What a question may cost is bounded on every side (settings `query`): threads, memory and time, rows and bytes of the answer, how
-many at once. Whoever finds all places taken waits a little, then gets 503. A question whose asker hangs up is stopped.
+many at once. Whoever finds all places taken waits a little, then gets 503. A question whose asker hangs up is ended. A place is held
+until the answer is sent, so that answers nobody reads do not pile up; `server/door.py` says how long that may take.
 
-Questions run in threads of their own, daemons, so that none holds up the end of the program. That the lake can only be read, and
+Questions are answered by processes of their own (`server/box.py`), never by this one. That the lake can only be read, and
 nothing else of this machine, is the lake's own doing (`lake/sql.py`). A page of another site cannot read answers
 (`server/guard.py`), but it could make a browser ask: what a browser marks as coming from another site is refused here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from tapeline.clock import MICRO
 from tapeline.config import QuerySettings
 from tapeline.engine.source import Mode
-from tapeline.errors import TapelineError, UsageError
-from tapeline.server import asked
+from tapeline.lake.bounds import MEGABYTE
+from tapeline.server import asked, box
 from tapeline.server.asked import ApiError
+from tapeline.server.box import Box, Died, Pool
+from tapeline.server.piped import Ask, Head
 from tapeline.server.views import MEDIA
-from tapeline.sinks.worker import Worker
 
-if TYPE_CHECKING:
-    from tapeline.lake.sql import Answer, Question
-
+log = structlog.get_logger("tapeline.server")
 MAX_SQL = 64 * 1024
 WAIT_SECONDS = 3.0
 LOOK_SECONDS = 0.1
 """How often it is looked whether the asker is still there."""
-HINT = "docs/lake.md tells the views and their columns"
+PIECE = 256 * 1024
+"""Bytes of an answer that are sent at a time."""
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,9 +51,11 @@ class Queries:
     """The route, and what runs behind it. `data`: where the lake is; None where nothing is kept."""
 
     def __init__(self, data: Path | None, settings: QuerySettings) -> None:
+        self.pool = Pool()
         self._data, self._settings = data, settings
         self._places = asyncio.Semaphore(settings.at_once)
-        self._running: set[Question] = set()
+        self._waiting: set[asyncio.Timeout] = set()
+        self._ended = False
 
     def route(self, mode: Callable[[], Mode]) -> Route:
         async def query(request: Request) -> Response:
@@ -61,10 +63,12 @@ class Queries:
 
         return Route("/api/v1/query", query, methods=["GET", "POST"])
 
-    def stop(self) -> None:
-        """Stop what is being asked: the server ends."""
-        for question in self._running:
-            question.stop("the server ends")
+    async def stop(self) -> None:
+        """End what is being asked, and tell those that wait: the server ends."""
+        self._ended = True
+        for wait in self._waiting:
+            wait.reschedule(asyncio.get_running_loop().time())
+        await self.pool.stop()
 
     async def _query(self, request: Request, mode: Mode) -> Response:
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
@@ -72,53 +76,108 @@ class Queries:
         wish = await _wish(request)
         form = asked.choice("format", wish.format, MEDIA)
         rows = asked.whole("limit", wish.limit, self._settings.rows, self._settings.rows)
-        async with self._place():
-            body = await self._answer(request, wish, form, rows, mode)
-        return Response(body, headers={"cache-control": "no-store"}, media_type=MEDIA[form])  # type: ignore[index]  # checked above
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+        ask = self._ask(wish, form, rows, mode)
+        await self._place()
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            body = await self._answer(request, ask)
+        except BaseException:
+            self._places.release()
+            raise
+        return _Sent(body, MEDIA[form], self._places.release)  # type: ignore[index]  # checked above
+
+    async def _place(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS) as wait:
+                self._waiting.add(wait)
                 await self._places.acquire()
         except TimeoutError:
+            self._check()
             most = self._settings.at_once
             raise ApiError(
                 503, "busy", f"{most} queries are being answered", "ask again soon, or raise query.at_once"
             ) from None
-        try:
-            yield
         finally:
-            self._places.release()
+            self._waiting.discard(wait)
 
-    async def _answer(self, request: Request, wish: Wish, form: str, rows: int, mode: Mode) -> bytes:
-        """The body. The work is done in a thread; here it is only looked whether somebody still waits for it."""
-        worker = Worker("query")
-        try:
-            question = await worker.call(lambda: _question(wish, rows, self._settings))
-            working = asyncio.ensure_future(worker.call(lambda: _rendered(self._asked(question), form, mode)))
-            self._running.add(question)
-            try:
-                while not (await asyncio.wait({working}, timeout=LOOK_SECONDS))[0]:
-                    if await request.is_disconnected():
-                        question.stop("nobody waits for it any more")
-                return working.result()
-            finally:
-                if not working.done():
-                    question.stop("nobody waits for it any more")
-                    working.cancel()
-                self._running.discard(question)
-        except TapelineError as e:
-            raise _as_api_error(e) from None
-        finally:
-            worker.stop()
+    def _check(self) -> None:
+        if self._ended:
+            raise ApiError(503, "ending", "the server ends", "ask again when it is back")
 
-    def _asked(self, question: "Question") -> "Answer":
-        from tapeline.lake.lake import Lake
-
+    def _ask(self, wish: Wish, form: str, rows: int, mode: Mode) -> Ask:
+        s = self._settings
         if self._data is None:
-            raise UsageError("nothing is kept here: run with a data directory")
-        return Lake(self._data).ask(question)
+            raise ApiError(404, "no_lake", "nothing is kept here: run with a data directory", "the sink `lake` writes one")
+        return Ask(
+            data=str(self._data.absolute()),
+            sql=wish.sql,
+            params=wish.params,
+            form=form,
+            mode=mode,
+            rows=rows,
+            answer_bytes=s.answer_mb * MEGABYTE,
+            seconds=s.seconds,
+            memory_mb=s.memory_mb,
+            threads=s.threads,
+        )
+
+    async def _answer(self, request: Request, ask: Ask) -> bytes:
+        """The body. Raises ApiError."""
+        self._check()
+        taken = self.pool.take()
+        try:
+            await taken.start()
+            head, body = await self._watched(request, taken, ask)
+        except Died as e:
+            self._check()
+            raise box.why(e, ask.memory_mb) from None
+        except TimeoutError:
+            raise ApiError(503, "busy", "the process that answers queries does not start", "ask again soon") from None
+        finally:
+            self.pool.give(taken)
+        if head.trace:
+            log.error("query_failed", trace=head.trace)
+        if head.status != 200:
+            raise ApiError(head.status, head.code, head.text, head.hint)
+        return body
+
+    async def _watched(self, request: Request, taken: Box, ask: Ask) -> tuple[Head, bytes]:
+        """The answer of the process; it is ended where it takes too long, or nobody waits any more."""
+        loop = asyncio.get_running_loop()
+        late = loop.time() + ask.seconds + box.GRACE_SECONDS
+        working = asyncio.ensure_future(taken.ask(ask))
+        try:
+            while not (await asyncio.wait({working}, timeout=LOOK_SECONDS))[0]:
+                if await request.is_disconnected():
+                    raise _stopped("nobody waits for it any more")
+                if loop.time() > late:
+                    raise _stopped(f"it took longer than {ask.seconds:g} s")
+            return working.result()
+        finally:
+            if not working.done():
+                working.cancel()
+                taken.kill()
+
+
+class _Sent(Response):
+    """A body that is sent as it is read; `over` is called when it has been, or nobody reads it any more."""
+
+    def __init__(self, body: bytes, media: str, over: Callable[[], None]) -> None:
+        super().__init__(body, headers={"cache-control": "no-store"}, media_type=media)
+        self._over = over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  a response's shape
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            whole = memoryview(self.body)
+            for at in range(0, len(whole), PIECE):
+                await send({"type": "http.response.body", "body": bytes(whole[at : at + PIECE]), "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._over()
+
+
+def _stopped(text: str) -> ApiError:
+    return ApiError(408, "query_stopped", text, "narrow it by instrument and ts_event, or raise query.seconds")
 
 
 async def _wish(request: Request) -> Wish:
@@ -149,45 +208,3 @@ async def _posted(request: Request) -> Wish:
         raise ApiError(400, "bad_parameter", str(e), 'send {"sql": "select …", "params": {…}, "format": "json"}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ApiError(400, "bad_json", str(e), 'send {"sql": "select …"}') from None
-
-
-def _question(wish: Wish, rows: int, s: QuerySettings) -> "Question":
-    """In the thread, for the first one imports DuckDB. Raises QueryError."""
-    from tapeline.lake.sql import Limits, Question
-
-    limits = Limits(rows=rows, bytes=s.answer_mb << 20, seconds=s.seconds, memory_mb=s.memory_mb, threads=s.threads)
-    return Question(wish.sql, wish.params, limits)
-
-
-def _as_api_error(error: TapelineError) -> ApiError:
-    """The lake's errors in the API's words."""
-    from tapeline.lake.sql import QueryError, QueryStopped, QueryTooBig
-
-    text = str(error)
-    if isinstance(error, QueryError):
-        return ApiError(400, "bad_query", text, HINT)
-    if isinstance(error, QueryTooBig):
-        return ApiError(400, "query_too_big", text, "narrow it by instrument and ts_event, or raise query.memory_mb")
-    if isinstance(error, QueryStopped):
-        return ApiError(408, "query_stopped", text, "narrow it by instrument and ts_event, or raise query.seconds")
-    if isinstance(error, UsageError):
-        return ApiError(404, "no_lake", text, "the sink `lake` writes one")
-    return ApiError(503, "lake_broken", text)
-
-
-def _rendered(answer: "Answer", form: str, mode: Mode) -> bytes:
-    from tapeline.lake import formats
-
-    table = answer.table
-    head: dict[str, Any] = {"mode": mode, "truncated": answer.truncated, "up_to": answer.reach}
-    if form in formats.BINARY:
-        about = {f"tapeline.{name}": "" if value is None else str(value).lower() for name, value in head.items()}
-        table = table.replace_schema_metadata({**about, "tapeline.time_unit": "ns"})
-        return b"".join(formats.pieces(table, form))  # type: ignore[arg-type]  # one of them
-    table = formats.micros(table)
-    if form == "csv":
-        return b"".join(formats.pieces(table, "csv"))
-    head["up_to"] = None if answer.reach is None else answer.reach // MICRO
-    columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
-    start = formats.encode({**head, "columns": columns}).removesuffix(b"}")
-    return start + b',"rows":' + b"".join(formats.pieces(table, "json")).rstrip() + b"}"
