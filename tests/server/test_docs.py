@@ -70,6 +70,8 @@ def test_every_error_code_is_documented():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and isinstance(node.args[1], ast.Constant):
                 codes.add(node.args[1].value)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Head":
+                codes |= {k.value.value for k in node.keywords if k.arg == "code" and isinstance(k.value, ast.Constant)}
     codes |= {code for code, _ in app.HTTP_CODES.values()}
     section = TEXT[TEXT.index("## Errors") : TEXT.index("## `/status`")]
     assert codes == set(re.findall(r"`([a-z_]+)`", section)) - {"code"}

@@ -73,6 +73,10 @@ class Box:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     async def start(self) -> None:
         """Raises Died where it does not come up."""
         if self._killed:
@@ -167,7 +171,11 @@ class Pool:
 
     def take(self) -> Box:
         """Not started where it is new."""
-        box = self._idle.pop() if self._idle else Box()
+        while self._idle:
+            if (box := self._idle.pop()).alive:
+                return box
+            self._end(box)
+        box = Box()
         self.boxes.add(box)
         return box
 
