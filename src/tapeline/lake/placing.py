@@ -7,13 +7,16 @@ from tapeline.market.bars import BAD_TIME, JUMP
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.int32]
+BLOCK = 1 << 16  # trades looked at together, in the processor's cache
 
 
 def strange(ts: Ints, recv: Ints, flags: Flags) -> bool:
     """Whether any of these trades may have to be placed anew."""
     if not len(ts):
         return False
-    return bool((flags.any() and (flags & BAD_TIME).any()) or int((ts - recv).max()) > JUMP)
+    if flags.any() and (flags & BAD_TIME).any():
+        return True
+    return any(int((ts[i : i + BLOCK] - recv[i : i + BLOCK]).max()) > JUMP for i in range(0, len(ts), BLOCK))
 
 
 def placed(ts: Ints, recv: Ints, flags: Flags, sessions: list[str], codes: Ints, n: Ints) -> Ints:

@@ -94,9 +94,9 @@ def rows(
 
 
 def numbers(tables: Sequence[pa.Table], name: str, kind: Any = np.int64) -> npt.NDArray[Any]:
-    """One column of several tables as an array; null is not expected there."""
+    """One column of several tables as an array, which may be Arrow's own and read only; null is not expected there."""
     chunks = [chunk.to_numpy(zero_copy_only=False) for t in tables for chunk in t[name].chunks]
-    found: npt.NDArray[Any] = np.concatenate(chunks) if chunks else np.empty(0)
+    found: npt.NDArray[Any] = chunks[0] if len(chunks) == 1 else np.concatenate(chunks) if chunks else np.empty(0)
     return found.astype(kind, copy=False)
 
 
