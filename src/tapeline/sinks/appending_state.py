@@ -40,11 +40,17 @@ class FilesState:
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
-            self._db.close()
             text = (
                 f"is of version {version}, this program writes {VERSION}: move the folder away, it is made anew from the tape"
             )
