@@ -2,7 +2,7 @@
 
 One is made whenever the levels changed since the last one exceed `TIMES` × the levels of the book, and `LEAST`. So to have a book at
 an instant no more than so many levels are applied to a snapshot, however busy the market is; and of all levels that are stored at
-most one in `TIMES` is a snapshot's. In bytes it was 6 to 9 % of a made-up busy day (bench/lake.py).
+most one in `TIMES` is a snapshot's. In bytes it was 5 % of a made-up busy day (bench/lake.py).
 
 A pass takes up each session of each instrument at its last snapshot and reads what was committed since. Nothing is remembered but
 where the reading ended, and that only to spare the reading: deleted files are made anew. As one pass makes one file a folder, small
