@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -132,6 +133,21 @@ def test_what_goes_wrong_is_said_with_its_code(ask, arguments, code, said):
 def test_no_lake(tmp_path, capsys):
     assert main(["query", "select 1", "--data", str(tmp_path)]) == 2
     assert "there is no lake" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to an address space")
+@pytest.mark.parametrize("sql", ["select length(repeat('x', 3000000000))", "select repeat('x', 1000000000) from trades"])
+def test_what_duckdb_does_not_count_is_bounded_too(ask, sql):
+    before = resource.getrlimit(resource.RLIMIT_AS), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    code, _, err = ask(sql, "--memory", "200")
+    assert code == 2
+    assert "more memory than its 200 MB" in err
+    assert resource.getrlimit(resource.RLIMIT_AS) == before[0]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before[1] < 600 * 1024  # KB
+
+
+def test_little_memory_is_enough_for_little(ask):
+    assert ask(BY_INSTRUMENT, "--memory", "60")[0] == 0
 
 
 class Terminal:

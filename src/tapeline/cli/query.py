@@ -21,8 +21,9 @@ from tapeline.cli.options import Data, duration
 from tapeline.cli.output import many
 from tapeline.clock import iso
 from tapeline.errors import ConfigError, UsageError
-from tapeline.lake import formats, known
+from tapeline.lake import bounds, formats, known
 from tapeline.lake.lake import Answer, Lake, Limits, Question
+from tapeline.lake.sql import QueryTooBig
 
 TABLE_ROWS = 100
 PATIENCE = 1.0
@@ -65,11 +66,22 @@ def query(
     form = _form(format, output)
     limits = Limits(rows=_rows(limit, form), seconds=duration(timeout, "--timeout"), memory_mb=memory or None)
     began = time.perf_counter()
-    answer = asked(lake, Question(text, limits=limits))
+    answer = _bounded(lake, Question(text, limits=limits))
     seconds = time.perf_counter() - began
     _write(answer, form, output)
     _tell(answer, seconds, form)
     _hint(lake, text)
+
+
+def _bounded(lake: Lake, question: Question) -> Answer:
+    """What DuckDB does not count must not take the machine either."""
+    most = question.limits.memory_mb
+    try:
+        with bounds.capped(most):
+            return asked(lake, question)
+    except MemoryError:
+        has = "there is" if most is None else f"its {most} MB"
+        raise QueryTooBig(f"the query needs more memory than {has}: ask for less at a time") from None
 
 
 def asked(lake: Lake, question: Question) -> Answer:
