@@ -117,7 +117,7 @@ async def test_one_that_dies_while_idle_is_replaced(http, queries):
     await asked(http, "select 1")
     (box,) = queries.pool.boxes
     os.kill(box.pid, signal.SIGKILL)
-    while not gone(box.pid):
+    while box.alive:
         await asyncio.sleep(0.01)
     assert (await asked(http, "select 1")).status_code == 200
 
