@@ -99,6 +99,10 @@ def _greed(program: Program, status: Status, greedy: Greedy) -> list[int]:
 
 def test_twenty_greedy_clients_beside_a_live_session(tmp_path: Path) -> None:
     with session(tmp_path / "data", tmp_path, SETS) as (program, status):
+        with urllib.request.urlopen(
+            status._url.replace("status", "query?sql=select%20max(n)%20from%20trades"), timeout=40
+        ) as answer:
+            assert json.load(answer)["up_to"] is None  # the process has asked the session for what is not stored yet
         with Greedy(status) as greedy:
             asked = _greed(program, status, greedy)
             status.goes_on()

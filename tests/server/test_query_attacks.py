@@ -122,6 +122,17 @@ async def test_one_that_dies_while_idle_is_replaced(http, queries):
     assert (await asked(http, "select 1")).status_code == 200
 
 
+async def test_one_that_does_not_start_is_told(http, queries, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    answer = await asked(http, "select 1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+    assert "does not start" in answer.text
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    assert "does not start" in (await asked(http, "select 1")).text
+    monkeypatch.undo()
+    assert (await asked(http, "select 1")).status_code == 200
+
+
 async def test_the_idle_end(http, queries, monkeypatch):
     monkeypatch.setattr("tapeline.server.box.IDLE_SECONDS", 0.05)
     assert (await asked(http, "select 1")).status_code == 200

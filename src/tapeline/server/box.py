@@ -59,6 +59,10 @@ class Died(TapelineError):
         super().__init__(f"the process that answers queries ended (signal {number})")
 
 
+class Unstarted(TapelineError):
+    """The process did not come up: no memory for it, or its program is not whole."""
+
+
 class Box:
     """One process, one question at a time: `asked` while there is one. `kill()` may be called at any moment."""
 
@@ -78,15 +82,14 @@ class Box:
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Raises Died where it does not come up."""
-        if self._killed:
-            raise Died(0)
-        if self._process is None:
-            try:
-                await asyncio.wait_for(self._worker.call(self._start), START_SECONDS)
-            except TimeoutError:
-                self.kill()
-                raise
+        """Raises Unstarted."""
+        if self._process is not None:
+            return
+        try:
+            await asyncio.wait_for(self._worker.call(self._start), START_SECONDS)
+        except (TimeoutError, OSError, Died) as e:
+            self.kill()
+            raise Unstarted(f"the process that answers queries does not start ({type(e).__name__}: {e})") from None
 
     async def ask(self, ask: Ask) -> tuple[Head, bytes]:
         """Raises Died."""

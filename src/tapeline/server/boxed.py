@@ -36,8 +36,6 @@ BODY = 4
 HINT = "docs/lake.md tells the views and their columns"
 NARROW = "narrow it by instrument and ts_event, or raise query."
 _PR_SET_PDEATHSIG = 1
-
-
 Pieces = list[bytes | memoryview]
 
 

@@ -25,7 +25,7 @@ from tapeline.engine.source import Mode
 from tapeline.lake.bounds import MEGABYTE
 from tapeline.server import asked, box
 from tapeline.server.asked import ApiError
-from tapeline.server.box import Box, Died, Pool
+from tapeline.server.box import Box, Died, Pool, Unstarted
 from tapeline.server.piped import Ask, Head
 from tapeline.server.views import MEDIA
 
@@ -130,8 +130,10 @@ class Queries:
         except Died as e:
             self._check()
             raise box.why(e, ask.memory_mb) from None
-        except TimeoutError:
-            raise ApiError(503, "busy", "the process that answers queries does not start", "ask again soon") from None
+        except Unstarted as e:
+            self._check()
+            log.warning("query_process_not_started", reason=str(e))
+            raise ApiError(503, "busy", str(e), "ask again soon") from None
         finally:
             self.pool.give(taken)
         if head.trace:
