@@ -15,6 +15,7 @@ from tapeline.config import Settings
 from tapeline.engine.bus import Batch
 from tapeline.lake.store import Store
 from tapeline.sinks import lake, rebuild, sqlite  # noqa: F401 - imported before forking, as all that is heavy
+from tapeline.tape.journal import Journal
 
 
 def say(word: str) -> None:
@@ -29,6 +30,13 @@ async def live(settings: Settings) -> None:
         say("swapped")
 
     Store.swap = telling
+    begin = Journal.__init__
+
+    def short(self, *arguments):
+        begin(self, *arguments)
+        self._most_bytes = 50_000  # settings begin at a megabyte, which a second does not fill
+
+    Journal.__init__ = short
     async with LiveSession(settings) as session:
         events = 0
 

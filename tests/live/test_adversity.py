@@ -147,7 +147,9 @@ def assert_only_these_suffer(status: Status, away: set[str]) -> None:
     status.until(lambda s: all(sink_rows(s)[name]["events"] > before[name]["events"] + 300 for name in here))
     found = sink_rows(status.until(lambda s: all(sink_rows(s)[name]["missed"] for name in away)))
     assert all(found[name]["lag_seconds"] > 0.5 for name in away), found
-    assert all(found[name]["depth"] <= 1000 + 500 for name in away), found
+    assert all(found[name]["depth"] <= 1000 + 4000 for name in away), (
+        found
+    )  # the queue, and what was gathered before the trouble
     assert not any(found[name]["error"] or found[name]["dropped"] for name in here), found
 
 

@@ -120,6 +120,27 @@ def row(event: Event) -> Row:
     return (type(event).__struct_config__.tag, *(levels(getattr(event, f)) for f in event.__struct_fields__))
 
 
+class BestBars:
+    """The rule of sinks that keep one row a bar, worked out the slow way: the last that a session gave; of several sessions the
+    complete one, then the fuller one, then the later one. `add` the bars of one session after the other.
+    """
+
+    def __init__(self) -> None:
+        self._best: dict[tuple[str, str, str, int], tuple[tuple[bool, int, int], Bar]] = {}
+        self._sessions = 0
+
+    def add(self, bars: Iterable[Bar]) -> None:
+        own = {(b.instrument, b.interval, b.origin, b.ts_open): b for b in bars}
+        for key, bar in own.items():
+            rank = (bar.complete, -1 if bar.trades is None else bar.trades, self._sessions)
+            if key not in self._best or rank > self._best[key][0]:
+                self._best[key] = (rank, bar)
+        self._sessions += 1
+
+    def rows(self) -> list[Row]:
+        return [row(bar) for _, bar in self._best.values()]
+
+
 def everything(sessions: Iterable[Iterable[Event]]) -> list[Row]:
     return [row(e) for events in sessions for e in events]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tapeline.config import PostgresSettings, Settings
 from tapeline.events import TYPES, Bar, Event
 from tests.services import postgres
-from tests.sinks.helpers import Row, row
+from tests.sinks.helpers import BestBars, Row, row
 from tests.sinks.subjects.base import Subject
 
 TABLES = {
@@ -48,16 +48,14 @@ def read(server: postgres.Server, schema: str, database: str = "postgres") -> li
 
 
 def latest_bars(sessions: Iterable[Iterable[Event]]) -> list[Row]:
-    """Everything, but of a bar the last revision."""
+    """Everything, but one row a bar."""
     kept: list[Row] = []
-    bars: dict[tuple[str, str, str, int], Bar] = {}
-    for events in sessions:
-        for e in events:
-            if isinstance(e, Bar):
-                bars[e.instrument, e.interval, e.origin, e.ts_open] = e
-            else:
-                kept.append(row(e))
-    return kept + [row(b) for b in bars.values()]
+    bars = BestBars()
+    for session in sessions:
+        events = list(session)
+        bars.add(e for e in events if isinstance(e, Bar))
+        kept += [row(e) for e in events if not isinstance(e, Bar)]
+    return kept + bars.rows()
 
 
 class PostgresSubject(Subject):

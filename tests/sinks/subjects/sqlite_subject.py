@@ -6,24 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from tapeline.events import TYPES, Bar, BookUpdate, Event, Metrics, Quote
-from tests.sinks.helpers import Row, row
+from tests.sinks.helpers import BestBars, Row, row
 from tests.sinks.subjects.base import Subject
 
 
 def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
-    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics. Of a bar the last that a session gave; of
-    several sessions the complete one, then the fuller one, then the later one.
-    """
+    """What SQLite keeps, worked out the slow way: no books, no unchanged touch or metrics, one row a bar."""
     kept: list[Row] = []
-    bars: dict[tuple[str, str, str, int], tuple[tuple[bool, int, int], Bar]] = {}
-    for number, events in enumerate(sessions):
-        own: dict[tuple[str, str, str, int], Bar] = {}
+    bars = BestBars()
+    for session in sessions:
+        events = list(session)
+        bars.add(e for e in events if isinstance(e, Bar))
         last: dict[tuple[type[Event], str], list[Any]] = {}
         for e in events:
-            if isinstance(e, BookUpdate):
-                continue
-            if isinstance(e, Bar):
-                own[e.instrument, e.interval, e.origin, e.ts_open] = e
+            if isinstance(e, BookUpdate | Bar):
                 continue
             if isinstance(e, Metrics) or (isinstance(e, Quote) and e.origin == "book"):
                 values = [getattr(e, f) for f in e.__struct_fields__ if f not in ("ts_event", "ts_recv", "seq")]
@@ -31,11 +27,7 @@ def without_repetition(sessions: Iterable[Iterable[Event]]) -> list[Row]:
                     continue
                 last[type(e), e.instrument] = values
             kept.append(row(e))
-        for key, bar in own.items():
-            rank = (bar.complete, -1 if bar.trades is None else bar.trades, number)
-            if key not in bars or rank > bars[key][0]:
-                bars[key] = (rank, bar)
-    return kept + [row(bar) for _, bar in bars.values()]
+    return kept + bars.rows()
 
 
 SQLITE_TABLES = {
