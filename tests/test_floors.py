@@ -26,6 +26,7 @@ FLOORS = {
     # 1 wire
     "settings": 1,  # reads files and the environment
     "keys": 1,  # likewise
+    "statefile": 1,
     "wire": 1,
     "tape": 1,
     "venues": 2,

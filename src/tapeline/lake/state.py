@@ -20,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from tapeline.errors import ConfigError, IntegrityError
+from tapeline.errors import IntegrityError
+from tapeline.statefile import connect
 
 VERSION = 2
 
@@ -79,20 +80,7 @@ class LakeState:
 
     def __init__(self, path: Path) -> None:
         self.lock = RLock()
-        self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
-        try:
-            self._prepare(path)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            text = f"is of version {version}, this program writes {VERSION}: move the lake away, it is made anew from the tape"
-            raise ConfigError("data", str(path), text)
+        self._db = connect(path, VERSION, "data", "the lake")
         with self._transaction() as db:
             create(db)
             db.execute(f"PRAGMA user_version = {VERSION}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tapeline.errors import ConfigError
+from tapeline.statefile import connect
 
 VERSION = 1
 
@@ -39,22 +39,7 @@ class FilesState:
     """Raises sqlite3.Error from every method; the sink says what that means."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
-        try:
-            self._prepare(path)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            text = (
-                f"is of version {version}, this program writes {VERSION}: move the folder away, it is made anew from the tape"
-            )
-            raise ConfigError("files", str(path), text)
+        self._db = connect(path, VERSION, "files", "the folder")
         self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def position(self, session: str) -> int:
