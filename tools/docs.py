@@ -64,6 +64,8 @@ MEANING = {
         "notional": "in the quote asset: sum of price × size; contracts × contract value where the instrument is `inverse`",
         "vwap": "mean price weighted by size; null in the venue's own candles of inverse instruments, which do not tell it",
         "trades": "number of trades",
+        "sell_volume": "volume of sell aggressors",
+        "open_interest": "the last that was known when the bar closed",
         "complete": "false where a trade may be missing: the feed began inside, or a gap touches it",
         "revision": "how often late trades corrected it; 0 is the first edition",
         "origin": "`trades`: made by us from trades; `venue`: the venue's own candle. The two never mix",
@@ -75,6 +77,8 @@ MEANING = {
         "imbalance": "(B − A) / (B + A) over the sizes of the best N levels a side, −1 to 1",
         "microprice": "(bid × ask_size + ask × bid_size) / (bid_size + ask_size)",
         "seq": "the update id of the book",
+        "values": "of a sample: the metrics that are switched on, by name (docs/metrics.md)",
+        "incomplete": "of a sample: names of those that a hole or a warm-up touches",
     },
     "ticker": {
         "last": "last price",
@@ -109,9 +113,11 @@ MEANING = {
     },
     "alert": {
         "rule": "name of the rule",
-        "state": "the rule's new state",
+        "state": "`raised` or `resolved`",
         "value": "the value that decided",
         "text": "the message",
+        "severity": "`info`, `warning` or `critical`",
+        "id": "names this alert for good; the same when it is resolved",
     },
 }
 
@@ -166,6 +172,8 @@ def type_name(hint: Any) -> str:
         text = " ".join(f"`{v}`" for v in get_args(bare))
     elif get_origin(bare) is list:
         text = "list of [price, size]"
+    elif get_origin(bare) is dict:
+        text = "object of numbers"
     else:
         text = {int: "integer", float: "number", str: "text", bool: "true or false"}[bare]
     return text + (" or null" if optional else "")

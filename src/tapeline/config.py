@@ -28,6 +28,10 @@ INTERVALS: dict[str, int] = {
 """Bar intervals by name, in nanoseconds. Each divides the next, so that each is cascaded from the one before."""
 
 
+DEFAULT_METRICS = ("volume_1m", "vwap_5m")
+"""What is sampled where nobody says otherwise."""
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
@@ -44,6 +48,22 @@ class PipelineSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     buffer_updates: Annotated[
         int, Doc(ge=10, description="Book updates buffered a stream while its snapshot is fetched; then the oldest go.")
     ] = 5_000
+    metrics: Annotated[
+        tuple[str, ...],
+        Doc(description='Metrics of docs/metrics.md that are sampled, as in `["vwap_5m", "vpin"]`.'),
+    ] = DEFAULT_METRICS
+    metrics_ms: Annotated[int, Doc(ge=100, le=60_000, description="Time between two samples of the metrics.")] = 1000
+    bars: Annotated[
+        tuple[str, ...],
+        Doc(description='Further bars that are made live, as in `["tick:500", "volume:10", "1d@America/New_York"]`.'),
+    ] = ()
+    groups: Annotated[
+        tuple[str, ...],
+        Doc(
+            description="Instruments that are looked at together (best bid and offer of all, basis, correlation), as in "
+            '`["btc: binance:BTC-USDT coinbase:BTC-USD"]`.'
+        ),
+    ] = ()
     stale_seconds: Annotated[
         float,
         Doc(gt=0, description="The silence after which a book, quote or ticker is stale at the earliest; see docs/faq.md."),

@@ -52,6 +52,7 @@ class Flag(IntFlag):
     NO_VENUE_TIME = 512  # the venue gave no time; ts_event is ts_recv
     INEXACT = 1024  # a number with more than 15 significant digits: the exact text is on the tape
     BOOK_UNPROVEN = 2048  # the book is not joined to a snapshot, or has lost an update
+    FILLED = 4096  # a bar in which nothing was traded, made on request from the close before it
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
@@ -107,13 +108,16 @@ class BookUpdate(Event, frozen=True, gc=False, tag="book", omit_defaults=True):
     depth: int | None = None
 
 
-class Bar(Event, frozen=True, gc=False, tag="bar"):
+class Bar(Event, frozen=True, gc=False, tag="bar", omit_defaults=True):
     """Open, high, low, close and volume of [`ts_open`, `ts_open` + interval), in event time.
 
     `ts_event` is the end of the interval. `complete` is False where a trade may be missing: the feed began inside the
     interval, or a gap or a disconnection touches it. `revision` counts corrections by late trades. `origin` "venue" is the
     venue's own candle; `buy_volume` is the volume of buy aggressors; `notional` the sum of price × size, in the quote asset. Where
     sizes are contracts (`Instrument.inverse`), `notional` is contracts × contract value, and `vwap` weighted by contracts.
+
+    Bars that are not of a fixed time (`tick:500`, `volume:10`; docs/bars-and-books.md) cover the trades from `ts_open` to
+    `ts_event`, both included. `open_interest` is the last that was known when the bar closed.
     """
 
     interval: str
@@ -130,11 +134,19 @@ class Bar(Event, frozen=True, gc=False, tag="bar"):
     complete: bool
     revision: int
     origin: BarOrigin
+    sell_volume: float | None = None
+    open_interest: float | None = None
 
 
-class Metrics(Event, frozen=True, gc=False, tag="metrics"):
-    """Of the book after one update. `spread_bps` = 10⁴ · spread / mid; `imbalance` = (B − A) / (B + A) over the sizes of the
+class Metrics(Event, frozen=True, gc=False, tag="metrics", omit_defaults=True):
+    """Of the book after one update, or, where `values` is not null, a sample of everything that is switched on.
+
+    Of the book: `spread_bps` = 10⁴ · spread / mid; `imbalance` = (B − A) / (B + A) over the sizes of the
     best N levels a side; `microprice` = (bid · ask_size + ask · bid_size) / (bid_size + ask_size). None on a one-sided book.
+
+    A sample (`pipeline.metrics`, every `pipeline.metrics_ms`) has in `values` the metrics of docs/metrics.md by name; one that is
+    not known yet is not among them. `incomplete` names, separated by commas, those that a hole or a warm-up touches. `ts_event` is
+    then the venue's time as our clock has it.
     """
 
     mid: float | None
@@ -143,6 +155,8 @@ class Metrics(Event, frozen=True, gc=False, tag="metrics"):
     imbalance: float | None
     microprice: float | None
     seq: int | None
+    values: dict[str, float] | None = None
+    incomplete: str | None = None
 
 
 class Ticker(Event, frozen=True, gc=False, tag="ticker"):
@@ -189,11 +203,17 @@ class Status(Event, frozen=True, gc=False, tag="status"):
     count: int | None
 
 
-class Alert(Event, frozen=True, gc=False, tag="alert"):
+class Alert(Event, frozen=True, gc=False, tag="alert", omit_defaults=True):
+    """A rule of docs/alerts.md that came true (`state` "raised") or false again ("resolved"). `rule` is its name, `id` names
+    this alert for good: raised and resolved bear the same. `value` is the left side of the comparison.
+    """
+
     rule: str
     state: str
     value: float | None
     text: str
+    severity: str | None = None
+    id: str | None = None
 
 
 AnyEvent = Trade | Quote | BookUpdate | Bar | Metrics | Ticker | Liquidation | Status | Alert
@@ -257,6 +277,8 @@ def arrow_schema(event_type: type[Event]) -> "pa.Schema":
             kind = pa.int32()
         elif get_origin(bare) is list:
             kind = level
+        elif get_origin(bare) is dict:
+            kind = pa.map_(pa.string(), pa.float64())
         elif get_origin(bare) is Literal:
             kind = pa.string()
         else:

@@ -17,6 +17,8 @@ Layout of `data` by kind:
                    and replayed alike, because the replay lacks what came in between
     END            empty: the session was ended on purpose. Bars that are still open are given out, as incomplete
     GONE           `Gone` as JSON: streams that are wanted no more, and of which no message could tell the venue
+    ALERT          an `Alert` event as JSON (`events.to_json`): a rule that came true, or false again (docs/decisions/0017)
+    SWITCHED       `Switched` as JSON: metrics or bars that are wanted from here on, beside those of the session's head
 """
 
 from enum import IntEnum
@@ -39,6 +41,8 @@ class FrameKind(IntEnum):
     LOST = 11
     END = 12
     GONE = 13
+    ALERT = 14
+    SWITCHED = 15
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -128,16 +132,25 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     streams: list[str]
 
 
+class Switched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings of the pipeline that were added while it ran; what is on already stays as it is."""
+
+    metrics: list[str] = []
+    bars: list[str] = []
+    groups: list[str] = []
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_answer = msgspec.json.Decoder(HttpAnswer).decode
 _decode_opened = msgspec.json.Decoder(Opened).decode
 _decode_closed = msgspec.json.Decoder(Closed).decode
 _decode_gone = msgspec.json.Decoder(Gone).decode
 _decode_lost = msgspec.json.Decoder(Lost).decode
+_decode_switched = msgspec.json.Decoder(Switched).decode
 _decode_session = msgspec.json.Decoder(Session).decode
 
 
-def pack(head: Opened | Closed | Session | Lost | Gone) -> bytes:
+def pack(head: Opened | Closed | Session | Lost | Gone | Switched) -> bytes:
     return _encode(head)
 
 
@@ -169,3 +182,7 @@ def unpack_lost(data: bytes) -> Lost:
 
 def unpack_gone(data: bytes) -> Gone:
     return _decode_gone(data)
+
+
+def unpack_switched(data: bytes) -> Switched:
+    return _decode_switched(data)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tapeline.config import PipelineSettings
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, BookUpdate, Event, Quote, Trade
 from tapeline.frames import Frame, FrameKind, Gone, pack
@@ -282,5 +283,5 @@ def test_the_same_frames_give_the_same_events_however_they_are_grouped() -> None
     ]
     once = play(frames)
     many: list[Event] = []
-    Pipeline().feed_many(0, frames, many)
+    Pipeline(PipelineSettings()).feed_many(0, frames, many)
     same(once, many)

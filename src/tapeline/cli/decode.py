@@ -6,13 +6,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from tapeline.cli import context
 from tapeline.engine.lines import bounded, decode_lines, open_lines
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import UsageError
-from tapeline.events import TYPES, Event, to_json
+from tapeline.events import TYPES, Event, Metrics, to_json
 from tapeline.venues.registry import VENUES, venue_class
 
 CHUNK = 4096
@@ -45,7 +46,8 @@ def decode(
     """
     wanted = _wanted(events)
     protocol = venue_class(venue)()
-    pipeline = Pipeline(context.load().settings.pipeline)
+    settings = context.load().settings.pipeline
+    pipeline = Pipeline(settings if Metrics in wanted else msgspec.structs.replace(settings, metrics=()))
     lines = bounded(sys.stdin.buffer if file == "-" else open_lines(Path(file)))
     damage: list[str] = []
     made = decode_lines(protocol, _readable(lines, damage), url or file, pipeline)

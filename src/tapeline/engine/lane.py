@@ -10,8 +10,10 @@ from tapeline.engine.spares import Spares
 from tapeline.engine.trades import Trades
 from tapeline.events import Event, Status, StatusKind
 from tapeline.market.bars import Bars
+from tapeline.market.metrics import registry
+from tapeline.market.metrics.analytics import Analytics, Source
 from tapeline.market.quality import NEVER, Silence
-from tapeline.market.sync import BookSync
+from tapeline.market.sync import BookSync, State
 from tapeline.venues.base import Again, BookMessage, Channel, Request
 
 
@@ -44,7 +46,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_checksum", "_contract_value", "_sides", "_trade_ids", "ending", "flags", "heard", "instrument", "latest", "number",
+        "_checksum", "_contract_value", "_sides", "_trade_ids", "analytics", "ending",
+        "flags", "heard", "instrument", "latest", "number",
         "quote_seq", "registry", "settings", "silences", "spares", "sync", "told_price", "trades", "venue", "wanted",
         "wants", "watched",
     )  # fmt: skip
@@ -67,6 +70,7 @@ class Lane:
         self._contract_value = known.contract_size if known.inverse else None
         self._sides = feed.venue.trade_sides
         self.trades = self._no_trades()
+        self.analytics = self._no_analytics()
         self.heard: dict[str, int] = {"trades": 0, "book": 0, "quotes": 0, "bars": 0, "ticker": 0, "liquidations": 0}
         self.silences: dict[str, Silence] = {}
         self.watched: dict[str, Silence] = {}  # the latest watch of each stream, on whatever connection
@@ -81,6 +85,17 @@ class Lane:
         """Everything made from trades begins."""
         bars = Bars(self.instrument, self.settings, self.flags, contract_value=self._contract_value, sides=self._sides)
         return Trades(bars, self._trade_ids, self.wants.trades, self.wants.requests, self._say_of_trades)
+
+    def _no_analytics(self) -> Analytics:
+        return Analytics(self.instrument, self.flags, self.settings.imbalance_levels, self._contract_value)
+
+    def sample(self, ts_recv: int, out: list[Event]) -> None:
+        """Give out what the metrics of the instrument are now."""
+        sync, trades = self.sync, self.trades
+        book = sync.book if sync.state is State.SYNCED else None
+        source = Source(self.streams("book"), book, sync.gaps + sync.resyncs, trades.bars, trades.aggregated)
+        if (found := self.analytics.sample(ts_recv, source)) is not None:
+            out.append(found)
 
     def _say_of_trades(self, kind: StatusKind, *told: Any, **more: Any) -> None:
         self.status(kind, "trades", *told, **more)
@@ -190,6 +205,9 @@ class Lane:
             self.trades.bars.finish(ts_recv, out)
             said, self.trades = self.trades.memory(ts_recv), self._no_trades()
             self.trades.follow(said)
+            names = [metric.full_name for metric in self.analytics.metrics]
+            self.analytics = self._no_analytics()
+            self.analytics.add(map(registry.metric, names))
         self.status("disconnected", channel, "unsubscribed", ts_recv, out)
 
     def status(

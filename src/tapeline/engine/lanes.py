@@ -1,5 +1,6 @@
 """The venues' feeds and the instruments of one pipeline, and when each of them wants to be looked at."""
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from tapeline.clock import SECOND
@@ -8,6 +9,8 @@ from tapeline.engine.connections import Feed
 from tapeline.engine.lane import Lane, Wants
 from tapeline.engine.trades import Said
 from tapeline.errors import MalformedFrame
+from tapeline.market.metrics import registry
+from tapeline.market.metrics.base import Metric
 from tapeline.venues.base import Again, Request
 
 NEVER = 1 << 63  # past every time that 64 bits hold
@@ -17,20 +20,25 @@ MOST_LANES = 10_000  # instruments at once: some three times what the largest ve
 class Timers:
     """`due`: when the next one fires, our clock. `bars` is a heap of (when a lane's next bar closes, the lane's number)."""
 
-    __slots__ = ("bars", "check", "due")
+    __slots__ = ("bars", "check", "due", "sample")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         self.bars: list[tuple[int, int]] = []
-        self.check = self.due = NEVER
+        self.check = self.sample = self.due = NEVER
 
     def check_from(self, ts: int) -> None:
         """From now on, a look each second whether all speak."""
         if self.check == NEVER:
             self.check = ts + SECOND
             self.due = min(self.due, self.check)
+
+    def sample_soon(self) -> None:
+        """There is an instrument to sample now: whoever fires next sets when."""
+        if self.sample == NEVER:
+            self.sample = self.due = 0
 
     def queue(self, lane: Lane) -> None:
         """Come back to a lane when its next bar closes. An earlier entry for it stays behind, and is passed over."""
@@ -39,11 +47,11 @@ class Timers:
         self.due = min(self.due, due)
 
     def next_bar(self) -> tuple[int, int] | None:
-        """The next entry of a bar that is due no later than the next check; it is taken."""
-        return heappop(self.bars) if self.bars and self.bars[0][0] <= self.check else None
+        """The next entry of a bar that is due no later than the next check and the next sample; it is taken."""
+        return heappop(self.bars) if self.bars and self.bars[0][0] <= min(self.check, self.sample) else None
 
     def set_due(self) -> None:
-        self.due = min(self.check, self.bars[0][0] if self.bars else NEVER)
+        self.due = min(self.check, self.sample, self.bars[0][0] if self.bars else NEVER)
 
 
 class Lanes:
@@ -57,6 +65,7 @@ class Lanes:
         self.feeds: dict[tuple[str, bool], Feed] = {}
         self.ended: dict[str, Said] = {}
         self.timers = Timers()
+        self.metrics = list(settings.metrics)  # names; more may be switched on
         self._venues = venues  # shared: addresses may still change before a feed is made
         self._made = 0
 
@@ -88,9 +97,23 @@ class Lanes:
             lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
+            if self.metrics:
+                lane.analytics.add(self.known_metrics())
+                self.timers.sample_soon()
             if (said := self.ended.pop(instrument, None)) is not None:
                 lane.trades.follow(said)
         return lane
+
+    def known_metrics(self) -> list[Metric]:
+        """New ones, of those names that are known here."""
+        return [found for _, found in registry.made(self.metrics) if isinstance(found, Metric)]
+
+    def switch(self, metrics: Iterable[str]) -> None:
+        """Sample these, too, from now on."""
+        self.metrics = list(dict.fromkeys([*self.metrics, *metrics]))
+        for lane in self.by_name.values():
+            lane.analytics.add(self.known_metrics())
+            self.timers.sample_soon()
 
     def drop_idle(self, lane: Lane) -> None:
         """Forget an instrument of which nothing is asked for any more."""

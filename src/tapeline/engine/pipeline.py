@@ -10,13 +10,14 @@ status before the event that caused them, and after a book update the touch and 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import length_hint
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
-from tapeline.clock import SECOND
+from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine import polling
 from tapeline.engine.answers import Answers
@@ -24,7 +25,7 @@ from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expecte
 from tapeline.engine.lanes import NEVER, Lanes
 from tapeline.engine.records import Records
 from tapeline.errors import MalformedFrame, TapelineError
-from tapeline.events import Event, Status
+from tapeline.events import Event, Status, from_json
 from tapeline.frames import (
     Frame,
     FrameKind,
@@ -33,6 +34,7 @@ from tapeline.frames import (
     unpack_lost,
     unpack_opened,
     unpack_session,
+    unpack_switched,
 )
 from tapeline.market.sessions import open_since
 from tapeline.venues.base import Notice
@@ -41,6 +43,10 @@ log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
 LEAP = 3600 * SECOND
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
+
+
+BEFORE = {"metrics": (), "bars": (), "groups": ()}
+"""What sessions had on of which the head says nothing: those of a release that could not switch them."""
 
 
 class Gone(NamedTuple):
@@ -53,7 +59,8 @@ class Gone(NamedTuple):
 
 class Pipeline:
     def __init__(self, settings: PipelineSettings | None = None, venues: dict[str, VenueSettings] | None = None) -> None:
-        self.settings = settings or PipelineSettings()
+        """Without settings: the defaults, and no metrics but those of the book."""
+        self.settings = settings or PipelineSettings(metrics=())
         self.connections: dict[int, Connection] = {}
         self.watch: Callable[[Connection], None] | None = None  # told of each connection before its first message (tally.py)
         self.faults = self.unknown_connection = 0
@@ -64,6 +71,8 @@ class Pipeline:
         self.notices, self.feed_of = self._records.notices, self._lanes.feed_of
         self._timers = self._lanes.timers
         self._now = 0
+        self._gathered = 0  # so many of the events made in this call were seen by the metrics
+        self._step = self.settings.metrics_ms * MILLI
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
             FrameKind.SENT: self._sent,
             FrameKind.HTTP: self._answers.take,
@@ -72,6 +81,8 @@ class Pipeline:
             FrameKind.LOST: self._lost,
             FrameKind.END: self._end,
             FrameKind.GONE: self._gone,
+            FrameKind.ALERT: self._alert,
+            FrameKind.SWITCHED: self._switched,
         }
 
     @classmethod
@@ -81,7 +92,7 @@ class Pipeline:
             raise TapelineError("a session begins with its SESSION frame; this one does not")
         session = unpack_session(first.data)
         venues = {name: msgspec.convert(kept, VenueSettings) for name, kept in session.venues.items()}
-        return cls(msgspec.convert(session.pipeline, PipelineSettings), venues)
+        return cls(msgspec.convert({**BEFORE, **session.pipeline}, PipelineSettings), venues)
 
     def feed(self, frame: Frame, out: list[Event]) -> None:
         self._feed(iter((frame,)), out)
@@ -100,6 +111,13 @@ class Pipeline:
 
     def _feed(self, frames: Iterator[Frame], out: list[Event]) -> None:
         """The loop that everything goes through: nearly all frames are messages, so their way is spelled out in it."""
+        self._gathered = len(out)
+        try:
+            self._each(frames, out)
+        finally:
+            self._gather(out)
+
+    def _each(self, frames: Iterator[Frame], out: list[Event]) -> None:
         connections, on_record, timers = self.connections, self._records.handlers, self._timers
         for frame in frames:
             ts = frame.ts_recv
@@ -108,6 +126,7 @@ class Pipeline:
             self._now = ts
             if frame.kind > MESSAGE:
                 if (handler := self._on_frame.get(frame.kind)) is not None:
+                    self._gather(out)  # it may end an instrument, or begin it anew
                     handler(frame, out)
             elif (connection := connections.get(frame.conn)) is None:
                 self.unknown_connection += 1
@@ -119,6 +138,15 @@ class Pipeline:
                         on_record[type(record)](record, connection, ts, out)
                 except MalformedFrame as e:
                     self._malformed(connection, frame.data, e, ts, out)
+
+    def _gather(self, out: list[Event]) -> None:
+        """Show the metrics what was made since they last looked."""
+        if self._lanes.metrics:
+            lanes = self.lanes
+            for event in islice(out, self._gathered, None):
+                if (lane := lanes.get(event.instrument)) is not None:
+                    lane.analytics.take(event)
+        self._gathered = len(out)
 
     def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
         self.faults += 1
@@ -329,6 +357,14 @@ class Pipeline:
             self._message(connection, frame.data, frame.ts_recv, out)
         connection.caught_up()
 
+    def _alert(self, frame: Frame, out: list[Event]) -> None:
+        """A rule came true, or false again: the alerts' room says so by a frame, so that a replay says it, too."""
+        event = from_json(frame.data)
+        out.append(msgspec.structs.replace(event, ts_recv=frame.ts_recv))
+
+    def _switched(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature
+        self._lanes.switch(unpack_switched(frame.data).metrics)
+
     def _end(self, frame: Frame, out: list[Event]) -> None:
         """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""
         for lane in self.lanes.values():
@@ -370,10 +406,27 @@ class Pipeline:
                     lane.trades.queued = NEVER
                     if lane.trades.bars.due < NEVER:
                         timers.queue(lane)
+            elif timers.sample <= timers.check:
+                self._sample(timers.sample, out)
+                timers.sample = self._next_sample(now)
             else:
+                self._gather(out)
                 self._check(timers.check, out)
                 timers.check = max(timers.check + SECOND, now - LEAP) if self.connections else NEVER
             timers.set_due()
+
+    def _sample(self, due: int, out: list[Event]) -> None:
+        if due:
+            self._gather(out)
+            for lane in self.lanes.values():
+                lane.sample(due, out)
+
+    def _next_sample(self, now: int) -> int:
+        """After a leap of the clock, as for the checks. Samples lie on whole steps of our clock."""
+        if not self.lanes:
+            return NEVER
+        after = max(self._timers.sample, now - (LEAP if self._timers.sample else 0))
+        return after - after % self._step + self._step
 
     def _check(self, now: int, out: list[Event]) -> None:
         for connection in self.connections.values():

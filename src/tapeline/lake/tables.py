@@ -123,6 +123,8 @@ def _column(name: str, field: pa.Field, rows: Sequence[Event], *, one: bool) -> 
         return levels(values, field.type)
     if pa.types.is_dictionary(field.type):
         return pa.array(values, pa.string()).dictionary_encode()
+    if pa.types.is_map(field.type):
+        return pa.array([None if v is None else list(v.items()) for v in values], field.type)
     return pa.array(values, field.type)
 
 

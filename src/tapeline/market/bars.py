@@ -273,6 +273,10 @@ class Bars:
                 if hole.touches(bar) and self._whole(bar):
                     self._revise(level, bar, ts_recv, out, 0)
 
+    def whole_since(self, ts: int) -> bool:
+        """Whether no trade later than this venue time is known to be missing."""
+        return not any(hole.until > ts for hole in self._holes)
+
     def _whole(self, bar: _Sum) -> bool:
         return not any(hole.touches(bar) for hole in self._holes)
 

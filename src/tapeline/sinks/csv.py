@@ -18,7 +18,7 @@ from typing import Any, Literal, get_origin
 from tapeline.clock import SECOND, iso
 from tapeline.events import Bar, BookUpdate, Event, Flag, bare_type, fields
 from tapeline.sinks.appending import AppendingSink
-from tapeline.sinks.storable import INT64_MAX, INT64_MIN
+from tapeline.sinks.storable import INT64_MAX, INT64_MIN, values_text
 
 HEAD = ("instrument", "ts_event", "ts_recv", "flags")
 LEVEL = ("side", "price", "size", "more")
@@ -68,12 +68,16 @@ def _boolean(value: bool) -> str:
     return "true" if value else "false"
 
 
-_BY_TYPE: dict[type, Callable[[Any], str]] = {float: repr, bool: _boolean, int: integer, str: text}
+def _object(values: dict[str, float]) -> str:
+    return text(values_text(values))
+
+
+_BY_TYPE: dict[type, Callable[[Any], str]] = {float: repr, bool: _boolean, int: integer, str: text, dict: _object}
 
 
 def _formatter(hint: Any) -> Callable[[Any], str]:
     bare, optional = bare_type(hint)
-    make = _BY_TYPE[str if get_origin(bare) is Literal else bare]
+    make = _BY_TYPE[{Literal: str, dict: dict}.get(get_origin(bare), bare)]
     return (lambda value: "" if value is None else make(value)) if optional else make
 
 

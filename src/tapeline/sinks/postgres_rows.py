@@ -18,6 +18,7 @@ import pyarrow.csv
 from tapeline.events import Bar, Event, arrow_schema
 from tapeline.lake.tables import placed_at
 from tapeline.sinks.postgres_schema import columns
+from tapeline.sinks.storable import values_text
 
 
 def table(event_type: type[Event], events: Sequence[Event], numbers: Sequence[int], session: str) -> pa.Table:
@@ -27,7 +28,10 @@ def table(event_type: type[Event], events: Sequence[Event], numbers: Sequence[in
     made: list[pa.Array] = []
     for field in arrow_schema(event_type):
         values = list(map(attrgetter(field.name), events))
-        made += _levels(values) if pa.types.is_list(field.type) else [pa.array(values, field.type)]
+        if pa.types.is_map(field.type):
+            made.append(pa.array([None if v is None else values_text(v) for v in values], pa.string()))
+        else:
+            made += _levels(values) if pa.types.is_list(field.type) else [pa.array(values, field.type)]
     made += [pa.array(repeat(session, len(events)), pa.string(), size=len(events)), pa.array(numbers, pa.int64())]
     names = list(columns(event_type))
     rows = pa.Table.from_arrays(made, names=names[1:])

@@ -58,6 +58,8 @@ def columns(event_type: type[Event]) -> dict[str, str]:
 def _type(name: str, bare: Any) -> str:
     if name == "flags":
         return "integer"
+    if get_origin(bare) is dict:
+        return "jsonb"
     return "text" if get_origin(bare) is Literal else _SPELT[bare]
 
 

@@ -25,12 +25,12 @@ from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampNanos
 
 from tapeline.config import QuestdbSettings
 from tapeline.errors import ConfigError, IntegrityError
-from tapeline.events import BookUpdate, Event
+from tapeline.events import BookUpdate, Event, Metrics
 from tapeline.lake.layout import placed_at
 from tapeline.sinks import questdb_schema as schema
 from tapeline.sinks.messages import Claim
 from tapeline.sinks.questdb_http import ANSWER_SECONDS, Door, Refused
-from tapeline.sinks.storable import storable
+from tapeline.sinks.storable import storable, values_text
 
 REQUEST_BYTES = 8 << 20
 """A transaction of one table is sent once it is this long. Several may make one commit: rows before their position do no harm."""
@@ -160,6 +160,8 @@ class QuestdbSink:
                     values: dict[str, Any] = {name: getattr(event, name) for name in rest}
                     if event_type is BookUpdate:
                         values["bids"], values["asks"] = _levels(values["bids"]), _levels(values["asks"])
+                    elif event_type is Metrics and values["values"] is not None:
+                        values["values"] = values_text(values["values"])
                     values["flags"], values["n"] = int(event.flags), n  # the client wants plain numbers
                     transaction.row(symbols=symbols, columns=values, at=TimestampNanos(_time(event)))
                     sent += 1

@@ -45,6 +45,8 @@ def _type(name: str, bare: Any) -> str:
         return "INT"
     if get_origin(bare) is list:
         return "DOUBLE[][]"
+    if get_origin(bare) is dict:
+        return "VARCHAR"
     if get_origin(bare) is Literal or name in FEW_VALUES:
         return "SYMBOL"
     return _SPELT[bare]

@@ -24,7 +24,7 @@ from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Bar, BookUpdate, Event, Metrics, Quote
 from tapeline.sinks.hold import Hold
 from tapeline.sinks.sqlite_schema import STATE, TABLES, VERSION, create, insert, widen
-from tapeline.sinks.storable import storable
+from tapeline.sinks.storable import storable, values_text
 
 FILE = "tapeline.sqlite"
 BUSY_SECONDS = 5.0
@@ -183,8 +183,18 @@ class _transaction:  # noqa: N801 - reads as a statement
                     self.db.execute("ROLLBACK")
 
 
+_AT_VALUES = Metrics.__struct_fields__.index("values")
+
+
 def _rows(event_type: type[Event], events: list[Event], session: str) -> Iterable[tuple[Any, ...]]:
     astuple = msgspec.structs.astuple
     if event_type is Bar:
         return [(*astuple(e), session) for e in events]
+    if event_type is Metrics:
+        return map(_with_text, map(astuple, events))
     return map(astuple, events)
+
+
+def _with_text(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    values = row[_AT_VALUES]
+    return row if values is None else (*row[:_AT_VALUES], values_text(values), *row[_AT_VALUES + 1 :])

@@ -39,7 +39,7 @@ def _sql_type(hint: Any) -> str:
     bare, optional = bare_type(hint)
     if bare is float:
         return "REAL"
-    text = bare is str or get_origin(bare) is Literal
+    text = bare is str or get_origin(bare) in (Literal, dict)
     return ("TEXT" if text else "INTEGER") + ("" if optional else " NOT NULL")
 
 

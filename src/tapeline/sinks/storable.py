@@ -40,6 +40,11 @@ def storable(event: Event) -> Event:
     return msgspec.structs.replace(event, **changes)
 
 
+def values_text(values: dict[str, float]) -> str:
+    """A metrics event's values where a table has no maps: one JSON object."""
+    return msgspec.json.encode(values).decode()
+
+
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()

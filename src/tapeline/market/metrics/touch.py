@@ -16,14 +16,16 @@ from tapeline.market.book import Book
 Touch = tuple[float | None, float | None, float | None, float | None]
 
 
-def book_metrics(book: Book, touch: Touch, levels: int, instrument: str, ts_event: int, ts_recv: int, flags: int) -> Metrics:
-    """`touch` is the book's own: whoever publishes a quote has it at hand."""
+def book_metrics(
+    book: Book | None, touch: Touch, levels: int, instrument: str, ts_event: int, ts_recv: int, flags: int
+) -> Metrics:
+    """`touch` is the book's own: whoever publishes a quote has it at hand. Without a book there is no imbalance."""
     bid, bid_size, ask, ask_size = touch
     if bid is None or ask is None or bid_size is None or ask_size is None:
-        return Metrics(instrument, ts_event, ts_recv, flags, None, None, None, None, None, book.seq)
+        return Metrics(instrument, ts_event, ts_recv, flags, None, None, None, None, None, book.seq if book else None)
     # Prices have at most 15 significant digits, so their difference is a multiple of the 15th digit's place.
     mid, spread = (bid + ask) / 2, round(ask - bid, 14 - floor(log10(max(abs(bid), abs(ask)) or 1.0)))
-    total_bid, total_ask = book.sizes(levels)
+    total_bid, total_ask = book.sizes(levels) if book else (0.0, 0.0)
     return Metrics(
         instrument,
         ts_event,
@@ -32,7 +34,7 @@ def book_metrics(book: Book, touch: Touch, levels: int, instrument: str, ts_even
         mid,
         spread,
         10_000 * spread / mid,
-        (total_bid - total_ask) / (total_bid + total_ask),
+        (total_bid - total_ask) / (total_bid + total_ask) if book else None,
         (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
-        book.seq,
+        book.seq if book else None,
     )
