@@ -27,6 +27,7 @@ FLOORS = {
     "settings": 1,  # reads files and the environment
     "keys": 1,  # likewise
     "statefile": 1,
+    "extensions": 1,  # looks into installed packages
     "wire": 1,
     "tape": 1,
     "venues": 2,
@@ -41,6 +42,7 @@ FLOORS = {
     "audit": 6,
     "cluster": 6,
     "sim": 6,
+    "testing": 6,
     # 7 faces
     "server": 7,
     "cli": 7,

@@ -77,7 +77,7 @@ MEANING = {
         "imbalance": "(B − A) / (B + A) over the sizes of the best N levels a side, −1 to 1",
         "microprice": "(bid × ask_size + ask × bid_size) / (bid_size + ask_size)",
         "seq": "the update id of the book",
-        "values": "of a sample: the metrics that are switched on, by name (docs/metrics.md)",
+        "values": "of a sample: the metrics that are switched on, by name (docs/analytics.md)",
         "incomplete": "of a sample: names of those that a hole or a warm-up touches",
     },
     "ticker": {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tapeline.api import open, replay, stream  # noqa: A004  `tl.open`
     from tapeline.errors import TapelineError
     from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
+    from tapeline.market.metrics.base import History, Metric, Parameter, Sample
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ _HOMES = {
         ("Alert", "Bar", "BookUpdate", "Event", "Flag", "Liquidation", "Metrics", "Quote", "Status", "Ticker", "Trade"),
         "tapeline.events",
     ),
+    **dict.fromkeys(("History", "Metric", "Parameter", "Sample"), "tapeline.market.metrics.base"),
     "TapelineError": "tapeline.errors",
     "open": "tapeline.api",
     "replay": "tapeline.api",
@@ -36,9 +38,13 @@ __all__ = [
     "BookUpdate",
     "Event",
     "Flag",
+    "History",
     "Liquidation",
+    "Metric",
     "Metrics",
+    "Parameter",
     "Quote",
+    "Sample",
     "Status",
     "TapelineError",
     "Ticker",

@@ -50,7 +50,7 @@ class PipelineSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 5_000
     metrics: Annotated[
         tuple[str, ...],
-        Doc(description='Metrics of docs/metrics.md that are sampled, as in `["vwap_5m", "vpin"]`.'),
+        Doc(description='Metrics of docs/analytics.md that are sampled, as in `["vwap_5m", "vpin"]`.'),
     ] = DEFAULT_METRICS
     metrics_ms: Annotated[int, Doc(ge=100, le=60_000, description="Time between two samples of the metrics.")] = 1000
     bars: Annotated[

@@ -144,7 +144,7 @@ class Metrics(Event, frozen=True, gc=False, tag="metrics", omit_defaults=True):
     Of the book: `spread_bps` = 10⁴ · spread / mid; `imbalance` = (B − A) / (B + A) over the sizes of the
     best N levels a side; `microprice` = (bid · ask_size + ask · bid_size) / (bid_size + ask_size). None on a one-sided book.
 
-    A sample (`pipeline.metrics`, every `pipeline.metrics_ms`) has in `values` the metrics of docs/metrics.md by name; one that is
+    A sample (`pipeline.metrics`, every `pipeline.metrics_ms`) has in `values` the metrics of docs/analytics.md by name; one that is
     not known yet is not among them. `incomplete` names, separated by commas, those that a hole or a warm-up touches. `ts_event` is
     then the venue's time as our clock has it.
     """

@@ -104,7 +104,11 @@ class _Unpickler(pickle.Unpickler):
 
 
 def dump(pipeline: Pipeline) -> bytes:
-    """Between two frames, with what it asks for taken out of `requests` and `notices`: those are of the past."""
+    """Between two frames, with what it asks for taken out of `requests` and `notices`: those are of the past. Raises TapeError where
+    a metric of another package is on: it may hold anything, and nothing foreign is loaded.
+    """
+    if not pipeline.portable:
+        raise TapeError("a metric of another package is on, whose state cannot be kept")
     out = BytesIO()
     _Pickler(out, _PROTOCOL).dump(pipeline)
     return out.getvalue()

@@ -96,6 +96,9 @@ class Lane:
         source = Source(self.streams("book"), book, sync.gaps + sync.resyncs, trades.bars, trades.aggregated)
         if (found := self.analytics.sample(ts_recv, source)) is not None:
             out.append(found)
+        for name, error in self.analytics.faults:
+            self.status("rejected", "metrics", f"{name} failed and is off from here on: {error}", ts_recv, out, count=1)
+        self.analytics.faults.clear()
 
     def _say_of_trades(self, kind: StatusKind, *told: Any, **more: Any) -> None:
         self.status(kind, "trades", *told, **more)

@@ -5,6 +5,7 @@ from heapq import heappop, heappush
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
+from tapeline.engine import extending
 from tapeline.engine.connections import Feed
 from tapeline.engine.lane import Lane, Wants
 from tapeline.engine.trades import Said
@@ -65,9 +66,11 @@ class Lanes:
         self.feeds: dict[tuple[str, bool], Feed] = {}
         self.ended: dict[str, Said] = {}
         self.timers = Timers()
-        self.metrics = list(settings.metrics)  # names; more may be switched on
+        self.metrics: list[str] = []  # names of those that are on
+        self.unknown: list[str] = []  # what is wrong with those that cannot be, to be told
         self._venues = venues  # shared: addresses may still change before a feed is made
         self._made = 0
+        self.switch(settings.metrics)
 
     def clear(self) -> None:
         self.by_name.clear()
@@ -97,7 +100,7 @@ class Lanes:
             lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
-            if self.metrics:
+            if self.metrics or self.unknown:
                 lane.analytics.add(self.known_metrics())
                 self.timers.sample_soon()
             if (said := self.ended.pop(instrument, None)) is not None:
@@ -105,12 +108,15 @@ class Lanes:
         return lane
 
     def known_metrics(self) -> list[Metric]:
-        """New ones, of those names that are known here."""
-        return [found for _, found in registry.made(self.metrics) if isinstance(found, Metric)]
+        return [registry.metric(name) for name in self.metrics]
 
     def switch(self, metrics: Iterable[str]) -> None:
         """Sample these, too, from now on."""
-        self.metrics = list(dict.fromkeys([*self.metrics, *metrics]))
+        for name, found in extending.made(metrics):
+            if isinstance(found, Metric) and name not in self.metrics:
+                self.metrics.append(name)
+            elif not isinstance(found, Metric):
+                self.unknown.append(str(found))
         for lane in self.by_name.values():
             lane.analytics.add(self.known_metrics())
             self.timers.sample_soon()

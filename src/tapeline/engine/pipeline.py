@@ -165,6 +165,12 @@ class Pipeline:
         return {**self.__dict__, "watch": None}
 
     @property
+    def portable(self) -> bool:
+        """Whether its state may be put away: that of a user's metric may hold anything."""
+        ours = "tapeline."
+        return all(type(m).__module__.startswith(ours) for lane in self.lanes.values() for m in lane.analytics.metrics)
+
+    @property
     def instruments(self) -> set[str]:
         """All of which anything was asked, those included of which nothing is any more."""
         return self.lanes.keys() | self._lanes.ended.keys()
@@ -362,8 +368,14 @@ class Pipeline:
         event = from_json(frame.data)
         out.append(msgspec.structs.replace(event, ts_recv=frame.ts_recv))
 
-    def _switched(self, frame: Frame, out: list[Event]) -> None:  # noqa: ARG002 - one signature
+    def _switched(self, frame: Frame, out: list[Event]) -> None:
         self._lanes.switch(unpack_switched(frame.data).metrics)
+        self._tell_unknown(frame.ts_recv, out)
+
+    def _tell_unknown(self, ts: int, out: list[Event]) -> None:
+        """A recording may name metrics that this program lacks."""
+        out += [Status("", ts, ts, 0, "rejected", "", "metrics", error, None, None, 1) for error in self._lanes.unknown]
+        self._lanes.unknown.clear()
 
     def _end(self, frame: Frame, out: list[Event]) -> None:
         """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""
@@ -418,6 +430,7 @@ class Pipeline:
     def _sample(self, due: int, out: list[Event]) -> None:
         if due:
             self._gather(out)
+            self._tell_unknown(due, out)
             for lane in self.lanes.values():
                 lane.sample(due, out)
 

@@ -66,7 +66,10 @@ class Analytics:
         self._liquidations: list[Liquidation] = []
         self._breaks = 0
         self._touch_known_since: int | None = None  # None: it is not known now
+        self.values: dict[str, float] = {}  # of the latest sample
+        self.incomplete: list[str] = []
         self._said: tuple[object, ...] = ()
+        self.faults: list[tuple[str, str]] = []  # metrics that raised, and what: taken off, to be told
 
     def add(self, metrics: Iterable[Metric]) -> None:
         known = {m.full_name for m in self.metrics}
@@ -164,11 +167,12 @@ class Analytics:
     def _metrics(self, s: Sample, bars: Bars) -> Metrics | None:
         values: dict[str, float] = {}
         incomplete: list[str] = []
-        for metric in self.metrics:
-            found = dict(registry.figures(metric, metric.sample(s)))
+        for metric in list(self.metrics):
+            found = self._ask(metric, s)
             values |= found
             if found and metric.gap == "window" and not self._whole(metric, bars):
                 incomplete.append(metric.full_name)
+        self.values, self.incomplete = values, incomplete
         said = (tuple(values.items()), tuple(incomplete), s.touch)
         if not values or said == self._said:
             return None
@@ -179,6 +183,15 @@ class Analytics:
             self.instrument, self.now, s.ts_recv, self.flags, of_book.mid, of_book.spread, of_book.spread_bps,
             of_book.imbalance, of_book.microprice, of_book.seq, values, ",".join(incomplete) or None,
         )  # fmt: skip
+
+    def _ask(self, metric: Metric, s: Sample) -> dict[str, float]:
+        """One that raises is asked no more: it may be a user's, and must not stop the feed, nor fail each second."""
+        try:
+            return dict(registry.figures(metric, metric.sample(s)))
+        except Exception as e:  # noqa: BLE001 - taken off, counted and told
+            self.metrics.remove(metric)
+            self.faults.append((metric.full_name, f"{type(e).__name__}: {e}"))
+            return {}
 
     def _whole(self, metric: Metric, bars: Bars) -> bool:
         since = metric.reaches_to(self.now)

@@ -33,9 +33,11 @@ METRICS: dict[str, type[Metric]] = {}
 """By name; those of users are added by `register`."""
 
 
-def register(*metrics: type[Metric]) -> None:
+def register(*metrics: type) -> None:
     """Raises UsageError where a name is none, or another class has it already."""
     for metric in metrics:
+        if not issubclass(metric, Metric):
+            raise UsageError(f"{metric.__qualname__} does not inherit from tapeline.Metric")
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", metric.name):
             raise UsageError(f"{metric.__qualname__}: its name {metric.name!r} must be lower-case words joined by underscores")
         if METRICS.setdefault(metric.name, metric) is not metric:
