@@ -132,7 +132,9 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def spelt_out(name: str) -> str:
-    return name.replace("*", "VENUE", 1).replace("*", "CHANNEL")
+    """With words in place of the stars: `venues.VENUE.streams.CHANNEL`, `TAPELINE_ALERTS_RULES_NAME_RULE`."""
+    word = "VENUE" if "venues" in name.lower() else "NAME"
+    return name.replace("*", word, 1).replace("*", "CHANNEL")
 
 
 def settings_page() -> str:

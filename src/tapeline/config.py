@@ -258,6 +258,69 @@ class RedisSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     most_entries: Annotated[int, Doc(ge=0, description="Entries kept a stream, roughly; 0: all.")] = 1_000_000
 
 
+Severity = Literal["info", "warning", "critical"]
+
+
+class RuleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule of docs/alerts.md, by its name."""
+
+    rule: Annotated[str, Doc(description="What is watched for, as in `binance:BTC-USDT mid crosses above 100000`.")] = ""
+    severity: Annotated[Severity, Doc(description="How much it matters.")] = "warning"
+    cooldown: Annotated[str, Doc(description="It is not raised again so soon, as in `5m`; empty: at once.")] = ""
+    once: Annotated[bool, Doc(description="Raised once, then never again until it is switched on anew.")] = False
+    schedule: Annotated[
+        str, Doc(description="When it is looked at, as in `mon-fri 09:30-16:00 America/New_York`; empty: always.")
+    ] = ""
+    hysteresis: Annotated[
+        float, Doc(ge=0, description="How far back the value must go before the alert ends, in the value's own unit.")
+    ] = 0.0
+    until: Annotated[str, Doc(description="Another condition that ends the alert, in place of the rule's contrary.")] = ""
+    incomplete: Annotated[bool, Doc(description="Raise it also on data that is known to be incomplete.")] = False
+    resolved: Annotated[bool, Doc(description="Send a message also when the alert ends.")] = False
+    notify: Annotated[tuple[str, ...], Doc(description="Targets it is sent to, by name; empty: those of `alerts.notify`.")] = ()
+
+
+class TargetSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where alerts are sent, by a name that rules use. Secrets belong into the environment: docs/alerts.md."""
+
+    url: Annotated[
+        str,
+        Doc(
+            description="Address of apprise, as in `mailto://localhost:25?to=me@example.org`; `{secret}` in it stands for the "
+            "variable TAPELINE_ALERTS_NAME_SECRET. Empty: the variable holds the whole address."
+        ),
+    ] = ""
+    severity: Annotated[Severity, Doc(description="Only alerts of at least this severity are sent here.")] = "info"
+    resolved: Annotated[bool, Doc(description="Send a message also when an alert ends.")] = False
+    per_minute: Annotated[int, Doc(ge=0, description="Most messages a minute; 0: `alerts.per_minute`.")] = 0
+
+
+class AlertsSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rules that watch the events, and how one is told of what they find."""
+
+    on: Annotated[bool, Doc(description="Watch the rules while streaming.")] = True
+    notify: Annotated[tuple[str, ...], Doc(description="Targets of rules that name none.")] = ()
+    quiet_start_seconds: Annotated[
+        float, Doc(ge=0, description="No rule is raised so soon after a session began; what is true then, is raised after it.")
+    ] = 5.0
+    per_minute: Annotated[
+        int, Doc(ge=1, description="Messages a minute to one target; alerts past it wait and come in one message.")
+    ] = 10
+    attempts: Annotated[int, Doc(ge=1, description="How often a message is tried before it is given up.")] = 12
+    backoff_first: Annotated[float, Doc(gt=0, description="Seconds before the second attempt; doubled each time.")] = 2.0
+    backoff_most: Annotated[float, Doc(gt=0, description="Longest time between two attempts, in seconds.")] = 300.0
+    send_seconds: Annotated[float, Doc(gt=0, description="How long one attempt may take.")] = 20.0
+    outbox: Annotated[
+        int, Doc(ge=10, description="Messages that wait for all targets; those past it are kept in the history only.")
+    ] = 10_000
+    history: Annotated[int, Doc(ge=100, description="Alerts kept in the history; the oldest go first.")] = 100_000
+    time_zone: Annotated[
+        str, Doc(description="Zone of the local time in messages, as in `Europe/Berlin`; empty: the machine's.")
+    ] = ""
+    rules: Annotated[dict[str, RuleSettings], Doc(description="Rules by name.")] = {}
+    targets: Annotated[dict[str, TargetSettings], Doc(description="Targets by name.")] = {}
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instruments: Annotated[tuple[str, ...], Doc(description="What to stream.")] = (
         "binance:BTC-USDT",
@@ -294,4 +357,5 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka: KafkaSettings = KafkaSettings()
     nats: NatsSettings = NatsSettings()
     redis: RedisSettings = RedisSettings()
+    alerts: AlertsSettings = AlertsSettings()
     venues: Annotated[dict[str, VenueSettings], Doc(description="Addresses by venue.")] = {}

@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_new_file_holds_every_default_as_a_comment_and_changes_nothing(capsys,
 
 
 def test_taking_the_comments_off_gives_the_defaults(place):
-    text = command.template().replace("#[venues.", "[venues.")
+    text = re.sub(r"#\[(venues|alerts)\.", r"[\1.", command.template())
     bare = "\n".join(line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in text.splitlines())
     tree = tomllib.loads(bare)
     assert tree["server"]["port"] == 8700
@@ -69,4 +70,8 @@ def test_taking_the_comments_off_gives_the_defaults(place):
     assert {s: getattr(loaded.settings, s) for s in ("server", "tape", "wire", "sinks", "pipeline", "instruments")} == {
         s: getattr(plain, s) for s in ("server", "tape", "wire", "sinks", "pipeline", "instruments")
     }
-    assert set(loaded.origins) == {name.replace("*", "binance", 1).replace("*", "trades") for name in catalogue()}
+    examples = {head: name for head, (_, name) in command.NAMED.items()}
+    assert set(loaded.origins) == {
+        name.replace("*", examples[name.partition(".*")[0]], 1).replace("*", "trades") if "*" in name else name
+        for name in catalogue()
+    }

@@ -12,6 +12,9 @@ from tapeline.config import Settings
 from tapeline.errors import UsageError
 from tapeline.masking import MASK, mask
 
+NAMED = {"venues": ("venue", "binance"), "alerts.rules": ("rule", "btc-high"), "alerts.targets": ("target", "ops-mail")}
+"""Sections that there may be several of: what each is, and a name for the example."""
+
 
 def config(
     *,
@@ -40,7 +43,7 @@ def config(
 
 def _names(loaded: settings.Loaded) -> list[str]:
     names = [name for name in settings.catalogue() if "*" not in name]
-    return names + [name for name in loaded.origins if name.startswith("venues.")]
+    return names + [name for name in loaded.origins if name not in settings.catalogue()]
 
 
 def _masked(value: Any) -> Any:
@@ -80,8 +83,9 @@ def template() -> str:
 
 def _heading(section: str) -> list[str]:
     if "*" in section:
-        return ["# One section a venue, by its name.", f"#[{section.replace('*', 'binance')}]"]
-    about = getattr(Settings(), section).__class__.__doc__ or ""
+        one, example = NAMED[section.partition(".*")[0]]
+        return [f"# One section a {one}, by its name.", f"#[{section.replace('*', example)}]"]
+    about = settings.value_of(Settings(), section).__class__.__doc__ or ""
     return [*(f"# {line.strip()}" for line in about.splitlines() if line.strip()), f"[{section}]"]
 
 
