@@ -1,0 +1,40 @@
+"""Every metric equals its batch twin on the recorded Binance sessions."""
+
+from pathlib import Path
+
+import pytest
+
+from tapeline.clock import SECOND
+from tapeline.engine.lines import decode_lines, open_lines
+from tapeline.events import BookUpdate, Flag, Ticker, Trade
+from tapeline.market.metrics import registry
+from tapeline.testing import Trial
+from tapeline.venues.registry import venue_class
+from tests.engine.recordings import recording
+
+EVERY = 7
+"""Samples between two comparisons: a twin takes all that ever came."""
+
+
+@pytest.mark.parametrize("venue", ["binance", "binance-usdm"])
+def test_it_equals_its_twin(shared_frames: Path, venue: str) -> None:
+    path = recording(shared_frames, venue).path
+    with open_lines(path) as lines:
+        events = list(decode_lines(venue_class(venue)(), lines, path.name))
+    trial = Trial(*(registry.form(found) for found in registry.METRICS.values()))
+    due, samples, compared = 0, 0, 0
+    for e in events:
+        if not isinstance(e, (Trade, BookUpdate, Ticker)) or e.flags & (Flag.OFF_BOOK | Flag.BOOK_UNPROVEN):
+            continue
+        due = due or e.ts_recv - e.ts_recv % SECOND + SECOND
+        while e.ts_recv >= due:
+            found = trial.sample(due)
+            samples += 1
+            if samples % EVERY == 0:
+                compared += len(found)
+                wanted = trial.expected(due)
+                assert found.keys() == wanted.keys(), samples
+                assert found == pytest.approx(wanted, rel=1e-9, abs=1e-12), samples
+            due += SECOND
+        trial.event(e)
+    assert compared > 50
