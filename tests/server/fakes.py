@@ -120,3 +120,9 @@ class FakeSource:
 
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         return self.open.get((instrument, interval))
+
+
+def sample(n: int, values: dict[str, float], incomplete: str | None = None, instrument: str = BTC) -> Metrics:
+    """The sample of the n-th second."""
+    at = T0 + n * SECOND
+    return Metrics(instrument, at + 999, at + 1500, SIM, 100.0, 1.0, 100.0, 0.5, None, n, values, incomplete)

@@ -28,7 +28,7 @@ def routes():
 
 
 def table_paths():
-    return set(re.findall(r"^\| `(/[a-z]*)` \|", TEXT, re.MULTILINE))
+    return set(re.findall(r"^\| `(/[a-z/]*)` \|", TEXT, re.MULTILINE))
 
 
 def test_every_route_is_documented_and_every_documented_path_is_a_route():
@@ -40,12 +40,12 @@ def test_every_route_is_documented_and_every_documented_path_is_a_route():
 
 def parameters():
     """Path → the parameters its handler lets through, from the call of `asked.only` in it."""
-    tree = ast.parse((SERVER / "rest.py").read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.AsyncFunctionDef):
-            for call in ast.walk(node):
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "asked.only":
-                    yield node.name, set(ast.literal_eval(call.args[1]))
+    for file in ("rest.py", "figures.py"):
+        for node in ast.walk(ast.parse((SERVER / file).read_text())):
+            if isinstance(node, ast.AsyncFunctionDef):
+                for call in ast.walk(node):
+                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "asked.only":
+                        yield node.name.replace("_", "/"), set(ast.literal_eval(call.args[1]))
 
 
 @pytest.mark.parametrize(("name", "known"), list(parameters()))

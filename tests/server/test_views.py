@@ -14,7 +14,7 @@ NS = 1_795_132_800_123_456_789
 
 def example(kind):
     """An event with a value in every field."""
-    made = {int: NS, float: 1.25, bool: True, str: "x"}
+    made = {int: NS, float: 1.25, bool: True, str: "x", dict[str, float]: {"vwap_5m": 1.25}}
     values = {}
     for name, hint in fields(kind).items():
         bare, _ = bare_type(hint)

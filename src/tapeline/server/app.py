@@ -27,6 +27,7 @@ from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
 from tapeline.server.asked import ApiError
 from tapeline.server.door import DoorProtocol, Quiet, most_connections
+from tapeline.server.figures import Figures
 from tapeline.server.guard import Guard, error_response
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
@@ -69,6 +70,7 @@ def build_app(
     app = Starlette(
         routes=[
             *Rest(source, history, hub).routes(),
+            *Figures(source, history, hub.names).routes(),
             *Subscriptions(source).routes(),
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),

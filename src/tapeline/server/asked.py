@@ -43,7 +43,9 @@ class Names:
 
     def known(self, name: str) -> bool:
         h = self._history
-        return name in self.streaming() or any(name in d for d in (h.trades, h.books, h.metrics, h.venue_quotes, h.book_quotes))
+        return name in self.streaming() or any(
+            name in d for d in (h.trades, h.books, h.metrics, h.samples, h.venue_quotes, h.book_quotes)
+        )
 
     def check(self, name: str) -> str:
         """The name itself. Raises ApiError 404 with the nearest names where it is not known."""
@@ -51,7 +53,7 @@ class Names:
             return name
         if any(name == i.id for i in self._source.listed()):
             raise ApiError(404, "not_streaming", f"{name} is listed but not streamed", "`tapeline subscribe` adds it")
-        near = difflib.get_close_matches(name, self.streaming(), n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, self.streaming() + self._history.groups(), n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else "GET /api/v1/instruments names them"
         raise ApiError(404, "unknown_instrument", f"there is no instrument {name[:80]!r}", hint)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from tapeline.server import asked
 from tapeline.server.asked import ApiError, Names
-from tapeline.server.feeds import ALL, Channel, Key
+from tapeline.server.feeds import ALL, Channel, Key, MetricsKind
 
 CallId = int | str | None
 MAX_CALL = 16 * 1024
@@ -24,6 +24,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instruments: list[str] | None = None
     interval: str | None = None
     depth: int | None = None
+    kind: MetricsKind | None = None
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +70,8 @@ def key_of(params: Params | None, names: Names) -> Key:
         return Key(channel, ())
     interval = asked.interval(params.interval) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
-    return Key(channel, _instruments(params, names), interval, depth)
+    kind = params.kind or "" if channel == "metrics" else ""
+    return Key(channel, _instruments(params, names), interval, depth, kind)
 
 
 def _instruments(params: Params, names: Names) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
     trades            a cursor into the log of each instrument: an update holds every trade since the last one. Where more came than
                       one message or the ring holds, the newest are kept and `missed` counts the others.
-    quotes, metrics   the latest of each instrument that is another than the one last sent
+    quotes, metrics   the latest of each instrument that is another than the one last sent; metrics of the book and samples are two,
+                      and one of them may be asked for alone
     book              the whole view at the asked depth, where the book has changed or a status event may have changed its state
     bars              those that closed or were revised, by `ts_open`, and the one still open (`closed: false`) where it has changed;
                       more than the log of changes holds: a `snapshot`
@@ -25,6 +26,7 @@ from tapeline.server.pipe import text_frame
 from tapeline.server.views import Row, bar_row, book_row, encode, event_row
 
 Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status"]
+MetricsKind = Literal["book", "sample"]
 ALL = ("*",)
 SNAPSHOT_TRADES = 500  # shared by the instruments
 SNAPSHOT_BARS = 500  # as above
@@ -35,12 +37,13 @@ _ts_recv = attrgetter("ts_recv")
 
 
 class Key(msgspec.Struct, frozen=True, cache_hash=True):
-    """What is watched. `instruments` sorted, each once; `interval` of bars and `depth` of a book, else "" and 0."""
+    """What is watched. `instruments` sorted, each once; `interval` of bars, `depth` of a book, `kind` of metrics, else empty."""
 
     channel: Channel
     instruments: tuple[str, ...]
     interval: str = ""
     depth: int = 0
+    kind: str = ""
 
 
 class Message:
@@ -72,7 +75,10 @@ class Context:
         self.now = 0.0
 
     def names(self, key: Key) -> Iterable[str]:
-        return [i.id for i in self.source.instruments()] if key.instruments == ALL else key.instruments
+        if key.instruments != ALL:
+            return key.instruments
+        names = [i.id for i in self.source.instruments()]
+        return names + self.history.groups() if key.channel == "metrics" else names
 
     def event(self, event: Event) -> bytes:
         """The JSON of an event that stands in the history until the push is over, so that its id names it."""
@@ -101,6 +107,7 @@ class Feed:
     def message(self, kind: str, items: Iterable[bytes], tail: str = "", count: int = 0) -> Message:
         key = self.key
         extra = f',"interval":"{key.interval}"' if key.interval else f',"depth":{key.depth}' if key.depth else ""
+        extra += f',"kind":"{key.kind}"' if key.kind else ""
         head = f'{{"channel":"{key.channel}","type":"{kind}","mode":"{self.context.source.mode}"{extra},"data":['
         return Message(b"%s%s]%s}" % (head.encode(), b",".join(items), tail.encode()), count)
 
@@ -150,14 +157,15 @@ class LatestFeed(Feed):
     def __init__(self, key: Key, context: Context) -> None:
         super().__init__(key, context)
         h = context.history
-        self._tables: tuple[dict[str, Event], ...] = (
-            (h.metrics,) if key.channel == "metrics" else (h.venue_quotes, h.book_quotes)  # type: ignore[assignment]
-        )
+        looks: dict[str, Callable[[str], Event | None]] = {"book": h.metrics.get, "sample": h.sample}
+        if key.channel == "quotes":
+            looks = {"venue": h.venue_quotes.get, "book": h.book_quotes.get}
+        self._looks = [look for kind, look in looks.items() if key.kind in ("", kind)]
         self._sent = dict(self._latest())
 
     def _latest(self) -> list[tuple[tuple[int, str], Event]]:
-        names = self.context.names(self.key)
-        return [((n, name), table[name]) for n, table in enumerate(self._tables) for name in names if name in table]
+        names = list(self.context.names(self.key))
+        return [((n, name), event) for n, look in enumerate(self._looks) for name in names if (event := look(name)) is not None]
 
     def snapshot(self) -> Message:
         return self.message("snapshot", [self.context.event(e) for _, e in self._latest()])

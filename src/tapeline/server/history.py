@@ -7,7 +7,8 @@ append, whatever the event. It keeps
     bars      the last `history_bars` of each instrument, interval and origin, by `ts_open`; a revision takes the place of the
               bar it corrects, and a bar of an earlier interval that comes late is put where it belongs
     quotes    the latest of each instrument and origin
-    metrics   the latest of each instrument
+    metrics   the latest of each instrument's book
+    samples   the last ten minutes of the sampled metrics (server/samples.py), of instruments and of groups
     books     only *when* each changed: the levels stand in the engine, which is asked for them
     status    the last 500 events of all
 
@@ -26,9 +27,11 @@ from typing import Any, Generic, TypeVar
 from tapeline.config import ServerSettings
 from tapeline.engine.bus import Batch
 from tapeline.events import Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Trade
+from tapeline.server.samples import Samples
 
 STATUS_EVENTS = 500
 CHANGED_BARS = 64
+GROUP = "group:"
 BarKey = tuple[str, str, str]
 _ts_open = attrgetter("ts_open")
 T = TypeVar("T")
@@ -101,6 +104,7 @@ class History:
         self.venue_quotes: dict[str, Quote] = {}
         self.book_quotes: dict[str, Quote] = {}
         self.metrics: dict[str, Metrics] = {}
+        self.samples: dict[str, Samples] = {}
         self.books: dict[str, int] = {}
         """Instrument → a number that changes with its book."""
         self.status: Log[Status] = Log(STATUS_EVENTS)
@@ -134,7 +138,21 @@ class History:
         self.books[event.instrument] = self._batches
 
     def _metrics(self, event: Metrics) -> None:
-        self.metrics[event.instrument] = event
+        if event.values is None:
+            self.metrics[event.instrument] = event
+            return
+        samples = self.samples.get(event.instrument)
+        if samples is None:
+            samples = self.samples[event.instrument] = Samples()
+        samples.put(event)
+
+    def sample(self, instrument: str) -> Metrics | None:
+        samples = self.samples.get(instrument)
+        return None if samples is None else samples.latest
+
+    def groups(self) -> list[str]:
+        """What is sampled and is no instrument: `group:btc`."""
+        return [name for name in self.samples if name.startswith(GROUP)]
 
     def _bar(self, event: Bar) -> None:
         self.series(event.instrument, event.interval, event.origin).put(event)

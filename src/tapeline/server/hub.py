@@ -161,9 +161,8 @@ class Hub:
         else:
             raise ApiError(400, "not_subscribed", f"{key.channel} of these instruments is not subscribed", "repeat its params")
         result = {"channel": key.channel, "instruments": key.instruments}
-        return reply(
-            call.id, result | ({"interval": key.interval} if key.interval else {"depth": key.depth} if key.depth else {})
-        )
+        more = {"interval": key.interval, "depth": key.depth, "kind": key.kind}
+        return reply(call.id, result | {name: value for name, value in more.items() if value})
 
     def _watch(self, viewer: Viewer, key: Key) -> None:
         if (old := viewer.subscriptions.get(key)) is not None:

@@ -109,11 +109,15 @@ class Rest:
         return await self._events(request, "quotes", Quote, quotes)
 
     async def metrics(self, request: Request) -> Response:
-        asked.only(request.query_params, ("instrument", "format"))
-        latest = self._history.metrics
-        return await self._events(
-            request, "metrics", Metrics, [latest[name] for name in self._instruments(request) if name in latest]
-        )
+        given = request.query_params
+        asked.only(given, ("instrument", "kind", "format"))
+        kind = asked.choice("kind", given.get("kind"), ("all", "book", "sample"))
+        names = self._instruments(request)
+        if not given.getlist("instrument"):
+            names += self._history.groups()
+        looks: dict[str, Callable[[str], Metrics | None]] = {"book": self._history.metrics.get, "sample": self._history.sample}
+        found = [look(name) for of, look in looks.items() if kind in ("all", of) for name in names]
+        return await self._events(request, "metrics", Metrics, [m for m in found if m is not None])
 
     async def _events(
         self, request: Request, name: str, kind: type[Event], events: list[Any], more: bool | None = None

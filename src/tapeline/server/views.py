@@ -2,14 +2,15 @@
 
 One definition serves all formats. It is derived from the events' own fields (`events.fields`), so a field that is added to an
 event is in every answer. A table has the same columns and values in every format; the formats differ only in how they write a list
-of flag names (JSON, Arrow and Parquet: a list; CSV: joined by `|`) and an unknown (null; CSV: empty).
+of flag names (JSON, Arrow and Parquet: a list; CSV: joined by `|`), figures by name (CSV: `name=number`, joined likewise) and an
+unknown (null; CSV: empty).
 """
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 import msgspec
 
@@ -95,7 +96,7 @@ def status_row(value: Any) -> Any:
 
 
 class Table:
-    """Rows of one kind. `columns`: name → Python type, in order; `list` is a list of flag names."""
+    """Rows of one kind. `columns`: name → Python type, in order; `list` is a list of flag names, `dict` numbers by name."""
 
     def __init__(self, name: str, columns: dict[str, type], rows: Sequence[Row]) -> None:
         self.name, self.columns, self.rows = name, columns, rows
@@ -133,13 +134,16 @@ class Table:
     def _schema(self) -> "pa.Schema":
         import pyarrow as pa
 
-        types = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string(), list: pa.list_(pa.string())}
+        types = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string(), list: pa.list_(pa.string()),
+                 dict: pa.map_(pa.string(), pa.float64())}  # fmt: skip
         return pa.schema([pa.field(name, types[kind]) for name, kind in self.columns.items()])
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "|".join(f"{name}={number!r}" for name, number in value.items())
     return "|".join(value) if isinstance(value, list) else value
 
 
@@ -148,7 +152,9 @@ def event_columns(event_type: type[Event]) -> dict[str, type]:
     columns: dict[str, type] = {"type": str}
     for name, hint in fields(event_type).items():
         bare, _ = bare_type(hint)
-        columns[name] = list if name == "flags" else bare if bare in (int, float, bool) else str
+        columns[name] = (
+            list if name == "flags" else dict if get_origin(bare) is dict else bare if bare in (int, float, bool) else str
+        )
     return columns | ({"closed": bool} if event_type is Bar else {})
 
 
