@@ -38,7 +38,7 @@ async def test_the_latest_of_the_book_and_of_the_samples(http, full):
 
 async def test_values_in_the_other_formats(http, full):
     text = (await http.get("/api/v1/metrics", params={"instrument": BTC, "kind": "sample", "format": "csv"})).text
-    assert next(csv.DictReader(io.StringIO(text)))["values"] == "vwap_5m=11.0|volume_1m=0.5"
+    assert next(csv.DictReader(io.StringIO(text)))["values"] == '{"vwap_5m":11.0,"volume_1m":0.5}'
     raw = (await http.get("/api/v1/metrics", params={"instrument": BTC, "format": "arrow"})).content
     table = pa.ipc.open_stream(raw).read_all()
     assert table["values"].to_pylist() == [None, [("vwap_5m", 11.0), ("volume_1m", 0.5)]]

@@ -2,8 +2,8 @@
 
 One definition serves all formats. It is derived from the events' own fields (`events.fields`), so a field that is added to an
 event is in every answer. A table has the same columns and values in every format; the formats differ only in how they write a list
-of flag names (JSON, Arrow and Parquet: a list; CSV: joined by `|`), figures by name (CSV: `name=number`, joined likewise) and an
-unknown (null; CSV: empty).
+of flag names (JSON, Arrow and Parquet: a list; CSV: joined by `|`), figures by name (JSON and CSV: an object; the others: a map)
+and an unknown (null; CSV: empty).
 """
 
 import csv
@@ -143,7 +143,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "|".join(f"{name}={number!r}" for name, number in value.items())
+        return encode(value).decode()
     return "|".join(value) if isinstance(value, list) else value
 
 
