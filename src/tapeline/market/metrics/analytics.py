@@ -194,6 +194,8 @@ class Analytics:
             return {}
 
     def _whole(self, metric: Metric, bars: Bars) -> bool:
+        if metric.flawed:
+            return False
         since = metric.reaches_to(self.now)
         if "trades" in metric.needs and not bars.whole_since(since):
             return False

@@ -150,6 +150,11 @@ class Metric:
     def sample(self, s: Sample) -> Value:
         raise NotImplementedError
 
+    @property
+    def flawed(self) -> bool:
+        """Whether the latest answer is incomplete for a reason that it alone knows: a bar that is, say."""
+        return False
+
     def reaches_to(self, now: int) -> int:
         """The venue's time, ns, of the oldest that the latest answer was made from: a hole after it makes the answer incomplete."""
         return now - self.reach

@@ -14,7 +14,7 @@ from typing import Any
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
-from tapeline.market.metrics import trading
+from tapeline.market.metrics import indicators, trading
 from tapeline.market.metrics.base import Metric, Parameter, Value
 
 _UNITS = {"ms": MILLI, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
@@ -44,7 +44,7 @@ def register(*metrics: type) -> None:
             raise UsageError(f"there is a metric {metric.name} already: {metric.__qualname__} needs another name")
 
 
-register(*trading.ALL)
+register(*trading.ALL, *indicators.ALL)
 
 
 def metric(full_name: str) -> Metric:
