@@ -1,5 +1,6 @@
 """Metrics of other packages: found by entry point, on the tape like ours, and no danger to the feed."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tapeline.events import Event, Metrics, Status
 from tapeline.frames import Frame
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.base import Metric, Parameter, Sample
+from tapeline.testing import check_metric
 from tests.engine.feeds import MS, SECOND, T0, opened, recv, trade
 
 
@@ -127,3 +129,13 @@ def test_a_package_that_is_really_installed_is_found(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0.5"
+
+
+def test_the_example_of_the_documents_passes_the_tests_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "analytics.md").read_text()
+    example = re.search(r"```python\n(import tapeline as tl\n.*?)```", page, re.DOTALL)
+    names: dict[str, type[Metric]] = {}
+    exec(example[1], names)
+    monkeypatch.setattr(registry, "METRICS", dict(registry.METRICS))
+    check_metric(names["LargeShare"])
+    assert registry.form(names["LargeShare"]) == "large_share_5m_1"

@@ -1,4 +1,5 @@
-"""Writes docs/settings.md, events.md, cli.md and metrics.md from the code; `--check` only says which are out of date (exit 1).
+"""Writes docs/settings.md, events.md, cli.md, metrics.md and the second half of analytics.md from the code; `--check` only says
+which are out of date (exit 1).
 
 Types, defaults, allowed values and options are read from the code. What a field of an event *means* stands here, in MEANING,
 because a type cannot say it; a field without a meaning stops this script, so none can be added undocumented.
@@ -16,6 +17,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from tapeline import config, events, settings  # noqa: E402  the path comes first
 from tapeline.cli.app import build  # noqa: E402
 from tapeline.cli.config import sentence, show  # noqa: E402
+from tapeline.market.metrics import catalogue  # noqa: E402
 from tapeline.server.prometheus import METRICS  # noqa: E402
 
 NOTE = "<!-- Written by tools/docs.py from the code: change it there, then run `make docs`. -->\n"
@@ -263,7 +265,30 @@ def metrics_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page, "events.md": events_page, "cli.md": cli_page, "metrics.md": metrics_page}
+def analytics_page() -> str:
+    """The hand-written beginning, up to the first family, stays; the families are made from the classes."""
+    path = ROOT / "docs" / "analytics.md"
+    begun = path.read_text(encoding="utf-8").partition(FAMILIES)[0] if path.is_file() else ""
+    parts = [begun + FAMILIES + "\n"]
+    for text, found in catalogue.families():
+        title, _, theory = text.partition("\n\n")
+        parts += [f"### {title.rstrip('.')}\n", *([theory + "\n"] if theory else [])]
+        parts += [described(catalogue.entry(metric)) for metric in found]
+    return "\n".join(parts)
+
+
+def described(entry: dict[str, Any]) -> str:
+    gap = "not touched by holes" if entry["gap"] == "none" else "incomplete while a hole touches it"
+    unit = f"{entry['unit']}; " if entry["unit"] else ""
+    text = entry["text"].replace("\n", "\n  ")
+    return f"* **`{entry['form']}`** ({unit}warm-up: {entry['warm_up']}; {gap}). {text}\n"
+
+
+FAMILIES = "## The metrics\n"
+PAGES = {
+    "settings.md": settings_page, "events.md": events_page, "cli.md": cli_page, "metrics.md": metrics_page,
+    "analytics.md": analytics_page,
+}  # fmt: skip
 
 
 def outdated() -> list[str]:

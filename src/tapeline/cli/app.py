@@ -30,6 +30,7 @@ COMMANDS = {
     "export": ("tapeline.cli.export:export", "Write what the lake holds into a file for other programs."),
     "import": ("tapeline.cli.import_:import_", "Bring recordings of other programs onto the tape and into the sinks."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
+    "metrics": ("tapeline.cli.metrics:metrics", "List or search the metrics that can be sampled."),
     "bars": ("tapeline.cli.bars:bars", "Bars of any interval, out of the lake."),
     "book": ("tapeline.cli.book:book", "The order book at any instant, out of the lake."),
     "verify": ("tapeline.cli.verify:verify", "Prove tape, lake and SQLite against each other."),

@@ -4,16 +4,12 @@ The history is columns (server/samples.py): a page draws forty small lines from 
 `market.metrics.registry` themselves, those of users among them: what each means stands in its docstring and nowhere else.
 """
 
-import inspect
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tapeline.engine.source import Source
-from tapeline.market.metrics import registry
-from tapeline.market.metrics.base import Metric
+from tapeline.market.metrics import catalogue, registry
 from tapeline.server import asked
 from tapeline.server.asked import Names
 from tapeline.server.history import History
@@ -50,18 +46,4 @@ class Figures:
 
     async def metrics_catalogue(self, request: Request) -> Response:
         asked.only(request.query_params, ())
-        return self._json({"catalogue": [entry(found) for _, found in sorted(registry.METRICS.items())]})
-
-
-def entry(found: type[Metric]) -> dict[str, Any]:
-    """What one class of metrics says of itself. `family`: the file it lives in; `text`: its docstring, formula and source in it."""
-    return {
-        "name": found.name,
-        "form": registry.form(found),
-        "family": found.__module__.rpartition(".")[2],
-        "unit": found.unit,
-        "gap": found.gap,
-        "warm_up": found.warm_up,
-        "parameters": [{"name": p.name, "kind": p.kind, "default": p.default} for p in found.parameters],
-        "text": inspect.getdoc(found) or "",
-    }
+        return self._json({"catalogue": [catalogue.entry(found) for _, found in sorted(registry.METRICS.items())]})

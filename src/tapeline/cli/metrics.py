@@ -1,0 +1,37 @@
+"""`tapeline metrics`: what can be sampled, to look through and to search."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tapeline.cli import context, output
+from tapeline.errors import UsageError
+
+HEAD = ("metric", "unit", "after a hole", "what")
+
+
+def metrics(
+    query: Annotated[str | None, Parameter(help="Part of a name or of what it says.")] = None,
+    /,
+    *,
+    json: context.Json = False,
+) -> None:
+    """List or search the metrics that can be sampled, those of installed packages among them.
+
+    A name is written as shown, with other parameters where you like: vwap_15m. docs/analytics.md has formulas and sources.
+    """
+    from tapeline.engine import extending
+    from tapeline.market.metrics import catalogue, registry
+
+    extending.install()
+    words = (query or "").casefold()
+    entries = [catalogue.entry(found) for _, found in sorted(registry.METRICS.items())]
+    chosen = [e for e in entries if words in e["form"].casefold() or words in e["text"].casefold()]
+    if not chosen:
+        raise UsageError(f"no metric says {query!r}; `tapeline metrics` lists all {len(entries)}")
+    if json:
+        output.write_json(chosen)
+        return
+    gaps = {"none": "as before", "window": "incomplete"}
+    rows = [(e["form"], e["unit"] or "-", gaps[e["gap"]], e["text"].partition("\n\n")[0].replace("\n", " ")) for e in chosen]
+    output.write(output.columns([HEAD, *rows]))
