@@ -1,5 +1,6 @@
 """Metrics of other packages: found by entry point, on the tape like ours, and no danger to the feed."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -131,11 +132,12 @@ def test_a_package_that_is_really_installed_is_found(tmp_path: Path) -> None:
     assert done.stdout.strip() == "0.5"
 
 
-def test_the_example_of_the_documents_passes_the_tests_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_documents_passes_the_tests_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs" / "analytics.md").read_text()
     example = re.search(r"```python\n(import tapeline as tl\n.*?)```", page, re.DOTALL)
-    names: dict[str, type[Metric]] = {}
-    exec(example[1], names)
+    (tmp_path / "large_share.py").write_text(example[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    names = vars(importlib.import_module("large_share"))
     monkeypatch.setattr(registry, "METRICS", dict(registry.METRICS))
     check_metric(names["LargeShare"])
     assert registry.form(names["LargeShare"]) == "large_share_5m_1"
