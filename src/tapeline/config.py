@@ -272,8 +272,11 @@ class RuleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         str, Doc(description="When it is looked at, as in `mon-fri 09:30-16:00 America/New_York`; empty: always.")
     ] = ""
     hysteresis: Annotated[
-        float, Doc(ge=0, description="How far back the value must go before the alert ends, in the value's own unit.")
-    ] = 0.0
+        str,
+        Doc(
+            description="How far back the value must go before the alert ends: `50` in its unit, `0.5%` or `25bps` of the threshold."
+        ),
+    ] = ""
     until: Annotated[str, Doc(description="Another condition that ends the alert, in place of the rule's contrary.")] = ""
     incomplete: Annotated[bool, Doc(description="Raise it also on data that is known to be incomplete.")] = False
     resolved: Annotated[bool, Doc(description="Send a message also when the alert ends.")] = False

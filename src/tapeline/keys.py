@@ -53,8 +53,11 @@ def key_of(name: str, page: str = "", *, env: Mapping[str, str] | None = None, d
     )
 
 
-def secret_of(section: str, name: str, *, env: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
-    """The secret in `TAPELINE_<SECTION>_<NAME>`, hidden from now on; empty where there is none.
+def secret_of(
+    section: str, name: str, *, env: Mapping[str, str] | None = None, directory: Path | None = None, keyring: str = ""
+) -> str:
+    """The secret in `TAPELINE_<SECTION>_<NAME>`, hidden from now on; empty where there is none. `keyring`: the name under which the
+    system's keyring may have it, where neither the environment nor `.env` has.
 
     `name` is PASSWORD, TOKEN, SECRET, KEY or PASSPHRASE: what the settings leave to us. A newline at the end, left by whatever wrote
     it, is no part of it. `env` and `directory` default to the process's own.
@@ -63,6 +66,8 @@ def secret_of(section: str, name: str, *, env: Mapping[str, str] | None = None, 
     if not is_secret(variable):
         raise ValueError(f"{variable} would be read as a setting, and shown")
     secret = (os.environ if env is None else env).get(variable) or dotenv(directory or Path()).get(variable, "")
+    if not secret and keyring:
+        secret = _of_keyring(keyring)
     secret = secret.rstrip("\r\n")
     hide(secret)
     return secret

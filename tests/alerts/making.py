@@ -1,0 +1,37 @@
+"""Alerts and notifiers whose every detail the test decides."""
+
+import threading
+from typing import Any
+
+from tapeline.alerts.message import Message
+from tapeline.clock import SECOND
+from tapeline.events import Alert, Flag
+
+T0 = 1_795_132_800 * SECOND
+
+
+def alert(n: int, state: str = "raised", **changes: Any) -> Alert:
+    values: dict[str, Any] = {
+        "instrument": "sim:BTC-USDT", "ts_event": T0 + n * SECOND, "ts_recv": T0 + n * SECOND, "flags": int(Flag.SIMULATED),
+        "rule": "btc-high", "state": state, "value": 100_000.5 + n, "text": f"mid is over 100000 ({n})", "severity": "warning",
+        "id": f"a{n}",
+    } | changes  # fmt: skip
+    return Alert(**values)
+
+
+class Recorder:
+    """A notifier that keeps what it was sent; `faults` are raised first, one a call; while `gate` is clear, it hangs."""
+
+    def __init__(self, faults: list[BaseException] | None = None) -> None:
+        self.messages: list[Message] = []
+        self.calls = 0
+        self.faults = faults or []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def send(self, message: Message) -> None:
+        self.calls += 1
+        self.gate.wait(30)
+        if self.faults:
+            raise self.faults.pop(0)
+        self.messages.append(message)
