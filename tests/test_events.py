@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeline.events import TYPES, BookUpdate, Event, Flag, Trade, arrow_schema, bare_type, fields, from_json, to_json
+from tapeline.events import (
+    TYPES,
+    Alert,
+    Bar,
+    BookUpdate,
+    Event,
+    Flag,
+    Metrics,
+    Trade,
+    arrow_schema,
+    bare_type,
+    fields,
+    from_json,
+    to_json,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,6 +35,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         made: st.SearchStrategy[Any] = st.sampled_from(get_args(bare))
     elif get_origin(bare) is list:
         made = st.lists(st.tuples(FLOATS, FLOATS), max_size=4)
+    elif get_origin(bare) is dict:
+        made = st.dictionaries(st.text(), FLOATS, max_size=4)
     else:
         made = {int: INT64, float: FLOATS, bool: st.booleans(), str: st.text()}[bare]
     return st.none() | made if optional else made
@@ -41,7 +57,14 @@ def test_json_there_and_back(event: Event) -> None:
     plain = msgspec.json.decode(line)
     assert plain["type"] == event.__struct_config__.tag
     assert plain["flags"] == [f.name for f in Flag if event.flags & f]
-    left_out = {name for name in ("conditions", "bid_floor", "ask_ceiling", "depth") if getattr(event, name, "") is None}
+    may_be_left_out = {
+        Trade: ("conditions",),
+        BookUpdate: ("bid_floor", "ask_ceiling", "depth"),
+        Bar: ("sell_volume", "open_interest"),
+        Metrics: ("values", "incomplete"),
+        Alert: ("severity", "id"),
+    }
+    left_out = {name for name in may_be_left_out.get(type(event), ()) if getattr(event, name) is None}
     assert set(plain) == {"type", *event.__struct_fields__} - left_out
 
 
@@ -52,6 +75,8 @@ def test_arrow_holds_every_event(event: Event) -> None:
     for name in ("bids", "asks"):
         if name in row:
             row[name] = [{"price": p, "size": s} for p, s in row[name]]
+    if row.get("values") is not None:
+        row["values"] = list(row["values"].items())
     assert pa.Table.from_pylist([row], schema=schema).to_pylist() == [row]
 
 
@@ -68,7 +93,7 @@ def test_the_schema_follows_from_the_fields(kind: type[Event]) -> None:
 def test_the_numbers_of_flags_are_stored_and_never_change() -> None:
     assert {f.name: f.value for f in Flag} == {
         "SNAPSHOT": 1, "LATE": 2, "RECOVERED": 4, "SAMPLED": 8, "AGGREGATED": 16, "OFF_BOOK": 32, "RPI": 64, "SIMULATED": 128,
-        "BAD_TIME": 256, "NO_VENUE_TIME": 512, "INEXACT": 1024, "BOOK_UNPROVEN": 2048,
+        "BAD_TIME": 256, "NO_VENUE_TIME": 512, "INEXACT": 1024, "BOOK_UNPROVEN": 2048, "FILLED": 4096,
     }  # fmt: skip
 
 

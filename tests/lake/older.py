@@ -72,6 +72,8 @@ def _table(kind: type[Event], session: str, rows: list[tuple[int, Event]]) -> pa
         values = [getattr(e, field.name) for _, e in rows]
         if pa.types.is_list(field.type):
             values = [[{"price": p, "size": s} for p, s in levels] for levels in values]
+        if pa.types.is_map(field.type):
+            values = [v and list(v.items()) for v in values]
         column = pa.array(values, field.type)
         if field.name in TEXTS:
             column = column.dictionary_encode()

@@ -1,13 +1,17 @@
 """One row an event, derived from the events' own fields: no field is forgotten, every time is cut to microseconds."""
 
+import csv
+import io
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tapeline.clock import MICRO
 from tapeline.engine.source import BookView
-from tapeline.events import TYPES, Flag, Ticker, bare_type, fields, from_json, to_json
-from tapeline.server.views import encode, event_columns, event_row, flag_names, status_row
+from tapeline.events import TYPES, Flag, Metrics, Ticker, bare_type, fields, from_json, to_json
+from tapeline.server.views import encode, event_columns, event_row, event_table, flag_names, status_row
 
 NS = 1_795_132_800_123_456_789
 
@@ -42,6 +46,19 @@ def test_an_unknown_time_stays_unknown():
 def test_columns_name_every_key_of_a_row():
     for tag in ("trade", "quote", "metrics", "status"):
         assert list(event_columns(TYPES[tag])) == list(event_row(example(TYPES[tag])))
+
+
+def test_values_by_name_in_every_format():
+    one, other = example(Metrics), Metrics("sim:X", 1000, 2000, 0, 1.0, None, None, None, None, None)
+    table = event_table("metrics", Metrics, map(event_row, (one, other)))
+    assert [row["values"] for row in json.loads(table.render("json", {}))["metrics"]] == [one.values, None]
+    rows = list(csv.DictReader(io.StringIO(table.render("csv", {}).decode())))
+    assert json.loads(rows[0]["values"]) == one.values
+    assert rows[1]["values"] == ""
+    arrow = pa.ipc.open_stream(table.render("arrow", {})).read_all()
+    parquet = pq.read_table(io.BytesIO(table.render("parquet", {})))
+    for found in (arrow, parquet):
+        assert [v and dict(v) for v in found["values"].to_pylist()] == [one.values, None]
 
 
 def test_each_flag_has_its_name():

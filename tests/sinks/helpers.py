@@ -35,14 +35,42 @@ def one_of_each() -> list[Event]:
         BookUpdate(ETH, T0, T0, 0, [], [(0.1, 0.2)], False, None, None),
         Bar(BTC, T0, T0, 0, "1m", T0 - 60, 1.0, 2.0, 0.5, 1.5, 10.0, None, None, None, None, False, 0, "venue"),
         Bar(BTC, T0, T0, 1, "1m", T0 - 60, 1.0, 2.0, 0.5, 1.5, 10.0, 4.0, 15.0, 1.5, 3, True, 2, "trades"),
+        Bar(
+            BTC,
+            T0,
+            T0,
+            int(Flag.FILLED),
+            "tick:500",
+            T0,
+            1.0,
+            2.0,
+            0.5,
+            1.5,
+            10.0,
+            4.0,
+            15.0,
+            1.5,
+            3,
+            True,
+            0,
+            "trades",
+            5.5,
+            1234.5,
+        ),
         Metrics(BTC, T0, T0, 0, 1.55, 0.1, 645.16, -0.2, 1.54, None),
         Metrics(BTC, T0, T0, 0, None, None, None, None, None, 4),
+        Metrics(
+            BTC, T0, T0, 0, 1.55, 0.1, 645.16, -0.2, 1.54, None, {"vwap_5m": 1.5, "volume_1m": 0.0, "profile_1h.poc": -1e-7}
+        ),
+        Metrics(BTC, T0, T0 + 1, 0, 1.55, 0.1, 645.16, -0.2, 1.54, 7, {"volume_1m": 2.5}, "vwap_5m,volume_1m"),
+        Metrics(ETH, T0, T0, int(sim), None, None, None, None, None, None, {"ä'\"\n,": 1.0}, "x"),
         Ticker(BTC, T0, T0, 0),
         Ticker(BTC, T0, T0, 0, *(float(i) for i in range(10)), 1_795_132_800_000_000_000, 3.5),
         Liquidation(BTC, T0, T0, 0, 100.0, 1.0, "sell", None, ""),
         Status("", T0, T0, 0, "disconnected", "binance", "", "closed: 1006 ☠", None, None, None),
         Status(BTC, T0, T0, 0, "gap", "binance", "book", "missing ids", 5, 9, 5),
         Alert(BTC, T0, T0, 0, "price", "firing", None, "über 100 €"),
+        Alert(BTC, T0, T0, 0, "price", "raised", 100.5, "", "warning", "price-1ä"),
     ]
 
 
@@ -75,6 +103,11 @@ def frames(count: int, seed: int = 1) -> list[list[Event]]:
                 Quote(name, ts, ts, flags, bid, 1.0, 9.0, 1.0, i, "book"),
                 Metrics(name, ts, ts, flags, bid, 1.0, None, None, None, i),
             ]
+        if i % 4 == 0:
+            values = {"volume_1m": float(r.randrange(2)), "vwap_5m": 1.5}
+            events.append(
+                Metrics(name, ts, ts, flags, None, None, None, None, None, None, values, None if i % 8 else "vwap_5m")
+            )
         if i % 10 == 0:
             revision += 1
             events.append(
@@ -113,11 +146,15 @@ def batches(made: list[list[Event]], session: str, size: int = 1, after: int = -
     ]
 
 
-def row(event: Event) -> Row:
-    def levels(v: Any) -> Any:
-        return tuple(map(tuple, v)) if isinstance(v, list) else v
+def plain(value: Any) -> Any:
+    """What can be compared and sorted: levels as tuples, maps as sorted pairs."""
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    return tuple(map(tuple, value)) if isinstance(value, list) else value
 
-    return (type(event).__struct_config__.tag, *(levels(getattr(event, f)) for f in event.__struct_fields__))
+
+def row(event: Event) -> Row:
+    return (type(event).__struct_config__.tag, *(plain(getattr(event, f)) for f in event.__struct_fields__))
 
 
 class BestBars:

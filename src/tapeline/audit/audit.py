@@ -25,7 +25,7 @@ from tapeline.clock import SECOND
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import IntegrityError, TapelineError, UsageError
 from tapeline.events import Bar, BookUpdate, Event, Quote, Status, Trade
-from tapeline.frames import Frame
+from tapeline.frames import Frame, unpack_session
 from tapeline.lake import catalogue
 from tapeline.lake.catalogue import Catalogue
 from tapeline.tape import reader
@@ -187,6 +187,8 @@ class _Audit:
                 except (TapelineError, msgspec.MsgspecError, ValueError) as e:
                     self.report.add("tape", "broken", f"it cannot be played: {e}", session=info.id)
                     return
+                if rows is not None:
+                    rows.earlier = "metrics" not in unpack_session(frames[0].data).pipeline
             for seq, part in _cut(first, frames, ends):
                 self._feed(info.id, session, seq, part, rows)
             progress()

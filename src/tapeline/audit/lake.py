@@ -3,7 +3,8 @@
 The events of each session, numbered as the sink numbers them, are turned into rows by the code that writes the lake; then DuckDB
 counts and hashes both sides, a folder (kind, instrument, day) at a time. Equal sums of hashes mean equal rows in the right folder,
 whatever their order and files. Asked for is what the frames up to the lake's position make: what has not been committed when the
-audit begins is not judged, nor are the days that retention took out.
+audit begins is not judged, nor are the days that retention took out, nor the fields that events did not have yet when a session was
+recorded.
 
 What no tape proves any more is only counted: each event once, no number past the session's position.
 
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 from tapeline.audit.report import MOST_DETAILS, Few, Report
 from tapeline.errors import TapelineError
 from tapeline.events import TYPES, Event
-from tapeline.lake import database, tables
+from tapeline.lake import database, tables, views
 from tapeline.lake.catalogue import Catalogue, Committed, fresh, read
 from tapeline.lake.layout import Partition, time_field
 from tapeline.lake.state import LakeFile
@@ -41,8 +42,11 @@ class LakeRows:
     """One session's events, on their way to be compared with the lake."""
 
     def __init__(self, session: str, committed: Committed) -> None:
-        """`committed`: how far the lake says that it has the session."""
+        """`committed`: how far the lake says that it has the session. `earlier`: it was recorded before the events had the fields of
+        `tables.GROWN`; those are not compared.
+        """
         self.session, self.committed = session, committed
+        self.earlier = False
         self.n = 0
         self._waiting: list[Event] = []
         self.sums: Sums = {}
@@ -66,13 +70,14 @@ class LakeRows:
         with duckdb.connect() as db:
             for part in parts:
                 db.register("part", part.table)
-                query = f"SELECT count(*), sum({_hash(part.partition.kind)}) FROM part"  # noqa: S608 - our own names
+                query = f"SELECT count(*), sum({_hash(part.partition.kind, earlier=self.earlier)}) FROM part"  # noqa: S608 - our own names
                 (row,) = db.execute(query).fetchall()
                 _add(self.sums, part.partition, *row)
 
 
-def _hash(kind: str) -> str:
-    schema = tables.file_schema(TYPES[kind])
+def _hash(kind: str, *, earlier: bool) -> str:
+    left_out = tables.GROWN.get(TYPES[kind], ()) if earlier else ()
+    schema = [f for f in tables.file_schema(TYPES[kind]) if f.name not in left_out]
     columns = (f'"{f.name}"::VARCHAR' if pa.types.is_dictionary(f.type) else f'"{f.name}"' for f in schema)
     return f"hash({', '.join(columns)})::HUGEINT"
 
@@ -93,8 +98,8 @@ class _Read:
         self.past, self.twice = Few(), Few()
 
 
-def _look(now: Catalogue, kind: str, date: str, asked: Mapping[str, int]) -> _Read:
-    """`asked`: session → how many of its events. Raises FileNotFoundError where a file was moved or taken away meanwhile."""
+def _look(now: Catalogue, kind: str, date: str, asked: Sequence[LakeRows]) -> _Read:
+    """Raises FileNotFoundError where a file was moved or taken away meanwhile."""
     files = {now.path(f): Partition(f.kind, f.venue, f.symbol, f.date) for f in now.files if (f.kind, f.date) == (kind, date)}
     if not files:
         return _Read()
@@ -108,13 +113,17 @@ def _look(now: Catalogue, kind: str, date: str, asked: Mapping[str, int]) -> _Re
 
 
 def _counted(
-    db: duckdb.DuckDBPyConnection, now: Catalogue, kind: str, files: Mapping[str, Partition], asked: Mapping[str, int]
+    db: duckdb.DuckDBPyConnection, now: Catalogue, kind: str, files: Mapping[str, Partition], asked: Sequence[LakeRows]
 ) -> _Read:
     found = _Read()
-    db.register("asked", pa.table({"_session": list(asked), "_events": pa.array(asked.values(), pa.int64())}))
-    source = "read_parquet($files, filename = '_file', hive_partitioning = false)"
+    events = pa.array([want.committed.events for want in asked], pa.int64())
+    earlier = pa.array([want.earlier for want in asked], pa.bool_())
+    sessions = pa.array([want.session for want in asked], pa.string())
+    db.register("asked", pa.table({"_session": sessions, "_events": events, "_earlier": earlier}))
+    source = views.files(TYPES[kind], "$files", "filename = '_file', hive_partitioning = false")
     names = {"files": list(files)}
-    sums = f"""SELECT _session, _file, count(*), sum({_hash(kind)}) FROM {source}
+    sums = f"""SELECT _session, _file, count(*), sum(CASE WHEN _earlier THEN {_hash(kind, earlier=True)}
+        ELSE {_hash(kind, earlier=False)} END) FROM {source}
         JOIN asked ON session_id::VARCHAR = _session AND n < _events GROUP BY ALL"""  # noqa: S608 - our own names
     for session, path, count, total in db.execute(sums, names).fetchall():
         _add(found.sums.setdefault(session, {}), files[path], count, total)
@@ -148,9 +157,8 @@ class LakeFiles:
         """All that these sessions want, and every row once; how many rows there are of each session that the lake knows."""
         sums: dict[str, Sums] = {}
         rows, past, twice = Counter[str](), Few(), Few()
-        asked = {want.session: want.committed.events for want in wanted}
         for kind, date in sorted({(f.kind, f.date) for f in read(self._data).files if f.kind in TYPES}):
-            found = self._ask(kind, date, asked)
+            found = self._ask(kind, date, wanted)
             for session, mine in found.sums.items():
                 sums.setdefault(session, {}).update(mine)
             rows.update(found.rows)
@@ -167,7 +175,7 @@ class LakeFiles:
             self._report.add("lake", "broken", text, count=past.count, details=past.details)
         return rows
 
-    def _ask(self, kind: str, date: str, asked: Mapping[str, int]) -> _Read:
+    def _ask(self, kind: str, date: str, asked: Sequence[LakeRows]) -> _Read:
         def good(catalogue: Catalogue) -> _Read:
             now = msgspec.structs.replace(catalogue, files=tuple(f for f in catalogue.files if f.path not in self._bad))
             try:

@@ -100,10 +100,9 @@ class Kept:
         self.catalogue, self.instrument, self.start, self.end = catalogue, instrument, start, end
         files = scan.in_order(catalogue, catalogue.chosen("bar", [instrument], start, end))
         self._tables = scan.rows(files, KEPT, column="ts_open", start=start, end=end)
-        opens, ends, n, revision, trades = (
-            scan.numbers(self._tables, c) for c in ("ts_open", "ts_event", "n", "revision", "trades")
-        )
-        self.opens, self.ends, self.trades = opens, ends, trades
+        opens, ends, n, revision = (scan.numbers(self._tables, c) for c in ("ts_open", "ts_event", "n", "revision"))
+        trades = scan.numbers(self._tables, "trades", np.float64)  # a venue's own candle may not tell
+        self.opens, self.ends, self.trades = opens, ends, np.nan_to_num(trades, nan=-1.0).astype(np.int64)
         self.complete = scan.numbers(self._tables, "complete", np.bool_)
         self.sessions, self.session = scan.texts(self._tables, "session_id")
         self._n, self._revision = n, revision
@@ -135,8 +134,16 @@ class Kept:
         names = [RENAMED.get(f.name, f.name) for f in schema]
         if not len(rows):
             return schema.empty_table()
-        table = pa.concat_tables([t.select(names) for t in self._tables]).unify_dictionaries().take(pa.array(rows))
+        tables = [_with(t, schema, names) for t in self._tables]
+        table = pa.concat_tables(tables).unify_dictionaries().take(pa.array(rows))
         return table.rename_columns(schema.names).cast(schema)
+
+
+def _with(table: pa.Table, schema: pa.Schema, names: Sequence[str]) -> pa.Table:
+    """The columns `names`, those of `schema` in its order; what an earlier release did not write is null."""
+    there = set(table.column_names)
+    kinds = zip(names, schema, strict=True)
+    return pa.table({n: table[n] if n in there else pa.nulls(len(table), field.type) for n, field in kinds})
 
 
 def _last_of(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -251,6 +258,8 @@ def _table(found: list[Folded], kept: Kept, interval: Interval, complete: list[b
         "complete": complete,
         "revision": [0] * len(found),
         "origin": ["trades"] * len(found),
+        "sell_volume": [None] * len(found),
+        "open_interest": [None] * len(found),
     }
     schema = arrow_schema(Bar)
     return pa.Table.from_arrays([pa.array(values[f.name], f.type) for f in schema], schema=schema)

@@ -148,7 +148,10 @@ def events(kind: type[Event], batch: pa.RecordBatch) -> list[Any]:
 
 
 def _column(column: pa.Array, name: str) -> list[Any]:
-    return _levels(column) if name in ("bids", "asks") else list(column.to_pylist())
+    if name in ("bids", "asks"):
+        return _levels(column)
+    values: list[Any] = column.to_pylist()
+    return [None if v is None else dict(v) for v in values] if pa.types.is_map(column.type) else values
 
 
 def _levels(column: pa.ListArray) -> list[list[tuple[float, float]]]:

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tapeline.events import TYPES, Event, Flag, arrow_schema
+from tapeline.events import TYPES, Alert, Bar, Event, Flag, Metrics, arrow_schema
 from tapeline.lake.layout import ABSURD_BEFORE, BAD_TIME, DAY, Partition, date_text, time_field, venue_and_symbol
 from tapeline.lake.state import LakeFile
 
@@ -35,6 +35,14 @@ RENAMED = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
 Places = npt.NDArray[np.int64]
 VERSION = 2
 """Of the files' columns, in their metadata as `tapeline.lake`. 1 (unmarked) had no `session_id` column; the file's name said it."""
+GROWN: dict[type[Event], tuple[str, ...]] = {
+    Bar: ("sell_volume", "open_interest"),
+    Metrics: ("values", "incomplete"),
+    Alert: ("severity", "id"),
+}
+"""Fields that events got after the first release with files of version 2. Those files lack the columns until they are compacted
+again, which makes them null; every reader takes what is not there for null.
+"""
 ROW_GROUP = 122_880
 ROW_GROUP_BYTES = 8 << 20  # in memory; 500,000 levels: what a book at an instant has to read (bench/lake.py)
 FEW_VALUES = frozenset({"instrument", "venue", "side", "origin", "interval", "kind", "channel", "rule", "state"})
@@ -202,6 +210,8 @@ def options(schema: pa.Schema) -> dict[str, Any]:
     for field in schema:
         if pa.types.is_list(field.type):
             dictionary += [f"{field.name}.list.element.price", f"{field.name}.list.element.size"]
+        elif pa.types.is_map(field.type):
+            dictionary += [f"{field.name}.key_value.key", f"{field.name}.key_value.value"]
         elif pa.types.is_int64(field.type):
             encodings[field.name] = "DELTA_BINARY_PACKED"
         elif field.name == "id":

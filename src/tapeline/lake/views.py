@@ -38,7 +38,7 @@ from tapeline.events import (
     fields,
 )
 from tapeline.lake.layout import ABSURD_BEFORE, DAY, time_field
-from tapeline.lake.tables import RENAMED, file_schema
+from tapeline.lake.tables import GROWN, RENAMED, file_schema
 
 VIEWS: dict[str, type[Event]] = {
     "trades": Trade,
@@ -69,6 +69,9 @@ MACROS = (
 """`ts('2026-11-21T10:00')` → ns; `span('5m')` → ns; `ago('5m')` → ns; `bucket(ts_event or time, '1m')`; `utc(ts_recv)` →
 TIMESTAMPTZ; `flag_names(flags)`; `has(flags, 'LATE')`.
 """
+
+
+_SPELT = {pa.float64(): "DOUBLE", pa.string(): "VARCHAR", pa.map_(pa.string(), pa.float64()): "MAP(VARCHAR, DOUBLE)"}
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -129,16 +132,27 @@ def select(view: str, source: str) -> str:
     return f"SELECT {drawn} FROM {source}"  # noqa: S608 - our own names
 
 
-def source(view: str, files: Sequence[str], tail: str | None) -> str:
-    """A relation of what lies in `files` and in the registered relation `tail`. At least one of them is needed."""
+def source(view: str, paths: Sequence[str], tail: str | None) -> str:
+    """A relation of what lies in the files `paths` and in the registered relation `tail`. At least one of them is needed."""
     names = ", ".join(f'"{name}"' for name in file_schema(VIEWS[view]).names)
     parts = []
-    if files:
-        listed = ", ".join(quoted(f) for f in files)
-        parts.append(f"SELECT {names} FROM read_parquet([{listed}], hive_partitioning = false)")  # noqa: S608 - quoted
+    if paths:
+        listed = f"[{', '.join(map(quoted, paths))}]"
+        parts.append(f"SELECT {names} FROM {files(VIEWS[view], listed)}")  # noqa: S608 - quoted
     if tail is not None:
         parts.append(f'SELECT {names} FROM "{tail}"')  # noqa: S608 - our own name
     return f"({' UNION ALL '.join(parts)})"
+
+
+def files(event_type: type[Event], listed: str, options: str = "hive_partitioning = false") -> str:
+    """A relation of files of one kind; `listed` is DuckDB's list of them. Those of an earlier release may lack columns that came
+    later (`tables.GROWN`), so there DuckDB looks at the columns of each file first.
+    """
+    if event_type not in GROWN:
+        return f"read_parquet({listed}, {options})"
+    none = ", ".join(f'NULL::{_SPELT[file_schema(event_type).field(name).type]} AS "{name}"' for name in GROWN[event_type])
+    read = f"SELECT * FROM read_parquet({listed}, {options}, union_by_name = true)"  # noqa: S608 - quoted
+    return f"({read} UNION ALL BY NAME SELECT {none} WHERE false)"
 
 
 def quoted(text: str) -> str:

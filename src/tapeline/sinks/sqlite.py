@@ -7,7 +7,9 @@ What is left out, because it would fill the disk and say nothing new:
   * book updates. They are in the lake and on the tape.
   * a quote of origin "book" whose touch and flags, or metrics whose values and flags, equal the last one kept of that
     instrument: there is one after each book update, mostly the same. A row stands until the next one. What stands is committed with
-    the rows (table `standing`), so that a restart leaves out the same rows. Quotes of origin "venue" are all kept.
+    the rows (table `standing`), so that a restart leaves out the same rows. Quotes of origin "venue" are all kept. Samples of the
+    metrics that are switched on, and the book's metrics after one update, are two rows of their own: each stands until the next
+    of its kind.
   * earlier revisions of a bar: the table holds the latest one.
 """
 
@@ -30,12 +32,14 @@ FILE = "tapeline.sqlite"
 BUSY_SECONDS = 5.0
 
 Standing = dict[tuple[str, str, str], tuple[Any, ...]]
-"""(session, table, instrument) → the values of the last row kept."""
+"""(session, table, instrument) → the values of the last row kept. Samples stand as table `SAMPLES`."""
+SAMPLES = "samples"
 
 _VALUES: dict[type[Event], Callable[[Any], tuple[Any, ...]]] = {
     Quote: attrgetter("bid", "bid_size", "ask", "ask_size", "flags"),
     Metrics: attrgetter("mid", "spread", "spread_bps", "imbalance", "microprice", "flags"),
 }
+_OF_SAMPLE = attrgetter("mid", "spread", "spread_bps", "imbalance", "microprice", "flags", "values", "incomplete")
 _INSERT = {event_type: insert(event_type) for event_type in TABLES}
 
 
@@ -131,9 +135,10 @@ class SqliteSink:
             kind = type(event)
             if kind is BookUpdate:
                 continue
-            if kind is Metrics or (isinstance(event, Quote) and event.origin == "book"):
-                key = (session, TABLES[kind], event.instrument)
-                values = _VALUES[kind](event)
+            if isinstance(event, Metrics) or (isinstance(event, Quote) and event.origin == "book"):
+                sample = isinstance(event, Metrics) and event.values is not None
+                key = (session, SAMPLES if sample else TABLES[kind], event.instrument)
+                values = (_OF_SAMPLE if sample else _VALUES[kind])(event)
                 if values == (changed.get(key) or self._standing.get(key)):
                     continue
                 changed[key] = values

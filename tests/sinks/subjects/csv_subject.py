@@ -2,13 +2,14 @@
 
 import csv
 import gzip
+import json
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
 import zstandard
 
 from tapeline.events import TYPES, Flag, bare_type, fields
-from tests.sinks.helpers import Row
+from tests.sinks.helpers import Row, plain
 from tests.sinks.subjects.base import Subject
 
 
@@ -27,6 +28,8 @@ def _value(text: str, hint: Any) -> Any:
         return None
     if bare is bool:
         return {"true": True, "false": False}[text]
+    if get_origin(bare) is dict:
+        return plain(json.loads(text))
     return text if bare is str or get_origin(bare) is Literal else bare(text)
 
 

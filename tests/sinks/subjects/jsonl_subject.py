@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tapeline.events import TYPES, Flag
-from tests.sinks.helpers import Row
+from tests.sinks.helpers import Row, plain
 from tests.sinks.subjects.base import Subject
 from tests.sinks.subjects.csv_subject import text_of
 
@@ -14,11 +14,8 @@ def _row(line: str) -> Row:
     said = json.loads(line)
     event_type = TYPES[said.pop("type")]
     said["flags"] = sum(Flag[name] for name in said["flags"])
-    for side in ("bids", "asks"):
-        if side in said:
-            said[side] = tuple(map(tuple, said[side]))
     assert said.keys() <= set(event_type.__struct_fields__)
-    return (str(event_type.__struct_config__.tag), *(said.get(name) for name in event_type.__struct_fields__))
+    return (str(event_type.__struct_config__.tag), *(plain(said.get(name)) for name in event_type.__struct_fields__))
 
 
 def read_jsonl(data: Path) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from tapeline.events import TYPES
-from tests.sinks.helpers import Row
+from tests.sinks.helpers import Row, plain
 from tests.sinks.subjects.base import Subject
 
 LAKE_NAMES = {"instrument": "instrument_id", "kind": "status", "venue": "venue_id"}
@@ -33,7 +33,7 @@ def read_lake(data: Path) -> list[Row]:
 
 
 def _levels(value: Any) -> Any:
-    return tuple((x["price"], x["size"]) for x in value) if isinstance(value, list) else value
+    return tuple((x["price"], x["size"]) for x in value) if isinstance(value, list) else plain(value)
 
 
 class LakeSubject(Subject):

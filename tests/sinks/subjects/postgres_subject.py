@@ -8,7 +8,7 @@ from typing import Any
 from tapeline.config import PostgresSettings, Settings
 from tapeline.events import TYPES, Bar, Event
 from tests.services import postgres
-from tests.sinks.helpers import BestBars, Row, row
+from tests.sinks.helpers import BestBars, Row, plain, row
 from tests.sinks.subjects.base import Subject
 
 TABLES = {
@@ -41,7 +41,7 @@ def read(server: postgres.Server, schema: str, database: str = "postgres") -> li
                     for side in ("bid", "ask"):
                         typed[f"{side}s"] = tuple(zip(typed[f"{side}_prices"], typed[f"{side}_sizes"], strict=True))
                 key = (tag == "bar", typed["session_id"], typed["n"])
-                found.append((key, (tag, *(typed[f] for f in TYPES[tag].__struct_fields__))))
+                found.append((key, (tag, *(plain(typed[f]) for f in TYPES[tag].__struct_fields__))))
     keys = [key for key, _ in found]
     assert len(set(keys)) == len(keys), "an event stands twice"
     return [values for _, values in sorted(found, key=lambda pair: pair[0])]

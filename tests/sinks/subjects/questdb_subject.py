@@ -1,13 +1,14 @@
 """QuestDB's stand-in, read out of its memory; each test has tables of its own."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from tapeline.config import QuestdbSettings, Settings
 from tapeline.events import TYPES
 from tests.services import questdb
-from tests.sinks.helpers import Row
+from tests.sinks.helpers import Row, plain
 from tests.sinks.subjects.base import Subject
 from tests.sinks.subjects.postgres_subject import TABLES
 
@@ -38,6 +39,8 @@ def read(server: questdb.QuestDB, prefix: str) -> list[Row]:
 def _value(name: str, value: Any) -> Any:
     if name in ("bids", "asks"):
         return () if value is None else tuple(zip(*value.tolist(), strict=True))
+    if name == "values" and value is not None:
+        return plain(json.loads(value))
     return EMPTY.get(name) if value is None else value
 
 
