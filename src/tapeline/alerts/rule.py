@@ -51,8 +51,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     @classmethod
     def of_settings(cls, name: str, kept: RuleSettings) -> "Rule":
         """Of the section `[alerts.rules.NAME]`. Raises RuleError."""
-        options = {key: value for key, value in msgspec.structs.asdict(kept).items() if key not in {"rule", "hysteresis"}}
-        return cls.of(name=name, text=kept.rule, hysteresis=str(kept.hysteresis or ""), **options)
+        options = {key: value for key, value in msgspec.structs.asdict(kept).items() if key != "rule"}
+        return cls.of(name=name, text=kept.rule, **options)
 
     def checked(self) -> "Checked":
         """What it says, read. Raises RuleError."""
