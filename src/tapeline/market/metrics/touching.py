@@ -1,0 +1,86 @@
+"""The touch of one instrument as it becomes known, and the holes in it.
+
+Its source is the book where one is asked for, else the venue's own quotes. A hole begins where the source loses its proof: the book
+has a gap, is crossed or begins anew, a connection is lost, a stream falls silent or ends. It begins at that moment, by our clock as
+the venue's, and ends with the next touch that is proven; of a change of sources it is made, too. In `touches` it is a row of NaN.
+
+Quotes come in their order of arrival, which is the order of a book's updates: one whose venue time goes back keeps its place.
+"""
+
+import numpy as np
+
+from tapeline.events import Flag, Quote, Status
+from tapeline.market.metrics.store import Floats, Ints, Touches
+from tapeline.market.metrics.venue_clock import VenueClock
+
+UNPROVEN = int(Flag.BOOK_UNPROVEN)
+BREAKS = {"gap", "crossed", "resyncing", "stale", "disconnected"}
+ORIGINS = {"book": "book", "quotes": "venue"}
+"""Which quotes a channel makes."""
+Row = tuple[float | None, float | None, float | None, float | None]
+_NOTHING: Row = (None, None, None, None)
+
+
+class Touching:
+    """`take`, `told` and `broken` gather; `settle` puts what was gathered into `touches`, once a sample."""
+
+    __slots__ = ("_by_book", "_came", "known_since", "touches")
+
+    def __init__(self) -> None:
+        self.touches = Touches()
+        self.known_since: int | None = None  # the venue's time; None: it is not known now
+        self._by_book: bool | None = None
+        self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
+
+    def take(self, q: Quote) -> None:
+        self._came[q.origin].append(q.ts_recv if q.flags & UNPROVEN else q)
+
+    def told(self, status: Status) -> None:
+        if status.kind in BREAKS and status.channel in ORIGINS:
+            self.broken(status.channel, status.ts_recv)
+
+    def broken(self, channel: str, ts_recv: int) -> None:
+        """Nothing is known any more by this channel."""
+        self._came[ORIGINS[channel]].append(ts_recv)
+
+    def clear(self) -> None:
+        self._came = {"book": [], "venue": []}
+
+    def settle(self, clock: VenueClock, *, by_book: bool, now: int) -> int:
+        """File what came under its venue time; from which place on touches are new. `now`: ours."""
+        came = self._came["book" if by_book else "venue"]
+        if self._by_book is not None and by_book is not self._by_book:
+            came = [now, *came]
+        self._by_book = by_book
+        self.clear()
+        times: list[int] = []
+        rows: list[Row] = []
+        for e in came:
+            if isinstance(e, Quote):
+                times.append(clock.place(e))
+                rows.append((e.bid, e.bid_size, e.ask, e.ask_size))
+            elif rows or len(self.touches):
+                times.append(clock.at(e))
+                rows.append(_NOTHING)
+        return self._add(np.array(times, np.int64), np.array(rows, float).reshape(-1, 4).T)
+
+    def _add(self, times: Ints, rows: Floats) -> int:
+        if not len(times):
+            return len(self.touches)
+        last = int(self.touches.ts[-1]) if len(self.touches) else int(times[0])
+        times = np.maximum.accumulate(np.maximum(times, last))
+        holes = np.flatnonzero(np.isnan(rows).all(axis=0))
+        begin = int(holes[-1]) + 1 if len(holes) else 0
+        if begin == len(times):
+            self.known_since = None
+        elif len(holes) or self.known_since is None:
+            self.known_since = int(times[begin])
+        return self.touches.add(times, rows)
+
+    @property
+    def latest(self) -> tuple[float, float, float, float] | None:
+        """bid, bid size, ask, ask size, NaN where a side is empty; None where it is not known."""
+        t = self.touches
+        if self.known_since is None or not len(t):
+            return None
+        return float(t.bid[-1]), float(t.bid_size[-1]), float(t.ask[-1]), float(t.ask_size[-1])
