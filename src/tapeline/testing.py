@@ -20,7 +20,7 @@ import numpy as np
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings
-from tapeline.events import Bar, BookUpdate, Event, Flag, Quote, Ticker, Trade
+from tapeline.events import Bar, BookUpdate, Event, Flag, Quote, Status, Ticker, Trade
 from tapeline.market.bars import Bars
 from tapeline.market.book import Book
 from tapeline.market.metrics import registry
@@ -48,11 +48,11 @@ class Trial:
         self.analytics.add(map(registry.metric, self.names))
         self.bars = Bars(INSTRUMENT, PipelineSettings(), contract_value=contract_value)
         self.book: Book | None = None
-        self.breaks = 0
         self.contract_value = contract_value
         self.seen: list[Event] = []
         self.sample_times: list[int] = []
         self._touches: list[tuple[int, tuple[float, ...]]] = []
+        self._lost: list[int] = []  # places of holes in the touches, still by our clock
 
     def event(self, e: Event) -> None:
         """One event, as the pipeline would give it out; of a trade with the bars that it closes or corrects."""
@@ -81,9 +81,13 @@ class Trial:
         if self.book is not None:
             self.event(Quote(e.instrument, e.ts_event, e.ts_recv, e.flags, *self.book.touch(), e.seq, "book"))
 
-    def lose_book(self) -> None:
+    def lose_book(self, ts_recv: int) -> None:
         """The book has lost its proof, until the next snapshot."""
-        self.book, self.breaks = None, self.breaks + 1
+        self.book = None
+        self._show(Status(INSTRUMENT, ts_recv, ts_recv, 0, "gap", "sim", "book", "updates missing", None, None, None))
+        if self._touches:
+            self._lost.append(len(self._touches))
+            self._touches.append((ts_recv, (np.nan,) * 4))
 
     def lose_trades(self, ts_recv: int) -> None:
         """Trades are missing from the last one to the next."""
@@ -97,13 +101,13 @@ class Trial:
 
     def sample(self, ts_recv: int) -> dict[str, float]:
         """The figures of all metrics at an instant of our clock, by name; one that is not known is not among them."""
-        known = self.book is not None
-        self.analytics.sample(ts_recv, Source(True, self.book, self.breaks, self.bars, None))
+        self.analytics.sample(ts_recv, Source(True, self.book, self.bars, None))
         if self.analytics.faults:
             name, error = self.analytics.faults[0]
             raise AssertionError(f"{name} raised {error}")
-        if not known and self._touches:
-            self._touches.append((self.analytics.now, (np.nan,) * 4))
+        for place in self._lost:
+            self._touches[place] = (self.analytics.clock.at(self._touches[place][0]), (np.nan,) * 4)
+        self._lost.clear()
         self.sample_times.append(self.analytics.now)
         return dict(self.analytics.values)
 
@@ -223,9 +227,9 @@ class _Market:
         )
         return "ticker", lambda trial: trial.event(ticker)
 
-    def unproven(self, now: int) -> tuple[str, Act]:  # noqa: ARG002 - one shape
+    def unproven(self, now: int) -> tuple[str, Act]:
         self.proven = False
-        return "book lost", lambda trial: trial.lose_book()
+        return "book lost", lambda trial: trial.lose_book(now)
 
     def hole(self, now: int) -> tuple[str, Act]:
         return "trades lost", lambda trial: trial.lose_trades(now)

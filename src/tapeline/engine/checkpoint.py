@@ -44,7 +44,7 @@ _MODULES = {f"tapeline.{name}" for name in ("events", "frames", "instruments", "
     f"tapeline.engine.{name}"
     for name in ("answers", "connections", "lane", "lanes", "nameless", "pipeline", "records", "spares", "trades")
 }
-_SOURCES = ("*.py", "venues/*.py", "market/*.py", "engine/*.py")
+_SOURCES = ("*.py", "venues/*.py", "market/**/*.py", "engine/*.py")
 
 
 def _bound(owner: object, name: str) -> MethodType:

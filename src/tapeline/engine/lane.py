@@ -93,12 +93,17 @@ class Lane:
         """Give out what the metrics of the instrument are now."""
         sync, trades = self.sync, self.trades
         book = sync.book if sync.state is State.SYNCED else None
-        source = Source(self.streams("book"), book, sync.gaps + sync.resyncs, trades.bars, trades.aggregated)
+        source = Source(self._has_book, book, trades.bars, trades.aggregated)
         if (found := self.analytics.sample(ts_recv, source)) is not None:
             out.append(found)
         for name, error in self.analytics.faults:
             self.status("rejected", "metrics", f"{name} failed and is off from here on: {error}", ts_recv, out, count=1)
         self.analytics.faults.clear()
+
+    @property
+    def _has_book(self) -> bool:
+        """Whether its book is asked for; of a recording that does not tell what was, whether it came."""
+        return "book" in self.wanted.values() if self.wanted else self.heard["book"] > 0
 
     def _say_of_trades(self, kind: StatusKind, *told: Any, **more: Any) -> None:
         self.status(kind, "trades", *told, **more)
@@ -175,6 +180,8 @@ class Lane:
             self.sync.on_lost(reason, ts_recv, out)
         if "trades" in channels:
             self.trades.lost(ts_recv, out)
+        for channel in channels - {"trades"}:
+            self.analytics.lost(channel, ts_recv)
 
     def begin(self, name: str, channel: Channel, silence: Silence, ts_recv: int, out: list[Event]) -> None:
         """A stream was asked for while the connection was up."""

@@ -332,7 +332,7 @@ class Pipeline:
         """
         for lane in self.lanes.values():
             if lane.venue == connection.feed.label and not lane.wanted:
-                lane.lost({"book", "trades"}, f"connection {connection.number} lost", ts, out)
+                lane.lost({"book", "trades", "quotes", "ticker"}, f"connection {connection.number} lost", ts, out)
 
     def _twins(self, connection: Connection) -> list[Connection]:
         """The other connections that speak and carry some of the same streams."""

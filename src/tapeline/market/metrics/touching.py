@@ -9,7 +9,7 @@ Quotes come in their order of arrival, which is the order of a book's updates: o
 
 import numpy as np
 
-from tapeline.events import Flag, Quote, Status
+from tapeline.events import Flag, Quote
 from tapeline.market.metrics.store import Floats, Ints, Touches
 from tapeline.market.metrics.venue_clock import VenueClock
 
@@ -22,47 +22,40 @@ _NOTHING: Row = (None, None, None, None)
 
 
 class Touching:
-    """`take`, `told` and `broken` gather; `settle` puts what was gathered into `touches`, once a sample."""
+    """`take` and `broken` gather; `settle` puts what was gathered into `touches`, once a sample.
 
-    __slots__ = ("_by_book", "_came", "known_since", "touches")
+    `known_since`: the venue's time, None while the touch is not known; `first_new`: from which place on touches are new.
+    """
+
+    __slots__ = ("_by_book", "_came", "first_new", "known_since", "touches")
 
     def __init__(self) -> None:
         self.touches = Touches()
-        self.known_since: int | None = None  # the venue's time; None: it is not known now
+        self.known_since: int | None = None
+        self.first_new = 0
         self._by_book: bool | None = None
         self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
 
     def take(self, q: Quote) -> None:
         self._came[q.origin].append(q.ts_recv if q.flags & UNPROVEN else q)
 
-    def told(self, status: Status) -> None:
-        if status.kind in BREAKS and status.channel in ORIGINS:
-            self.broken(status.channel, status.ts_recv)
-
     def broken(self, channel: str, ts_recv: int) -> None:
         """Nothing is known any more by this channel."""
-        self._came[ORIGINS[channel]].append(ts_recv)
+        if channel in ORIGINS:
+            self._came[ORIGINS[channel]].append(ts_recv)
 
-    def clear(self) -> None:
-        self._came = {"book": [], "venue": []}
-
-    def settle(self, clock: VenueClock, *, by_book: bool, now: int) -> int:
-        """File what came under its venue time; from which place on touches are new. `now`: ours."""
+    def settle(self, clock: VenueClock, ts_recv: int, *, by_book: bool) -> None:
+        """File what came under its venue time."""
         came = self._came["book" if by_book else "venue"]
+        self._came = {"book": [], "venue": []}
         if self._by_book is not None and by_book is not self._by_book:
-            came = [now, *came]
+            first = came[0] if came else ts_recv
+            came = [first.ts_recv if isinstance(first, Quote) else first, *came]
         self._by_book = by_book
-        self.clear()
-        times: list[int] = []
-        rows: list[Row] = []
-        for e in came:
-            if isinstance(e, Quote):
-                times.append(clock.place(e))
-                rows.append((e.bid, e.bid_size, e.ask, e.ask_size))
-            elif rows or len(self.touches):
-                times.append(clock.at(e))
-                rows.append(_NOTHING)
-        return self._add(np.array(times, np.int64), np.array(rows, float).reshape(-1, 4).T)
+        times = [clock.place(e) if isinstance(e, Quote) else None for e in came]
+        rows = [(e.bid, e.bid_size, e.ask, e.ask_size) if isinstance(e, Quote) else _NOTHING for e in came]
+        placed = [clock.at(e) if isinstance(e, int) else ts for e, ts in zip(came, times, strict=True)]
+        self.first_new = self._add(np.array(placed, np.int64), np.array(rows, float).reshape(-1, 4).T)
 
     def _add(self, times: Ints, rows: Floats) -> int:
         if not len(times):

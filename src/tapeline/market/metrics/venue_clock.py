@@ -1,8 +1,8 @@
 """A venue's time as our clock has it: ours less the smallest lag (ts_recv − ts_event) seen so far.
 
-A venue time that cannot be true (flagged, or more than a minute ahead of all before it) tells nothing of the lag, and what bears one
-is placed by our clock; so is what bears none. What the venue only samples or what was fetched later keeps its time, and tells nothing
-of the lag either.
+A venue time that cannot be true (flagged, or more than a minute ahead of all before it) tells nothing of the lag, and what bears
+one is placed by our clock; so is what bears none. What the venue only samples, or what was fetched later, keeps its time, and tells
+nothing of the lag either.
 """
 
 from tapeline.clock import SECOND
