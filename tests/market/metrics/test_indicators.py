@@ -30,7 +30,6 @@ def after(name: str, bars: list[Bar]) -> tuple[dict[str, float], list[str]]:
     trial = Trial(name)
     for b in bars:
         trial.event(b)
-    trial.analytics._lag = 0  # no trade ever told one
     found = trial.sample(bars[-1].ts_recv + SECOND)
     assert trial.expected(bars[-1].ts_recv + SECOND) == pytest.approx(found, rel=1e-9)
     return found, trial.analytics.incomplete

@@ -116,7 +116,7 @@ class Analytics:
         came = [t for t in self._came if not t.flags & OFF_BOOK and t.flags & AGGREGATED == aggregated]
         times = [self.clock.place(t) for t in came]
         self.touching.settle(self.clock, ts_recv, by_book=source.by_book)
-        if not came and self.now < 0 and not len(self.touching.touches):
+        if self.now < 0 and not came and self._nothing_came():
             self._clear()
             return None
         self.now = max(self.now, self.clock.at(ts_recv))
@@ -132,6 +132,10 @@ class Analytics:
         self._trades.forget(self.now - self._reach)
         touches.forget(self.now - self._reach)
         return made
+
+    def _nothing_came(self) -> bool:
+        """Beside trades."""
+        return not len(self.touching.touches) and not self._bars and not self._liquidations and self.figures == Figures()
 
     def _clear(self) -> None:
         self._came, self._bars, self._liquidations = [], [], []
