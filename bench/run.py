@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-SCRIPTS = ("pipeline", "loopback", "bars", "sinks", "lake", "wire", "simulator", "imports")
+SCRIPTS = ("pipeline", "loopback", "bars", "metrics", "sinks", "lake", "wire", "simulator", "imports")
 BESIDE = {"sqlite": "SQLite", "pandas": "CSV by pandas"}
 MANY = {"sinks", "simulator"}  # scripts that print a line a row
 
@@ -70,6 +70,15 @@ def bars_rows(measured: dict[str, Any]) -> Iterator[Row]:
     for venue, r in measured["bars"].items():
         for case, aim in (("in a run", "2 M/s"), ("one by one", "")):
             yield Row(f"trades to bars, {case}, {r['session']} {venue} session", rate(r[case]), aim, "", "bench/bars.py")
+
+
+def metrics_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for venue, r in measured["metrics"].items():
+        for name, count, aim in (("default", r["defaults"], "less than 1"), ("every", r["metrics"], "")):
+            cost, base = r[name] - r["without"], r["decoding and books"]
+            what = f"cost of {count} metrics ({name}) over that of decoding and books, {r['session']} {venue} session"
+            beside = f"{cost / max(r['samples'], 1) * 1e6:,.0f} µs a sample; the whole pipeline without them {r['without'] / base:.1f}"
+            yield Row(what, f"{cost / base:.2f}", aim, beside, "bench/metrics.py")
 
 
 def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
@@ -145,6 +154,7 @@ ROWS = {
     "pipeline": pipeline_rows,
     "loopback": loopback_rows,
     "bars": bars_rows,
+    "metrics": metrics_rows,
     "sinks": sinks_rows,
     "lake": lake_rows,
     "wire": wire_rows,
