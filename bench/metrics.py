@@ -2,8 +2,8 @@
 
     python bench/metrics.py [--short] [--json] [--each]
 
-Counted is CPU time, each case's frames through a new pipeline, cases taking turns, medians of several rounds. "decoding and books" is
-the venue's decoder and a book alone: no proof of the book, no trades' ids, no bars, no events. `--each` measures every metric by
+Counted is CPU time, each case's frames through a new pipeline, cases taking turns, medians of several rounds. "decoding and books"
+is the venue's decoder and a book alone: no proof of the book, no trades' ids, no bars, no events. `--each` measures every metric by
 itself: microseconds a sample, on top of the gathering that all share.
 """
 

@@ -77,7 +77,8 @@ def metrics_rows(measured: dict[str, Any]) -> Iterator[Row]:
         for name, count, aim in (("default", r["defaults"], "less than 1"), ("every", r["metrics"], "")):
             cost, base = r[name] - r["without"], r["decoding and books"]
             what = f"cost of {count} metrics ({name}) over that of decoding and books, {r['session']} {venue} session"
-            beside = f"{cost / max(r['samples'], 1) * 1e6:,.0f} µs a sample; the whole pipeline without them {r['without'] / base:.1f}"
+            sample = f"{cost / max(r['samples'], 1) * 1e6:,.0f} µs a sample"
+            beside = f"{sample}; the whole pipeline without them {r['without'] / base:.1f}"
             yield Row(what, f"{cost / base:.2f}", aim, beside, "bench/metrics.py")
 
 

@@ -25,7 +25,7 @@ from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expecte
 from tapeline.engine.lanes import NEVER, Lanes
 from tapeline.engine.records import Records
 from tapeline.errors import MalformedFrame, TapelineError
-from tapeline.events import Event, Status, from_json
+from tapeline.events import BookUpdate, Event, Metrics, Status, from_json
 from tapeline.frames import (
     Frame,
     FrameKind,
@@ -47,6 +47,10 @@ OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it m
 
 BEFORE = {"metrics": (), "bars": (), "groups": ()}
 """What sessions had on of which the head says nothing: those of a release that could not switch them."""
+
+
+UNNEEDED = frozenset({BookUpdate, Metrics})
+MOST_UNSEEN = 20_000
 
 
 class Gone(NamedTuple):
@@ -71,7 +75,8 @@ class Pipeline:
         self.notices, self.feed_of = self._records.notices, self._lanes.feed_of
         self._timers = self._lanes.timers
         self._now = 0
-        self._gathered = 0  # so many of the events made in this call were seen by the metrics
+        self._gathered = 0  # so many of the events made in this call were kept for the metrics
+        self._unseen: list[Event] = []
         self._step = self.settings.metrics_ms * MILLI
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
             FrameKind.SENT: self._sent,
@@ -126,7 +131,8 @@ class Pipeline:
             self._now = ts
             if frame.kind > MESSAGE:
                 if (handler := self._on_frame.get(frame.kind)) is not None:
-                    self._gather(out)  # it may end an instrument, or begin it anew
+                    self._gather(out)
+                    self._show()  # it may end an instrument, or begin it anew
                     handler(frame, out)
             elif (connection := connections.get(frame.conn)) is None:
                 self.unknown_connection += 1
@@ -140,13 +146,19 @@ class Pipeline:
                     self._malformed(connection, frame.data, e, ts, out)
 
     def _gather(self, out: list[Event]) -> None:
-        """Show the metrics what was made since they last looked."""
+        """Keep what was made since the metrics last looked, until they are sampled: most of it they need not see."""
         if self._lanes.metrics:
-            lanes = self.lanes
-            for event in islice(out, self._gathered, None):
-                if (lane := lanes.get(event.instrument)) is not None:
-                    lane.analytics.take(event)
+            self._unseen += islice(out, self._gathered, None)
+            if len(self._unseen) > MOST_UNSEEN:
+                self._show()
         self._gathered = len(out)
+
+    def _show(self) -> None:
+        """Show the metrics of each instrument what they may need."""
+        lanes, unseen, self._unseen = self.lanes, self._unseen, []
+        for event in unseen:
+            if type(event) not in UNNEEDED and (lane := lanes.get(event.instrument)) is not None:
+                lane.analytics.take(event)
 
     def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
         self.faults += 1
@@ -423,6 +435,7 @@ class Pipeline:
                 timers.sample = self._next_sample(now)
             else:
                 self._gather(out)
+                self._show()
                 self._check(timers.check, out)
                 timers.check = max(timers.check + SECOND, now - LEAP) if self.connections else NEVER
             timers.set_due()
@@ -430,6 +443,7 @@ class Pipeline:
     def _sample(self, due: int, out: list[Event]) -> None:
         if due:
             self._gather(out)
+            self._show()
             self._tell_unknown(due, out)
             for lane in self.lanes.values():
                 lane.sample(due, out)
