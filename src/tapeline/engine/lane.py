@@ -93,7 +93,7 @@ class Lane:
         """Give out what the metrics of the instrument are now."""
         sync, trades = self.sync, self.trades
         book = sync.book if sync.state is State.SYNCED else None
-        source = Source(self._has_book, book, trades.bars, trades.aggregated)
+        source = Source(self._has_book, book, trades.bars, trades.aggregated, self.session)
         if (found := self.analytics.sample(ts_recv, source)) is not None:
             out.append(found)
         for name, error in self.analytics.faults:

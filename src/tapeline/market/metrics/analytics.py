@@ -23,6 +23,7 @@ from tapeline.market.metrics.store import Trades
 from tapeline.market.metrics.touch import book_metrics
 from tapeline.market.metrics.touching import BREAKS, Touching
 from tapeline.market.metrics.venue_clock import VenueClock
+from tapeline.market.sessions import ALWAYS, FX, open_since
 
 OFF_BOOK = int(Flag.OFF_BOOK)
 AGGREGATED = int(Flag.AGGREGATED)
@@ -35,13 +36,14 @@ _NO_PLACES: Ints = np.empty(0, np.int64)
 class Source(NamedTuple):
     """The state of the instrument beside the events. `by_book`: its book is asked for, and tells the touch; else the venue's own
     quotes do. `book`: None while it is not proven. `bars`: those of the same trades. `aggregated`: which kind of trades they are
-    made of, where a venue streams both.
+    made of, where a venue streams both. `session`: when it is traded, as `Instrument.session`.
     """
 
     by_book: bool
     book: Book | None
     bars: Bars
     aggregated: int | None
+    session: str = ""
 
 
 class Analytics:
@@ -55,6 +57,7 @@ class Analytics:
         self._levels = levels
         self._needs: frozenset[str] = frozenset()
         self._reach = 0
+        self._opened: int | None = None
         self.clock = VenueClock()
         self.touching = Touching()
         self._trades = Trades()
@@ -120,12 +123,13 @@ class Analytics:
             self._clear()
             return None
         self.now = max(self.now, self.clock.at(ts_recv))
+        self._opened = open_since(source.session, self.now) or self._opened
         places = self._add_trades(came, times)
         touches, touch = self.touching.touches, self._touch()
         book = source.book if self.touching.known_since is not None else None
         s = Sample(
             self.now, ts_recv, book, touch, self._trades, touches, places, self.touching.first_new, self.figures,
-            self._bars, self._liquidations, self.contract_value,
+            self._bars, self._liquidations, self.contract_value, self._opened, source.session not in (ALWAYS, FX),
         )  # fmt: skip
         made = self._metrics(s, source.bars)
         self._clear()
@@ -146,7 +150,7 @@ class Analytics:
         price: Floats = np.array([t.price for t in came])
         size: Floats = np.array([t.size for t in came])
         side: Floats = np.array([SIDES[t.side] for t in came])
-        return self._trades.add(np.array(times, np.int64), price, size, side)
+        return self._trades.add(np.minimum(np.array(times, np.int64), self.now), price, size, side)
 
     def _touch(self) -> tuple[float, float, float, float] | None:
         touch = self.touching.latest

@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tapeline.clock import SECOND
 from tapeline.events import Bar, Liquidation
 from tapeline.market.book import Book
 from tapeline.market.metrics.packing import packed, unpacked
@@ -37,6 +38,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Value = float | None | Mapping[str, float | None]
 """One number, or several by name: `profile_1h` with {"poc": …} gives `profile_1h.poc`. None is not known."""
+DAY = 86_400 * SECOND
 Kind = Literal["time", "count", "bps", "amount", "interval", "moment"]
 
 
@@ -73,7 +75,9 @@ class Sample(msgspec.Struct, gc=False):
     `now`: the venue's time, ns, as our clock has it (`ts_recv` less the smallest lag seen), never decreasing; `ts_recv`: ours.
     `book`: None while it is not proven. `trades`, `touches`: what rolling windows reach back to, by venue time. `new_trades`:
     places of those in `trades` that came since the last sample, late ones included, in the order of arrival; `new_touches`:
-    from which place on touches are new. `bars`: bars that closed or were revised since the last sample.
+    from which place on touches are new. `bars`: bars that closed or were revised since the last sample. `opened`: when the
+    instrument's latest session began, None where that is not known or it never rests. `sessions`: it is traded in the sessions of
+    an exchange, some 252 a year.
     """
 
     now: int
@@ -90,6 +94,8 @@ class Sample(msgspec.Struct, gc=False):
     contract_value: float | None = (
         None  # of one contract in the quote asset, where the instrument is inverse: sizes are contracts
     )
+    opened: int | None = None
+    sessions: bool = False
 
 
 class History(msgspec.Struct, gc=False):
@@ -116,6 +122,13 @@ class History(msgspec.Struct, gc=False):
     bars: list[Bar]
     sample_times: Ints  # `now` of every sample so far, this one included
     contract_value: float | None = None
+    opened: int | None = None
+    sessions: bool = False
+
+
+def session_start(s: Sample | History) -> int:
+    """When the session of `now` began: the instrument's own, else 00:00 UTC."""
+    return s.now - s.now % DAY if s.opened is None else s.opened
 
 
 class Metric:

@@ -14,7 +14,12 @@ from typing import Any
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
-from tapeline.market.metrics import indicators, trading
+from tapeline.market.metrics import (
+    indicators,
+    session,
+    trading,
+    twap,
+)
 from tapeline.market.metrics.base import Metric, Parameter, Value
 
 _UNITS = {"ms": MILLI, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND}
@@ -44,7 +49,12 @@ def register(*metrics: type) -> None:
             raise UsageError(f"there is a metric {metric.name} already: {metric.__qualname__} needs another name")
 
 
-register(*trading.ALL, *indicators.ALL)
+register(
+    *indicators.ALL,
+    *session.ALL,
+    *trading.ALL,
+    *twap.ALL,
+)
 
 
 def metric(full_name: str) -> Metric:
@@ -66,7 +76,8 @@ def _split(full_name: str) -> tuple[type[Metric], list[str]]:
     for end in range(len(parts), 0, -1):
         if (found := METRICS.get("_".join(parts[:end]))) is not None:
             return found, parts[end:]
-    near = get_close_matches(full_name, METRICS, 1, 0.5) or get_close_matches(parts[0], METRICS, 1, 0.5)
+    bare = "_".join(part for part in parts if not part[:1].isdigit())
+    near = get_close_matches(bare, METRICS, 1, 0.5) or get_close_matches(parts[0], METRICS, 1, 0.5)
     meant = f"; did you mean {form(METRICS[near[0]])}?" if near else ""
     raise UsageError(f"there is no metric {full_name!r}{meant} `tapeline metrics` lists them")
 

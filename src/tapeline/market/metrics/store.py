@@ -4,9 +4,11 @@ A window is (now − width, now], a run of places in these arrays. Volumes and n
 of whole numbers (market/exact.py): exact, one look-up each, however long the window, and the same whatever left it before. A late
 trade is put in its place, and the running sums behind it are made anew.
 
-What is older than the longest window is let go at the next sample; before that a trade may still be read that came too late for it.
+What is older than the longest window, but for the trade and the touch that stood when it began, is let go at the next sample; before
+that a trade may still be read that came too late for it.
 """
 
+from bisect import bisect_right
 from itertools import accumulate
 
 import numpy as np
@@ -24,10 +26,11 @@ EXACT = float(1 << 50)
 class _Columns(Packs):
     """Equally long arrays, `names` after `ts`, that grow at the end and shrink at the beginning."""
 
-    __slots__ = ("_begin", "_data", "_end", "_times")
+    __slots__ = ("_begin", "_data", "_end", "_times", "gone")
 
     def __init__(self, width: int) -> None:
         self._begin = self._end = 0
+        self.gone = 0  # rows let go so far: a place plus this stays the same while nothing is put before it
         self._times: Ints = np.empty(LEAST, np.int64)
         self._data: Floats = np.empty((width, LEAST))
 
@@ -73,6 +76,7 @@ class _Columns(Packs):
 
     def _drop(self, count: int) -> None:
         self._begin += count
+        self.gone += count
 
 
 class Trades(_Columns):
@@ -98,32 +102,44 @@ class Trades(_Columns):
         return self._column(2)
 
     @property
-    def _lots(self) -> int:
+    def lots(self) -> int:
+        """How many whole numbers of `steps` make a size of 1; it may grow, by a whole factor."""
         power: int = self._size_scale.power
         return power
 
     @property
-    def _ticks(self) -> int:
+    def ticks(self) -> int:
+        """The same of a price of 1: a power of ten, so that 1 / `ticks` is the finest place that a price had so far."""
         power: int = self._price_scale.power
         return power
 
+    def exact(self, first: int, end: int) -> tuple[int, int, int, int]:
+        """Volume, buys, sells (all × `lots`) and notional (× `lots` × `ticks`) of the places `first` to before `end`."""
+        volume, buy, sell, notional = (sums[end] - sums[first] for sums in self._sums)
+        return volume, buy, sell, notional
+
+    def at_volume(self, volume: int, first: int = 0) -> int:
+        """The place with which the sizes summed up from `first` on (× `lots`) come to more than `volume`."""
+        sums = self._sums[0]
+        return bisect_right(sums, sums[first] + volume, first) - 1
+
     def volume(self, first: int, end: int | None = None) -> float:
         """The summed sizes of the places `first` to before `end` (default all behind)."""
-        return self._sum(0, first, end) / self._lots
+        return self._sum(0, first, end) / self.lots
 
     def buy_volume(self, first: int, end: int | None = None) -> float:
-        return self._sum(1, first, end) / self._lots
+        return self._sum(1, first, end) / self.lots
 
     def sell_volume(self, first: int, end: int | None = None) -> float:
-        return self._sum(2, first, end) / self._lots
+        return self._sum(2, first, end) / self.lots
 
     def notional(self, first: int, end: int | None = None) -> float:
         """Σ price × size."""
-        return self._sum(3, first, end) / (self._lots * self._ticks)
+        return self._sum(3, first, end) / (self.lots * self.ticks)
 
     def vwap(self, first: int, end: int | None = None) -> float | None:
         volume = self._sum(0, first, end)
-        return self._sum(3, first, end) / (volume * self._ticks) if volume else None
+        return self._sum(3, first, end) / (volume * self.ticks) if volume else None
 
     def _sum(self, which: int, first: int, end: int | None) -> int:
         sums = self._sums[which]
@@ -166,8 +182,8 @@ class Trades(_Columns):
         return [scale.exact(value) for value in found]
 
     def forget(self, before: int) -> None:
-        """Let go of what is not later than `before`."""
-        count = self.since(before)
+        """Let go of what is older than the last trade of the time `before`, and that trade is kept: its price still stands then."""
+        count = max(0, self.since(before) - 1)
         self._drop(count)
         for sums in self._sums:
             del sums[:count]
