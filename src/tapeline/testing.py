@@ -26,6 +26,7 @@ from tapeline.market.book import Book
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.analytics import SIDES, Analytics, Source
 from tapeline.market.metrics.base import Figures, Floats, History, Ints, Metric
+from tapeline.market.metrics.venue_clock import OURS
 
 INSTRUMENT = "sim:TEST-USDT"
 T0 = 1_795_132_800_000_000_000  # 2026-11-20T00:00:00Z
@@ -52,7 +53,7 @@ class Trial:
         self.seen: list[Event] = []
         self.sample_times: list[int] = []
         self._touches: list[tuple[int, tuple[float, ...]]] = []
-        self._lost: list[int] = []  # places of holes in the touches, still by our clock
+        self._untimed: list[int] = []  # places in the touches of holes and of what the venue gave no time, still by our clock
 
     def event(self, e: Event) -> None:
         """One event, as the pipeline would give it out; of a trade with the bars that it closes or corrects."""
@@ -62,6 +63,8 @@ class Trial:
             self.bars.add(e, closed)
         elif isinstance(e, Quote):
             row = (e.bid, e.bid_size, e.ask, e.ask_size)
+            if e.flags & OURS:
+                self._untimed.append(len(self._touches))
             self._touches.append((e.ts_event, tuple(np.nan if x is None else x for x in row)))
         self._show(*closed, e)
         if isinstance(e, BookUpdate):
@@ -86,7 +89,7 @@ class Trial:
         self.book = None
         self._show(Status(INSTRUMENT, ts_recv, ts_recv, 0, "gap", "sim", "book", "updates missing", None, None, None))
         if self._touches:
-            self._lost.append(len(self._touches))
+            self._untimed.append(len(self._touches))
             self._touches.append((ts_recv, (np.nan,) * 4))
 
     def lose_trades(self, ts_recv: int) -> None:
@@ -105,9 +108,10 @@ class Trial:
         if self.analytics.faults:
             name, error = self.analytics.faults[0]
             raise AssertionError(f"{name} raised {error}")
-        for place in self._lost:
-            self._touches[place] = (self.analytics.clock.at(self._touches[place][0]), (np.nan,) * 4)
-        self._lost.clear()
+        for place in self._untimed:
+            ts, row = self._touches[place]
+            self._touches[place] = (self.analytics.clock.at(ts), row)
+        self._untimed.clear()
         self.sample_times.append(self.analytics.now)
         return dict(self.analytics.values)
 
