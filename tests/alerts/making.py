@@ -1,10 +1,13 @@
 """Alerts and notifiers whose every detail the test decides."""
 
 import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tapeline.alerts.message import Message
+from tapeline.alerts.room import Wanted
 from tapeline.clock import SECOND
+from tapeline.errors import UsageError
 from tapeline.events import Alert, Flag
 
 T0 = 1_795_132_800 * SECOND
@@ -35,3 +38,26 @@ class Recorder:
         if self.faults:
             raise self.faults.pop(0)
         self.messages.append(message)
+
+
+class FakeWatch:
+    """A watch without an engine: a rule is right unless it says "wrong"; `kept` are the states that it was given."""
+
+    def __init__(self) -> None:
+        self.rules: list[Wanted] = []
+        self.kept: dict[str, bytes] = {}
+        self.mine: dict[str, bytes] = {}
+
+    def check(self, rule: Wanted) -> None:
+        if "wrong" in rule.settings.rule:
+            raise UsageError("column 1: wrong is no rule")
+
+    def replace(self, rules: Sequence[Wanted], states: Mapping[str, bytes]) -> None:
+        self.rules = list(rules)
+        self.kept.update(states)
+
+    def states(self) -> dict[str, bytes]:
+        return self.mine
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {rule.name: {"state": "quiet", "since": T0, "value": None, "raised": 0} for rule in self.rules}

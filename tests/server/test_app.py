@@ -190,6 +190,9 @@ async def test_metrics_have_the_values_of_the_status(http, server, source):
     assert values["tapeline_sink_events_total", ("sqlite",)] == 50
     assert values["tapeline_bus_depth", ("sqlite",)] == 1
     assert values["tapeline_viewers", ()] == 0
+    assert values["tapeline_alert_rules_raised", ()] == 1
+    assert values["tapeline_alerts_lost_total", ()] == 5
+    assert values["tapeline_alert_target_failures_total", ("ops",)] == 7
     assert {name for name, _ in values} == set(exposed_names())
 
 

@@ -15,7 +15,7 @@ class Keeper:
     """`await keeper.call(lambda store: store.rules())`. Raises what the store raises."""
 
     def __init__(self, data: Path) -> None:
-        self._data = data
+        self.data = data
         self._worker = Worker("alerts-store")
         self._store: Store | None = None
 
@@ -23,7 +23,7 @@ class Keeper:
         """Raises ConfigError, sqlite3.Error."""
 
         def opening() -> None:
-            self._store = Store(self._data)
+            self._store = Store(self.data)
 
         await self._worker.call(opening)
 

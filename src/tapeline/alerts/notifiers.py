@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -52,10 +53,11 @@ class Apprise:
 
     def __init__(self, address: str) -> None:
         _listen()
-        import apprise
+        with _heard() as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of modules that apprise and its services still use
+            import apprise
 
-        asset = apprise.AppriseAsset(app_id="Tapeline", app_desc="Tapeline", app_url="")
-        with _heard() as said:
+            asset = apprise.AppriseAsset(app_id="Tapeline", app_desc="Tapeline", app_url="")
             plugin: Any = apprise.Apprise.instantiate(address, asset=asset)
         if plugin is None:
             scheme = address.partition(":")[0]

@@ -75,7 +75,8 @@ class Watch(Protocol):
 
 
 class Room:
-    """`await start()` before anything is streamed; then `rest()` while the tape still takes frames, and `close()`.
+    """`await open()` looks whether all is right, `begin()` goes on once the tape takes frames; at the end `rest()` while it still
+    does, and `close()`.
 
     `deliver` puts frames onto the tape and through the pipeline, and gives the seq of the last.
     """
@@ -107,26 +108,31 @@ class Room:
 
     # Life
 
-    async def start(self, watch: Watch, reached: Mapping[str, int]) -> None:
-        """`reached`: the last seq on the tape of each earlier session. Raises ConfigError where a rule or a target of the settings
-        is wrong, or the store is of another version.
-        """
+    async def open(self, watch: Watch) -> None:
+        """Raises ConfigError where a rule or a target of the settings is wrong, or the store is of another version."""
         self.watch = watch
         zone = _zone(self.settings.time_zone)
         try:
             await self.keeper.open()
-        except sqlite3.Error as e:
-            raise ConfigError("data", str(self.keeper), f"the alerts' file cannot be opened: {e}") from None
-        await self.keeper.call(lambda store: store.revive(self.clock.now()))
-        added = await self.keeper.call(lambda store: store.rules())
-        for one in await asyncio.to_thread(self._targets, added):
-            self.posts[one.name] = Post(one, self.keeper.call, self.settings, self.clock, link=self._link, zone=zone)
-        await self._strand()
-        states = await self.keeper.call(lambda store: store.states())
-        await self._replace(states, strict=True)
+            added = await self.keeper.call(lambda store: store.rules())
+            for one in await asyncio.to_thread(self._targets, added):
+                self.posts[one.name] = Post(one, self.keeper.call, self.settings, self.clock, link=self._link, zone=zone)
+            await self._replace(await self.keeper.call(lambda store: store.states()), strict=True)
+        except (ConfigError, sqlite3.Error) as e:
+            await self.close()
+            if isinstance(e, sqlite3.Error):
+                raise ConfigError("data", str(self.keeper.data), f"the alerts' file cannot be read: {e}") from None
+            raise
+
+    async def begin(self, reached: Mapping[str, int]) -> None:
+        """Take up what an earlier session left. `reached`: the last seq on its tape of each."""
+        now, names = self.clock.now(), list(self.posts)
+        await self.keeper.call(lambda store: store.revive(now))
+        if stranded := await self.keeper.call(lambda store: store.strand(names)):
+            log.warning("alerts wait for targets that there are no more: given up", alerts=stranded)
+        await self._publish(await self.keeper.call(lambda store: store.unpublished(reached)))
         for post in self.posts.values():
             post.start()
-        await self._publish(await self.keeper.call(lambda store: store.unpublished(reached)))
         self._tasks = [
             asyncio.create_task(self._commit(), name="alerts"),
             asyncio.create_task(self._look(), name="alerts-look"),
@@ -144,11 +150,6 @@ class Room:
                     except ConfigError as e:
                         log.warning("a rule names a target that cannot be used", rule=rule.name, reason=str(e))
         return list(found.values())
-
-    async def _strand(self) -> None:
-        names = list(self.posts)
-        if stranded := await self.keeper.call(lambda store: store.strand(names)):
-            log.warning("alerts wait for targets that there are no more: given up", alerts=stranded)
 
     async def rest(self) -> None:
         """Look at nothing any more, and commit what was found. The posts go on."""
@@ -237,12 +238,12 @@ class Room:
             for wanted in settings.notify:
                 if wanted not in self.posts:
                     raise ConfigError(f"alerts.targets.{wanted}.url", None, f"there is no target {wanted}; {self._known()}")
-            self._check(Wanted(name, settings, "added"))
+            self.check(Wanted(name, settings, "added"))
             await self.keeper.call(lambda store: store.add(name, settings, self.clock.now()))
             await self._replace({})
 
-    def _check(self, rule: Wanted) -> None:
-        """Raises UsageError."""
+    def check(self, rule: Wanted) -> None:
+        """Raises UsageError where it is wrong."""
         check_name(rule.name)
         if self.watch is not None:
             self.watch.check(rule)
@@ -284,7 +285,7 @@ class Room:
         good: dict[str, Wanted] = {}
         for one in wanted:
             try:
-                self._check(one)
+                self.check(one)
             except UsageError as e:
                 if strict and one.origin == "settings":
                     raise ConfigError(f"alerts.rules.{one.name}.rule", one.settings.rule, str(e)) from None

@@ -35,6 +35,7 @@ from tapeline.sinks.worker import Worker
 from tapeline.tape import reader
 
 if TYPE_CHECKING:
+    from tapeline.alerts.room import Room
     from tapeline.cli.chosen import Chosen
     from tapeline.lake.upkeep import Upkeep
 
@@ -69,6 +70,8 @@ class LiveSession:
         self.sinks: list[Sink] = []
         self.runners: list[SinkRunner] = []
         self.collector: LiveCollector
+        self.alerts: Room | None = None
+        self.address = ""  # of the page, where there is one
         self._market: SimulatedMarket | None = None
         self._stack = AsyncExitStack()
         self._repair: asyncio.Task[None] | None = None
@@ -101,10 +104,15 @@ class LiveSession:
 
         for name in rebuild.settle(self.data):
             say(f"{name}: an interrupted `tapeline repair` is finished")
+        self.collector = LiveCollector(self.settings, data=self.data)
+        if self.settings.alerts.on:
+            from tapeline.alerts.opening import open_room
+
+            room = await open_room(self.collector, self.data, self.settings.alerts, lambda: self.address)
+            self.alerts = self.collector.alerts = room
         self.sinks = make(self.data, self.settings)
         for sink in self.sinks:
             sink.open()
-        self.collector = LiveCollector(self.settings, data=self.data)
         control = self.collector.control
         control.tell, control.keep, control.prepare = say, self._keep, self._prepare
         await self.collector.start()
@@ -118,6 +126,8 @@ class LiveSession:
                 from tapeline.lake.tail import TailServer
 
                 await self._stack.enter_async_context(TailServer(self.data, runner.tail))
+        if self.alerts is not None:
+            await self.alerts.begin(earlier)
         if earlier and self.sinks:
             self._repair = asyncio.create_task(self._mend(earlier), name="repair")
         small = keep_small(self.data, self.settings, self.sinks, self.collector.session, self.collector.clock)
@@ -127,8 +137,10 @@ class LiveSession:
         self._stopping = True
         if self._upkeep is not None:
             self._upkeep.ask_to_stop()
+        if self.alerts is not None:
+            await self.alerts.rest()
         await self.collector.end()
-        await self._close_sinks()
+        await asyncio.gather(self._close_sinks(), *([] if self.alerts is None else [self.alerts.close()]))
         await self.collector.stop()
         for task in (self._repair, self._keeping):
             if task is not None:
@@ -274,9 +286,13 @@ class TellsOfSinks(Engine):
 
 class LiveCollector(TellsOfSinks, Collector):
     upkeep: "Upkeep | None" = None
+    alerts: "Room | None" = None
 
     def status(self) -> dict[str, Any]:
-        return super().status() | {"upkeep": None if self.upkeep is None else msgspec.to_builtins(self.upkeep.stats)}
+        return super().status() | {
+            "upkeep": None if self.upkeep is None else msgspec.to_builtins(self.upkeep.stats),
+            "alerts": None if self.alerts is None else self.alerts.status(),
+        }
 
 
 def feed_sinks(

@@ -60,8 +60,10 @@ async def run(
     chosen, seconds, wanted = choose(instruments, channels, flags), duration(for_), market(live=live, simulate=simulate)
     async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
         queries = Queries(session.data, chosen.settings.query)
-        server = Server(session.collector, chosen.settings.server, session.collector.clock, queries=queries)
-        address = await server.start()
+        server = Server(
+            session.collector, chosen.settings.server, session.collector.clock, queries=queries, alerts=session.alerts
+        )
+        address = session.address = await server.start()
         say(f"page and API at {address}")
         say(f"streaming {chosen.why}")
         try:

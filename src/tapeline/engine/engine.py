@@ -116,6 +116,7 @@ class Engine:
             "instruments": [self._instrument_status(lane) for lane in self.pipeline.lanes.values()],
             "tape": {"state": "off", "reason": "", "path": "", "bytes": 0, "frames": 0, "lag_frames": 0},
             "sinks": [],
+            "alerts": None,
         }
 
     def _frames_per_second(self, now: int) -> float:

@@ -21,10 +21,12 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from tapeline.alerts.room import Room
 from tapeline.clock import Clock
 from tapeline.config import QuerySettings, ServerSettings
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
+from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
 from tapeline.server.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.figures import Figures
@@ -52,10 +54,11 @@ def build_app(
     page: Path = PAGE,
     limits: Limits | None = None,
     queries: Queries | None = None,
+    alerts: Room | None = None,
 ) -> Starlette:
     """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
 
-    `queries`: for the lake that the source feeds; without, there is none to ask.
+    `queries`: for the lake that the source feeds; without, there is none to ask. `alerts`: the rules that are watched, likewise.
     `app.state.hub` and `app.state.history` are its parts.
     """
     history = History(settings)
@@ -72,6 +75,7 @@ def build_app(
             *Rest(source, history, hub).routes(),
             *Figures(source, history, hub.names).routes(),
             *Subscriptions(source).routes(),
+            *Alerts(source, history, alerts).routes(),
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
             Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
@@ -126,9 +130,10 @@ class Server:
         page: Path = PAGE,
         limits: Limits | None = None,
         queries: Queries | None = None,
+        alerts: Room | None = None,
     ) -> None:
         self._source, self._settings, self._queries = source, settings, queries
-        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries)
+        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts)
         self.hub: Hub = self.app.state.hub
         self.history: History = self.app.state.history
         self.address = ""

@@ -66,7 +66,7 @@ def key_of(params: Params | None, names: Names) -> Key:
     if params is None or params.channel is None:
         raise ApiError(400, "missing_parameter", "channel is missing", f"one of {', '.join(get_args(Channel))}")
     channel = params.channel
-    if channel == "status":
+    if channel in ("status", "alerts"):
         return Key(channel, ())
     interval = asked.interval(params.interval) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0

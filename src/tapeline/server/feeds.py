@@ -8,6 +8,7 @@
     bars              those that closed or were revised, by `ts_open`, and the one still open (`closed: false`) where it has changed;
                       more than the log of changes holds: a `snapshot`
     status            the engine's status once a second and with every status event
+    alerts            those since the last one; a viewer that missed some gets a snapshot
 
 A snapshot reaches exactly to where the next update begins, so that a viewer who comes between two pushes gets no trade twice.
 Feeds read memory only; they are driven by the hub.
@@ -25,12 +26,13 @@ from tapeline.server.history import CHANGED_BARS, Bars, History, Log
 from tapeline.server.pipe import text_frame
 from tapeline.server.views import Row, bar_row, book_row, encode, event_row
 
-Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status"]
+Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status", "alerts"]
 MetricsKind = Literal["book", "sample"]
 ALL = ("*",)
 SNAPSHOT_TRADES = 500  # shared by the instruments
 SNAPSHOT_BARS = 500  # as above
 SNAPSHOT_STATUS = 100
+SNAPSHOT_ALERTS = 100
 PUSH_TRADES = 1000  # of one instrument in one message
 STATUS_SECONDS = 1.0
 _ts_recv = attrgetter("ts_recv")
@@ -265,6 +267,24 @@ class StatusFeed(Feed):
         return self._message("update", events, missed)
 
 
+class AlertsFeed(Feed):
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._cursor = context.history.alerts.total
+
+    def snapshot(self) -> Message:
+        found = self.context.history.alerts.until(self._cursor, SNAPSHOT_ALERTS)
+        return self.message("snapshot", [self.context.event(a) for a in found])
+
+    def update(self) -> Message | None:
+        log = self.context.history.alerts
+        if log.total == self._cursor:
+            return None
+        found, _ = log.since(self._cursor, SNAPSHOT_ALERTS)
+        self._cursor = log.total
+        return self.message("update", [self.context.event(a) for a in found])
+
+
 FEEDS: dict[Channel, type[Feed]] = {
     "trades": TradesFeed,
     "quotes": LatestFeed,
@@ -272,6 +292,7 @@ FEEDS: dict[Channel, type[Feed]] = {
     "bars": BarsFeed,
     "metrics": LatestFeed,
     "status": StatusFeed,
+    "alerts": AlertsFeed,
 }
 
 

@@ -10,7 +10,7 @@ append, whatever the event. It keeps
     metrics   the latest of each instrument's book
     samples   the last ten minutes of the sampled metrics (server/samples.py), of instruments and of groups
     books     only *when* each changed: the levels stand in the engine, which is asked for them
-    status    the last 500 events of all
+    status    the last 500 events of all; likewise alerts
 
 Trades, status events and changed bars are kept in a `Log`, a ring with a running count. A reader holds the count up to which it has
 read, and learns how many it missed where the ring has gone on without it: nothing is ever skipped silently.
@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from tapeline.config import ServerSettings
 from tapeline.engine.bus import Batch
-from tapeline.events import Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Trade
+from tapeline.events import Alert, Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Trade
 from tapeline.server.samples import Samples
 
 STATUS_EVENTS = 500
@@ -108,6 +108,7 @@ class History:
         self.books: dict[str, int] = {}
         """Instrument → a number that changes with its book."""
         self.status: Log[Status] = Log(STATUS_EVENTS)
+        self.alerts: Log[Alert] = Log(STATUS_EVENTS)
         self._take: dict[type[Event], Callable[[Any], None]] = {
             Trade: self._trade,
             Quote: self._quote,
@@ -115,6 +116,7 @@ class History:
             Metrics: self._metrics,
             Bar: self._bar,
             Status: self.status.append,
+            Alert: self.alerts.append,
         }
 
     def tap(self, batch: Batch) -> None:

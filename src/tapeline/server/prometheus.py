@@ -52,6 +52,23 @@ def _latency(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
         yield labels, None if ms is None else ms / 1000
 
 
+def _alerts(*keys: str) -> Read:
+    def read(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
+        if alerts := row.get("alerts"):
+            found = [alerts[key] for key in keys]
+            yield (), sum(len(x) if isinstance(x, list) else x for x in found)
+
+    return read
+
+
+def _target(key: str) -> Read:
+    def read(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
+        for target in (row.get("alerts") or {}).get("targets", []):
+            yield (target["name"],), target[key]
+
+    return read
+
+
 def _started(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
     yield (), row["started"] / SECOND
 
@@ -88,6 +105,16 @@ METRICS = (
     Exposed("tapeline_sink_depth", "gauge", "Events waiting", ("name",), _each("sinks", "depth", "name")),
     Exposed("tapeline_sink_dropped", "counter", "Events left to the tape", ("name",), _each("sinks", "dropped", "name")),
     Exposed("tapeline_sink_lag_seconds", "gauge", "How overdue the oldest is", ("name",), _each("sinks", "lag_seconds", "name")),
+    Exposed("tapeline_alert_rules", "gauge", "Rules that are watched", (), _alerts("rules")),
+    Exposed("tapeline_alert_rules_raised", "gauge", "Rules that are raised now", (), _alerts("raised_now")),
+    Exposed("tapeline_alerts_raised", "counter", "Alerts raised", (), _alerts("raised")),
+    Exposed("tapeline_alerts_resolved", "counter", "Alerts that ended", (), _alerts("resolved")),
+    Exposed("tapeline_alerts_held", "gauge", "Alerts that wait for the disk", (), _alerts("held")),
+    Exposed("tapeline_alerts_lost", "counter", "Alerts lost, or not sent for want of room", (), _alerts("lost", "dropped")),
+    Exposed("tapeline_alert_target_depth", "gauge", "Alerts waiting to be sent", ("name",), _target("depth")),
+    Exposed("tapeline_alert_target_sent", "counter", "Messages sent", ("name",), _target("sent")),
+    Exposed("tapeline_alert_target_failures", "counter", "Attempts that failed", ("name",), _target("failures")),
+    Exposed("tapeline_alert_target_given_up", "counter", "Alerts given up", ("name",), _target("given_up")),
     Exposed("tapeline_bus_depth", "gauge", "Events waiting for a consumer", ("name",), _each("bus", "depth", "name")),
     Exposed("tapeline_bus_dropped", "counter", "Events dropped for a consumer", ("name",), _each("bus", "dropped", "name")),
     Exposed("tapeline_viewers", "gauge", "Viewers connected", (), _top("viewers")),

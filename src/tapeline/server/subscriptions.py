@@ -18,11 +18,10 @@ from tapeline.engine.source import Control, Source
 from tapeline.engine.subscriptions import Changed
 from tapeline.errors import ConfigError, TapelineError, VenueError
 from tapeline.plans import Channel
-from tapeline.server import asked
+from tapeline.server import asked, bodies
 from tapeline.server.asked import ApiError
 from tapeline.server.views import MEDIA, encode
 
-MAX_BODY = 64 * 1024
 MAX_NAMES = 200
 
 
@@ -31,9 +30,6 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     instruments: tuple[str, ...]
     channels: tuple[str, ...] | None = None
-
-
-_read = msgspec.json.Decoder(Wish).decode
 
 
 class Subscriptions:
@@ -88,20 +84,8 @@ class Subscriptions:
 
 
 async def _wish(request: Request) -> Wish:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(415, "not_json", f"a body of type {kind[:80] or 'none'!r}", "send Content-Type: application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise ApiError(413, "too_large", f"a body of over {MAX_BODY} bytes", f"name at most {MAX_NAMES} instruments a call")
-    try:
-        wish = _read(bytes(body))
-    except msgspec.ValidationError as e:
-        raise ApiError(400, "bad_parameter", str(e), '{"instruments": ["binance:ETH-USDT"], "channels": ["trades"]}') from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise ApiError(400, "bad_json", str(e), "send one JSON object") from None
+    example = '{"instruments": ["binance:ETH-USDT"], "channels": ["trades"]}'
+    wish = await bodies.read(request, Wish, example, f"name at most {MAX_NAMES} instruments a call")
     _bounded(wish.instruments)
     return wish
 

@@ -1,0 +1,195 @@
+"""Alerts over HTTP: the history and the rules to read, and rules to add, remove, mute and try out.
+
+Changes are guarded as those of subscriptions are: foreign hosts and origins come no further than the guard, a body must call itself
+JSON, and is bounded. Rules name targets; addresses can neither be set nor read here. A rule that is wrong is answered with the place
+and the fix, by `check` as data for an editor, where one is added as an error.
+
+A recording has the alerts that are on its tape, and no rules.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tapeline.alerts.names import name_of
+from tapeline.alerts.room import Room, Wanted
+from tapeline.clock import MICRO
+from tapeline.config import RuleSettings
+from tapeline.engine.source import Source
+from tapeline.errors import ConfigError, UsageError
+from tapeline.server import asked, bodies
+from tapeline.server.asked import MAX_TIME, ApiError
+from tapeline.server.history import History
+from tapeline.server.views import MEDIA, Row, encode, event_row
+
+MAX_ALERTS = 1000
+MAX_RULES = 1000
+SEVERITIES = ("info", "warning", "critical")
+EXAMPLE = '{"name": "btc-high", "rule": "binance:BTC-USDT mid crosses above 100000"}'
+BOUNDS = "a rule is at most some thousand characters"
+_TIMES = ("since", "ended")
+
+
+class NewRule(RuleSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a POST. `name` empty: one is made of the rule."""
+
+    name: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a PATCH."""
+
+    name: str
+    muted: bool
+
+
+class Alerts:
+    """`room` None: there are no rules, as in a recording."""
+
+    def __init__(self, source: Source, history: History, room: Room | None) -> None:
+        self._source, self._history, self._room = source, history, room
+
+    def routes(self) -> list[Route]:
+        rules = {"GET": self._rules, "HEAD": self._rules, "POST": self._add, "DELETE": self._remove, "PATCH": self._change}
+
+        async def on_rules(request: Request) -> Response:
+            return await rules[request.method](request)
+
+        return [
+            Route("/api/v1/alerts", self._told(self._list), methods=["GET"]),
+            Route("/api/v1/alerts/rules", self._told(on_rules), methods=["GET", "POST", "DELETE", "PATCH"]),
+            Route("/api/v1/alerts/check", self._told(self._check), methods=["POST"]),
+        ]
+
+    def _told(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def told(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except sqlite3.Error as e:
+                raise ApiError(503, "store_broken", f"the alerts' file: {e}", "is the disk full?") from None
+
+        return told
+
+    def _json(self, row: Row) -> Response:
+        return Response(encode({"mode": self._source.mode, **row}), 200, {"cache-control": "no-store"}, MEDIA["json"])
+
+    @property
+    def room(self) -> Room:
+        if self._room is None:
+            raise ApiError(409, "no_alerts", "no rules are watched here", "start `tapeline run` with alerts.on = true")
+        return self._room
+
+    # The history
+
+    async def _list(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("rule", "instrument", "severity", "limit", "from", "to"))
+        limit = asked.whole("limit", given.get("limit"), 100, MAX_ALERTS)
+        severities = given.getlist("severity")
+        for severity in severities:
+            asked.choice("severity", severity, SEVERITIES)
+        filters: dict[str, Any] = {
+            "start": asked.moment("from", given.get("from"), 0),
+            "end": asked.moment("to", given.get("to"), MAX_TIME),
+            "rule": given.get("rule", ""),
+            "instrument": given.get("instrument", ""),
+            "severities": severities,
+        }
+        found = await self._found(filters, limit + 1)
+        return self._json({"alerts": [_row(x) for x in found[:limit]], "more": len(found) > limit})
+
+    async def _found(self, filters: dict[str, Any], limit: int) -> list[Row]:
+        if self._room is not None:
+            return await self._room.keeper.call(lambda store: store.history(**filters, limit=limit))
+        told = [
+            a
+            for a in reversed(self._history.alerts.items)
+            if filters["start"] <= a.ts_event < filters["end"]
+            and filters["rule"] in ("", a.rule)
+            and filters["instrument"] in ("", a.instrument)
+            and (not filters["severities"] or a.severity in filters["severities"])
+        ]
+        return [{"event": alert, "deliveries": []} for alert in told[:limit]]
+
+    # The rules
+
+    async def _rules(self, request: Request) -> Response:
+        asked.only(request.query_params, ())
+        return self._shown()
+
+    def _shown(self, **more: Any) -> Response:
+        status = self.room.status()
+        return self._json({**more, "rules": [_micro(row) for row in self.room.rules()], "targets": status["targets"]})
+
+    async def _add(self, request: Request) -> Response:
+        asked.only(request.query_params, ())
+        room = self.room
+        new = await bodies.read(request, NewRule, EXAMPLE, BOUNDS)
+        rules = room.rules()
+        if len(rules) >= MAX_RULES:
+            raise ApiError(409, "too_many_rules", f"there are {len(rules)} rules", "remove some")
+        name, settings = new.name or name_of(new.rule, {row["name"] for row in rules}), _settings(new)
+        try:
+            await room.add(name, settings)
+        except ConfigError as e:
+            raise ApiError(400, "unknown_target", e.fix, "GET /api/v1/alerts/rules names the targets") from None
+        except UsageError as e:
+            raise ApiError(
+                400, "bad_rule", str(e), "docs/alerts.md; POST /api/v1/alerts/check gives the place as numbers"
+            ) from None
+        return self._shown(name=name)
+
+    async def _remove(self, request: Request) -> Response:
+        asked.only(request.query_params, ("name",))
+        name = asked.one("name", request.query_params.get("name"))
+        await self._on_rule(self.room.remove(name))
+        return self._shown(name=name)
+
+    async def _change(self, request: Request) -> Response:
+        asked.only(request.query_params, ())
+        room = self.room
+        change = await bodies.read(request, Change, '{"name": "btc-high", "muted": true}', BOUNDS)
+        await self._on_rule(room.mute(change.name, on=change.muted))
+        return self._shown(name=change.name)
+
+    async def _on_rule(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except UsageError as e:
+            raise ApiError(404, "no_such_rule", str(e), "GET /api/v1/alerts/rules names them") from None
+
+    async def _check(self, request: Request) -> Response:
+        """200 in either case: a rule that is being written is wrong most of the time."""
+        asked.only(request.query_params, ())
+        room = self.room
+        new = await bodies.read(request, NewRule, EXAMPLE, BOUNDS)
+        try:
+            room.check(Wanted(new.name or "new", _settings(new), "added"))
+        except UsageError as e:
+            return self._json({"ok": False, "error": _place(e, new)})
+        return self._json({"ok": True, "error": None})
+
+
+def _settings(new: NewRule) -> RuleSettings:
+    return RuleSettings(**{name: getattr(new, name) for name in RuleSettings.__struct_fields__})
+
+
+def _place(error: UsageError, new: NewRule) -> Row:
+    """Where the mistake is: `option` names the text it stands in, `line` and `column` count from 1; None where there is no place."""
+    source = getattr(error, "source", None)
+    option = next((n for n in RuleSettings.__struct_fields__ if source and getattr(new, n) == source), "rule")
+    at = {name: getattr(error, name, None) for name in ("line", "column", "length")}
+    return {"message": getattr(error, "problem", str(error)), "hint": getattr(error, "hint", ""), "option": option, **at}
+
+
+def _row(found: Row) -> Row:
+    return event_row(found["event"]) | {"deliveries": [_micro(d) for d in found["deliveries"]]}
+
+
+def _micro(row: Row) -> Row:
+    return {k: v // MICRO if k in _TIMES and isinstance(v, int) else v for k, v in row.items()}
