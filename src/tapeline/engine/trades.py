@@ -7,7 +7,8 @@ import msgspec
 
 from tapeline.clock import SECOND
 from tapeline.events import Event, Flag, Trade
-from tapeline.market.bars import Bars, Hole
+from tapeline.market.barkinds.sums import Hole
+from tapeline.market.bars import Bars
 from tapeline.market.quality import NEVER, IdTracker, Seen
 from tapeline.market.repair import MOST_REMEMBERED, Ask, Missing, Repair
 from tapeline.venues.base import Again, Past, Request, TradeIds
@@ -105,9 +106,11 @@ class Trades:
             out.append(t)
             if not bars.add(t, out):
                 self._say("late", "trade came too late for its bar", ts_recv, out, count=1)
-            return
-        bars.add(t, out)
-        out.append(t)
+        else:
+            bars.add(t, out)
+            out.append(t)
+        if bars.kinds.makers:
+            bars.kinds.add(t, out)
 
     def _remember(self, t: Trade) -> bool:
         """Note an id that is only unique; False where it was seen already."""

@@ -1,5 +1,8 @@
 """Bars of one instrument in event time: seconds built from trades, every longer interval cascaded from the one before.
 
+Further bars of time (`also`: `7s`, `1d@America/New_York`) begin and end on whole seconds as well, so they are made from the seconds;
+kinds that go by what was traded (`kinds`) are fed by whoever feeds this, trade by trade, and judged whole or not by the same holes.
+
 A bar covers [ts_open, ts_open + interval). It closes when the watermark (the latest trade's venue time) passes its end, or by
 clock: when ours, corrected by the smallest lag seen (ts_recv − ts_event, negative where our clock is behind), passes the end plus
 a grace. What comes later still counts: the closed bar is corrected and given out again with `revision` + 1, in every
@@ -20,13 +23,16 @@ touched are given out again, complete.
 """
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from fractions import Fraction
-from operator import attrgetter
-from typing import Any
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS, PipelineSettings
 from tapeline.events import Bar, Event, Flag, Trade
+from tapeline.market.barkinds.kinds import Kinds
+from tapeline.market.barkinds.slots import Fixed
+from tapeline.market.barkinds.specs import BarSpec
+from tapeline.market.barkinds.sums import INHERITED, NEVER, Hole, Level, Sum, derived
 from tapeline.market.exact import Scale
 
 # Plain integers: IntFlag's operators cost a microsecond each.
@@ -34,94 +40,11 @@ BAD_TIME = int(Flag.BAD_TIME)
 LATE = int(Flag.LATE)
 RECOVERED = int(Flag.RECOVERED)
 
-NEVER = 1 << 63  # past every time that 64 bits hold
 JUMP = 60 * SECOND
 MOST_HOLES = 256
 TOO_LATE_RUN = 50  # so many trades too late, and none in time: what they are late for was never true
 ROUND = 1.5 * 2**52
 EXACT = 1 << 50  # past it the errors of a float64 and of scaling it may add up to half an integer, so rounding may miss
-_INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
-
-
-_FIELDS = (
-    "start", "end", "first", "last", "open", "close", "high", "low", "volume", "buy", "notional", "n", "revision", "flags"
-)  # fmt: skip
-_fields = attrgetter(*_FIELDS)
-
-
-class _Sum:
-    """One bar while it is being made: what can be added up, and nothing derived."""
-
-    __slots__ = _FIELDS
-
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end = start, end
-        self.first, self.last = NEVER, -1
-        self.open = self.close = 0.0
-        self.high, self.low = float("-inf"), float("inf")
-        self.volume = self.buy = self.notional = self.n = self.revision = self.flags = 0
-
-    def add(self, ts: int, price: float, volume: int, notional: int, buy: bool) -> None:
-        if ts < self.first:
-            self.first, self.open = ts, price
-        if ts >= self.last:
-            self.last, self.close = ts, price
-        if price > self.high:
-            self.high = price
-        if price < self.low:
-            self.low = price
-        self.volume += volume
-        self.notional += notional
-        if buy:
-            self.buy += volume
-        self.n += 1
-
-    def merge(self, other: "_Sum") -> None:
-        if other.first < self.first:
-            self.first, self.open = other.first, other.open
-        if other.last >= self.last:
-            self.last, self.close = other.last, other.close
-        self.high, self.low = max(self.high, other.high), min(self.low, other.low)
-        self.volume += other.volume
-        self.buy += other.buy
-        self.notional += other.notional
-        self.n += other.n
-        self.flags |= other.flags
-
-
-class Hole:
-    """A span of venue time in which trades are missing: after `since`, up to `until` (NEVER while no trade has come after it)."""
-
-    __slots__ = ("since", "until")
-
-    def __init__(self, since: int, until: int = NEVER) -> None:
-        self.since, self.until = since, until
-
-    def touches(self, bar: _Sum) -> bool:
-        return self.since < bar.end and bar.start <= self.until
-
-
-class _Level:
-    """One interval: the bar that is filling, and the closed ones that may still be corrected."""
-
-    __slots__ = ("closed", "name", "now", "width")
-
-    def __init__(self, name: str, width: int) -> None:
-        self.name, self.width = name, width
-        self.now: _Sum | None = None
-        self.closed: dict[int, _Sum] = {}
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        """The closed ones as columns: a pipeline has hundreds of an instrument, and the feed waits while it is put away."""
-        return self.name, self.width, self.now, tuple(zip(*map(_fields, self.closed.values()), strict=True))
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.name, self.width, self.now, columns = state
-        self.closed = {}
-        for row in zip(*columns, strict=True):
-            bar = self.closed[row[0]] = _Sum(row[0], row[1])
-            for name, value in zip(_FIELDS, row, strict=True):
-                setattr(bar, name, value)
 
 
 class Bars:
@@ -142,7 +65,9 @@ class Bars:
         self._sides = sides
         self.instrument, self.flags = instrument, flags
         self._contract = None if contract_value is None else Fraction(repr(contract_value))
-        self.levels = [_Level(name, width) for name, width in INTERVALS.items()]
+        self.levels = [Level(name, Fixed(width)) for name, width in INTERVALS.items()]  # each from the one before
+        self.further: list[Level] = []  # each from the seconds
+        self.kinds = Kinds(instrument, flags, contract_value=contract_value, sides=sides, whole=self.whole)
         self.due = NEVER
         self.revised = 0
         self._grace = settings.bar_grace_ms * MILLI
@@ -155,6 +80,26 @@ class Bars:
         self._open_hole: Hole | None = Hole(-1)  # the feed begins inside a bar
         self._holes = [self._open_hole]
         self._too_late = (0, -1)  # how many in a row, at which watermark
+
+    @property
+    def open_interest(self) -> float | None:
+        """The last that the venue told."""
+        return self.kinds.open_interest
+
+    @open_interest.setter
+    def open_interest(self, value: float | None) -> None:
+        self.kinds.open_interest = value
+
+    def also(self, specs: Iterable[BarSpec]) -> None:
+        """Make these kinds, too, from now on. A bar that would have begun before is incomplete."""
+        names = {level.name for level in (*self.levels, *self.further)}
+        for spec in specs:
+            if spec.family != "time":
+                self.kinds.also(spec)
+            elif spec.slots is not None and spec.text not in names:
+                names.add(spec.text)
+                now = self.levels[0].now
+                self.further.append(Level(spec.text, copy(spec.slots), now.start if now else self.closed_second))
 
     def add(self, trade: Trade, out: list[Event]) -> bool:
         """Count one trade; closed and corrected bars are appended. False: it came too late for any bar."""
@@ -172,10 +117,10 @@ class Bars:
             if ts < self.closed_second:
                 return self._add_late(ts, price, volume, volume * money, trade, out)
             self._close_until(ts, trade.ts_recv, out)
-            now = self._open(self.levels[0], ts)
+            now = self.levels[0].now = Sum(ts - ts % SECOND, ts - ts % SECOND + SECOND)
             self._set_due()
-        now.add(ts, price, volume, volume * money, trade.side == "buy")
-        now.flags |= trade.flags & _INHERITED
+        now.add(ts, price, volume, volume * money, trade.side)
+        now.flags |= trade.flags & INHERITED
         if ts > self._watermark:
             self._watermark = ts
         return True
@@ -199,7 +144,7 @@ class Bars:
             return next(trades, None)
         factor, price_factor, end, whole, most = self._size.factor, self._price.factor, now.end, ROUND, float(EXACT)
         last, high, low, close = now.last, now.high, now.low, now.close
-        volume = buy = notional = 0.0
+        volume = buy = sell = notional = 0.0
         n, trade = 0, None
         for trade in trades:
             ts, price, size = trade.ts_event, trade.price, trade.size
@@ -224,15 +169,18 @@ class Bars:
             volume += lots
             if trade.side == "buy":
                 buy += lots
+            elif trade.side == "sell":
+                sell += lots
             n += 1
         else:
             trade = None
         now.last, now.high, now.low, now.close = last, high, low, close
         now.volume += int(volume)
         now.buy += int(buy)
+        now.sell += int(sell)
         now.notional += int(notional)
         now.n += n
-        now.flags |= flags & _INHERITED if n else 0
+        now.flags |= flags & INHERITED if n else 0
         self._watermark = max(self._watermark, last)
         return trade
 
@@ -250,7 +198,12 @@ class Bars:
                 hole.until, self._open_hole = until, None
             return hole
         hole = Hole(self._watermark, NEVER if until is None else max(until, self._watermark))
-        touched = [(lv, bar) for lv in self.levels for bar in lv.closed.values() if hole.touches(bar) and self._whole(bar)]
+        touched = [
+            (lv, bar)
+            for lv in self._all()
+            for bar in lv.closed.values()
+            if hole.touches(bar.start, bar.end) and self._whole(bar)
+        ]
         self._holes.append(hole)
         if until is None:
             self._open_hole = hole
@@ -259,6 +212,7 @@ class Bars:
             self._holes[:2] = [Hole(first.since, max(first.until, second.until))]
         for level, bar in touched:
             self._revise(level, bar, ts_recv, out, 0)
+        self.kinds.judge_again(ts_recv, out)
         return hole
 
     def mend(self, hole: Hole, ts_recv: int, out: list[Event]) -> None:
@@ -268,33 +222,49 @@ class Bars:
         self._holes.remove(hole)
         if hole is self._open_hole:
             self._open_hole = None
-        for level in self.levels:
+        for level in self._all():
             for bar in level.closed.values():
-                if hole.touches(bar) and self._whole(bar):
+                if hole.touches(bar.start, bar.end) and self._whole(bar):
                     self._revise(level, bar, ts_recv, out, 0)
+        self.kinds.judge_again(ts_recv, out)
+
+    def _all(self) -> list[Level]:
+        return self.levels + self.further if self.further else self.levels
 
     def whole_since(self, ts: int) -> bool:
         """Whether no trade later than this venue time is known to be missing."""
         return not any(hole.until > ts for hole in self._holes)
 
-    def _whole(self, bar: _Sum) -> bool:
-        return not any(hole.touches(bar) for hole in self._holes)
+    def whole(self, start: int, end: int) -> bool:
+        """Whether no trade of [`start`, `end`), venue time, is known to be missing."""
+        return not any(hole.touches(start, end) for hole in self._holes)
+
+    def _whole(self, bar: Sum) -> bool:
+        return not bar.partial and self.whole(bar.start, bar.end)
 
     def open_bar(self, interval: str, ts_recv: int) -> Bar | None:
-        """The bar of that interval that is still filling, with what its shorter intervals hold already."""
-        total: _Sum | None = None
-        for level in reversed(self.levels[: [lv.name for lv in self.levels].index(interval) + 1]):
-            part = level.now
-            if part is None:
-                continue
-            if total is None:
-                start = part.start - part.start % INTERVALS[interval]
-                total = _Sum(start, start + INTERVALS[interval])
-            total.merge(part)
-        return None if total is None else self._bar(interval, total, ts_recv, 0)
+        """The bar of that kind that is still filling, with what its shorter intervals hold already."""
+        level = next((lv for lv in self._all() if lv.name == interval), None)
+        if level is None:
+            return self.kinds.open_bar(interval, ts_recv)
+        shorter = self.levels[: self.levels.index(level)] if level in self.levels else self.levels[:1]
+        parts = [part for lv in (level, *reversed(shorter)) if (part := lv.now) is not None]
+        span = level.slots.span(parts[0].start) if parts else None
+        if span is None:
+            return None
+        total = level.made(*span)
+        for part in parts:
+            if part.end <= total.end:  # the second may be of no bar, or of the next one
+                total.merge(part)
+        total.interest = self.open_interest
+        return self._bar(interval, total, ts_recv, 0) if total.n else None
 
     def finish(self, ts_recv: int, out: list[Event]) -> None:
         """End of input: give out what is open, as incomplete."""
+        self._end(ts_recv, out)
+        self.kinds.finish(ts_recv, out)
+
+    def _end(self, ts_recv: int, out: list[Event]) -> None:
         if self._open_hole is None:
             self._open_hole = Hole(self._watermark)
             self._holes.append(self._open_hole)
@@ -310,12 +280,6 @@ class Bars:
         self._set_due()
         return trade.ts_event
 
-    def _open(self, level: _Level, ts: int) -> _Sum:
-        if level.now is None:
-            start = ts - ts % level.width
-            level.now = _Sum(start, start + level.width)
-        return level.now
-
     def _close_until(self, ts: int, ts_recv: int, out: list[Event]) -> None:
         """Close, shortest first, every open bar that ends at or before `ts`, each into the next longer one."""
         for i, level in enumerate(self.levels):
@@ -323,14 +287,24 @@ class Bars:
             if bar is None or bar.end > ts:
                 continue
             level.now = None
-            if i + 1 < len(self.levels):
-                self._open(self.levels[i + 1], bar.start).merge(bar)
-            self._remember(level, bar)
-            out.append(self._bar(level.name, bar, ts_recv, bar.flags))
+            longer = self.levels[i + 1 : i + 2] if i else (*self.levels[1:2], *self.further)
+            for other in longer:
+                if (into := other.opened(bar.start)) is not None:
+                    into.merge(bar)
+            self._close(level, bar, ts_recv, out)
+        for level in self.further:
+            if (bar := level.now) is not None and bar.end <= ts:
+                level.now = None
+                self._close(level, bar, ts_recv, out)
         if ts > self._closed_until:
             self._closed_until, self.closed_second = ts, ts - ts % SECOND
 
-    def _remember(self, level: _Level, bar: _Sum) -> None:
+    def _close(self, level: Level, bar: Sum, ts_recv: int, out: list[Event]) -> None:
+        bar.interest = self.open_interest
+        self._remember(level, bar)
+        out.append(self._bar(level.name, bar, ts_recv, bar.flags))
+
+    def _remember(self, level: Level, bar: Sum) -> None:
         level.closed[bar.start] = bar
         horizon = self._watermark - self._late
         while len(level.closed) > 1 and (oldest := next(iter(level.closed.values()))).end <= horizon:
@@ -342,59 +316,63 @@ class Bars:
             return self._add_too_late(trade, out)
         self._watermark = max(self._watermark, ts)
         for level in self.levels:
-            start = ts - ts % level.width
-            is_open = start + level.width > self._closed_until
-            bar = self._open(level, ts) if is_open else level.closed.get(start)
-            if bar is None:
-                bar = level.closed[start] = _Sum(start, start + level.width)
-                bar.revision = -1
-            bar.add(ts, price, volume, notional, trade.side == "buy")
-            bar.flags |= trade.flags & _INHERITED
-            if is_open:
+            if self._correct(level, ts, price, (volume, notional), trade, out):
                 break
-            self._revise(level, bar, trade.ts_recv, out, LATE)
+        for level in self.further:
+            self._correct(level, ts, price, (volume, notional), trade, out)
         self._set_due()
         return True
+
+    def _correct(self, level: Level, ts: int, price: float, amounts: tuple[int, int], trade: Trade, out: list[Event]) -> bool:
+        """Count a late trade in its bar of one interval; whether that one is open still."""
+        if (span := level.slots.span(ts)) is None:
+            return True
+        is_open = span[1] > self._closed_until
+        bar = level.opened(ts) if is_open else level.closed.get(span[0])
+        if bar is None:
+            bar = level.closed[span[0]] = level.made(*span)
+            bar.revision, bar.interest = -1, self.open_interest
+        bar.add(ts, price, *amounts, trade.side)
+        bar.flags |= trade.flags & INHERITED
+        if not is_open:
+            self._revise(level, bar, trade.ts_recv, out, LATE)
+        return is_open
 
     def _add_too_late(self, trade: Trade, out: list[Event]) -> bool:
         run, watermark = self._too_late
         self._too_late = (run + 1 if watermark == self._watermark else 1, self._watermark)
         if self._too_late[0] < TOO_LATE_RUN:
             return False
-        self.finish(trade.ts_recv, out)
-        for level in self.levels:
+        self._end(trade.ts_recv, out)
+        for level in self._all():
             level.closed.clear()
+            level.since = -1
         self._watermark = self._closed_until = self.closed_second = -1
         self._lag, self._open_hole = None, Hole(-1)
         self._holes = [self._open_hole]
         return self.add(trade, out)
 
-    def _revise(self, level: _Level, bar: _Sum, ts_recv: int, out: list[Event], flag: int) -> None:
+    def _revise(self, level: Level, bar: Sum, ts_recv: int, out: list[Event], flag: int) -> None:
         bar.revision += 1
         self.revised += 1
         out.append(self._bar(level.name, bar, ts_recv, bar.flags | flag))
 
     def _set_due(self) -> None:
-        ends = [level.now.end for level in self.levels if level.now is not None]
+        ends = [level.now.end for level in self._all() if level.now is not None]
         self.due = min(ends) + self._grace + self._lag if ends and self._lag is not None else NEVER
 
     def _widen(self, size: float, price: float) -> tuple[int, int]:
         grow_size, grow_price = self._size.widen(size), self._price.widen(price)
         if grow_size * grow_price > 1:
-            for level in self.levels:
+            for level in self._all():
                 for bar in [*level.closed.values(), *([level.now] if level.now else [])]:
-                    bar.volume *= grow_size
-                    bar.buy *= grow_size
-                    bar.notional *= grow_size * grow_price
+                    bar.widen(grow_size, grow_price)
         return self._size.exact(size), self._price.exact(price)
 
-    def _bar(self, interval: str, bar: _Sum, ts_recv: int, flags: int) -> Bar:
-        lots, money = self._size.power, self._size.power * self._price.power
-        vwap = None if bar.volume == 0 else bar.notional / (bar.volume * self._price.power)
-        notional = bar.notional / money if self._contract is None else float(bar.volume * self._contract / lots)
-        buy_volume = bar.buy / lots if self._sides else None
+    def _bar(self, interval: str, bar: Sum, ts_recv: int, flags: int) -> Bar:
+        figures = derived(bar, self._size, self._price, self._contract, sides=self._sides)
         return Bar(
-            self.instrument, bar.end, ts_recv, int(flags) | self.flags,
-            interval, bar.start, bar.open, bar.high, bar.low, bar.close,
-            bar.volume / lots, buy_volume, notional, vwap, bar.n, self._whole(bar), bar.revision, "trades",
+            self.instrument, bar.end, ts_recv, int(flags) | self.flags, interval, bar.start,
+            bar.open, bar.high, bar.low, bar.close, *figures[:4], bar.n, self._whole(bar), bar.revision, "trades",
+            figures[4], bar.interest,
         )  # fmt: skip

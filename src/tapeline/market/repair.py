@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from tapeline.clock import SECOND
 from tapeline.events import Trade
-from tapeline.market.bars import Hole
+from tapeline.market.barkinds.sums import Hole
 from tapeline.market.quality import IdTracker
 from tapeline.venues.base import Again, Request
 

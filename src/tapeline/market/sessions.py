@@ -59,6 +59,28 @@ def open_since(session: str, ts: int) -> int | None:
     return span.start if span.part == "regular" else None
 
 
+def trading(session: str, ts: int, *, whole_day: bool = False) -> tuple[int, int] | None:
+    """[open, close) of the regular trading of `ts`, ns UTC; with `whole_day` across a lunch break. None where there is none, or
+    where no calendar reaches.
+    """
+    if session in (ALWAYS, FX) or (spans := _year(session, datetime.fromtimestamp(ts // SECOND, UTC).year)) is None:
+        span = _span(session, ts)
+        return (span.start, span.end) if span.part == "regular" and span != _FOREVER else None
+    at = bisect_right(spans, ts, key=lambda s: s.start) - 1
+    if at < 0 or ts >= spans[at].end:
+        return None
+    first = last = at
+    if whole_day:
+        first -= _is_break(spans, at) + 2 * _is_break(spans, at - 1)
+        last += _is_break(spans, at) + 2 * _is_break(spans, at + 1)
+    span = Span(spans[first].start, spans[last].end, spans[first].part)
+    return (span.start, span.end) if span.part == "regular" else None
+
+
+def _is_break(spans: tuple[Span, ...], at: int) -> bool:
+    return 0 < at < len(spans) - 1 and spans[at].part == ""
+
+
 def prepare(sessions: Iterable[str], ts: int) -> None:
     """Read what will be needed at `ts`. Takes a second or so where an exchange is among them; may run on a thread."""
     for session in sorted(set(sessions)):
@@ -110,7 +132,7 @@ def _year(session: str, year: int) -> tuple[Span, ...] | None:
 def _day(session: str, opens: int, break_start: int, break_end: int, closes: int) -> list[Span]:
     """The spans of one trading day. A break that there is not has a negative time."""
     if opens < break_start < break_end:
-        return [Span(opens, break_start, "regular"), Span(break_end, closes, "regular")]
+        return [Span(opens, break_start, "regular"), Span(break_start, break_end, ""), Span(break_end, closes, "regular")]
     regular = Span(opens, closes, "regular")
     if session != "XNYS":
         return [regular]
