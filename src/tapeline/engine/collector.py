@@ -23,6 +23,7 @@ import structlog
 from tapeline import __version__
 from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import SHAPING, Settings, VenueSettings
+from tapeline.engine.checking import check
 from tapeline.engine.checkpoints import Checkpoints
 from tapeline.engine.control import Control
 from tapeline.engine.engine import Engine
@@ -46,6 +47,7 @@ class Collector(Engine):
     """`data` None records nothing. Use: `start()`, `connect(...)`, and `stop()` in every case."""
 
     def __init__(self, settings: Settings, *, data: Path | None, clock: Clock | None = None) -> None:
+        check(settings.pipeline)
         clock = clock or LiveClock()
         session = Session(
             id=new_session_id(clock),

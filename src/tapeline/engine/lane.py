@@ -1,5 +1,6 @@
 """Everything the pipeline keeps for one instrument: its book with proof, its bars, its trade ids, what was last heard."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from tapeline.engine.connections import Feed
 from tapeline.engine.spares import Spares
 from tapeline.engine.trades import Trades
 from tapeline.events import Event, Status, StatusKind
+from tapeline.market.barkinds.specs import BarSpec
 from tapeline.market.bars import Bars
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.analytics import Analytics, Source
@@ -46,7 +48,7 @@ class Lane:
     """
 
     __slots__ = (
-        "_checksum", "_contract_value", "_sides", "_trade_ids", "analytics", "ending",
+        "_checksum", "_contract_value", "_kinds", "_sides", "_trade_ids", "analytics", "ending",
         "flags", "heard", "instrument", "latest", "number",
         "quote_seq", "registry", "settings", "silences", "spares", "sync", "told_price", "trades", "venue", "wanted",
         "wants", "watched",
@@ -59,10 +61,11 @@ class Lane:
         settings: PipelineSettings,
         wants: Wants,
         number: int,
+        kinds: Sequence[BarSpec] = (),
     ) -> None:
-        """`number`: of the lane within its pipeline."""
+        """`number`: of the lane within its pipeline. `kinds`: further bars to make; whoever owns the list may add to it."""
         self.instrument, self.number, self.venue, self.flags = instrument, number, feed.label, feed.flags
-        self.settings, self.wants = settings, wants
+        self.settings, self.wants, self._kinds = settings, wants, kinds
         self._trade_ids, self._checksum = feed.venue.trade_ids, feed.venue.book_checksum
         self.sync = self._book(0)
         self.spares: Spares | None = None  # where several connections carry the book
@@ -84,6 +87,7 @@ class Lane:
     def _no_trades(self) -> Trades:
         """Everything made from trades begins."""
         bars = Bars(self.instrument, self.settings, self.flags, contract_value=self._contract_value, sides=self._sides)
+        bars.also(self._kinds)
         return Trades(bars, self._trade_ids, self.wants.trades, self.wants.requests, self._say_of_trades)
 
     def _no_analytics(self) -> Analytics:
@@ -213,11 +217,15 @@ class Lane:
         elif channel == "trades":
             self.trades.tell_came(ts_recv, out)
             self.trades.bars.finish(ts_recv, out)
-            said, self.trades = self.trades.memory(ts_recv), self._no_trades()
+            said, interest = self.trades.memory(ts_recv), self.trades.bars.open_interest
+            self.trades = self._no_trades()
             self.trades.follow(said)
+            self.trades.bars.open_interest = interest
             names = [metric.full_name for metric in self.analytics.metrics]
             self.analytics = self._no_analytics()
             self.analytics.add(map(registry.metric, names))
+        elif channel == "ticker":
+            self.trades.bars.open_interest = None
         self.status("disconnected", channel, "unsubscribed", ts_recv, out)
 
     def status(

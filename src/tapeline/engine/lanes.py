@@ -9,7 +9,8 @@ from tapeline.engine import extending
 from tapeline.engine.connections import Feed
 from tapeline.engine.lane import Lane, Wants
 from tapeline.engine.trades import Said
-from tapeline.errors import MalformedFrame
+from tapeline.errors import MalformedFrame, UsageError
+from tapeline.market.barkinds.specs import BarSpec, live_kinds
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.base import Metric
 from tapeline.venues.base import Again, Request
@@ -67,10 +68,11 @@ class Lanes:
         self.ended: dict[str, Said] = {}
         self.timers = Timers()
         self.metrics: list[str] = []  # names of those that are on
-        self.unknown: list[str] = []  # what is wrong with those that cannot be, to be told
+        self.kinds: list[BarSpec] = []  # of bars, beside the usual ones; the lanes look here
+        self.unknown: list[tuple[str, str]] = []  # "metrics" or "bars", and what is wrong with those that cannot be: to be told
         self._venues = venues  # shared: addresses may still change before a feed is made
         self._made = 0
-        self.switch(settings.metrics)
+        self.switch(settings.metrics, settings.bars)
 
     def clear(self) -> None:
         self.by_name.clear()
@@ -97,7 +99,7 @@ class Lanes:
             if len(self.by_name) >= MOST_LANES:
                 raise MalformedFrame(f"{instrument}: {MOST_LANES} instruments are streamed already")
             number = self._made
-            lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number)
+            lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number, self.kinds)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
             if self.metrics or self.unknown:
@@ -110,16 +112,26 @@ class Lanes:
     def known_metrics(self) -> list[Metric]:
         return [registry.metric(name) for name in self.metrics]
 
-    def switch(self, metrics: Iterable[str]) -> None:
-        """Sample these, too, from now on."""
+    def switch(self, metrics: Iterable[str], bars: Iterable[str]) -> None:
+        """Sample these metrics, and make these bars, too, from now on."""
+        self._switch_bars(bars)
         for name, found in extending.made(metrics):
             if isinstance(found, Metric) and name not in self.metrics:
                 self.metrics.append(name)
             elif not isinstance(found, Metric):
-                self.unknown.append(str(found))
+                self.unknown.append(("metrics", str(found)))
         for lane in self.by_name.values():
             lane.analytics.add(self.known_metrics())
             self.timers.sample_soon()
+
+    def _switch_bars(self, bars: Iterable[str]) -> None:
+        for _, found in live_kinds(bars):
+            if isinstance(found, UsageError):
+                self.unknown.append(("bars", str(found)))
+            elif not found.standard and all(kind.text != found.text for kind in self.kinds):
+                self.kinds.append(found)
+        for lane in self.by_name.values():
+            lane.trades.bars.also(self.kinds)
 
     def drop_idle(self, lane: Lane) -> None:
         """Forget an instrument of which nothing is asked for any more."""

@@ -381,12 +381,13 @@ class Pipeline:
         out.append(msgspec.structs.replace(event, ts_recv=frame.ts_recv))
 
     def _switched(self, frame: Frame, out: list[Event]) -> None:
-        self._lanes.switch(unpack_switched(frame.data).metrics)
+        switched = unpack_switched(frame.data)
+        self._lanes.switch(switched.metrics, switched.bars)
         self._tell_unknown(frame.ts_recv, out)
 
     def _tell_unknown(self, ts: int, out: list[Event]) -> None:
-        """A recording may name metrics that this program lacks."""
-        out += [Status("", ts, ts, 0, "rejected", "", "metrics", error, None, None, 1) for error in self._lanes.unknown]
+        """A recording may name metrics and kinds of bars that this program lacks."""
+        out += [Status("", ts, ts, 0, "rejected", "", of, error, None, None, 1) for of, error in self._lanes.unknown]
         self._lanes.unknown.clear()
 
     def _end(self, frame: Frame, out: list[Event]) -> None:

@@ -56,8 +56,8 @@ def placed(ts_event: int, ts_recv: int, flags: int) -> int:
     return ts_recv if flags & BAD_TIME or ts_event > ts_recv + AHEAD else ts_event
 
 
-def integers(x: Floats, scale: Scale) -> tuple[Ints, int] | None:
-    """A column as integers at the scale, which is widened where it must be; and by what. None where they are too many digits."""
+def integers(x: Floats, scale: Scale) -> tuple[Ints | None, int]:
+    """A column as integers at the scale, which is widened where it must be; and by what. None where they have too many digits."""
     growth = 1
     while True:
         scaled = np.rint(x * scale.factor)
@@ -66,7 +66,7 @@ def integers(x: Floats, scale: Scale) -> tuple[Ints, int] | None:
             return scaled.astype(np.int64), growth
         more = scale.widen(float(x[int(wrong.argmax())]))
         if more == 1:
-            return None
+            return None, growth
         growth *= more
 
 

@@ -137,15 +137,15 @@ class Kinds:
         """As `add` for each row, in their order."""
         if not len(c.price):
             return
-        lots, money = integers(c.size, self._size), integers(c.price, self._price)
-        self._rescale(lots[1] if lots else 1, money[1] if money else 1)
-        if lots is None or money is None or _too_large(lots[0], money[0]):
+        (lots, more_size), (money, more_price) = integers(c.size, self._size), integers(c.price, self._price)
+        self._rescale(more_size, more_price)
+        if lots is None or money is None or _too_large(lots, money):
             self._one_by_one(c, out)
             return
-        sign = signs(c.side, money[0], self._last, self._sign)
-        for chunk in chunks(c, lots[0], money[0], sign):
+        sign = signs(c.side, money, self._last, self._sign)
+        for chunk in chunks(c, lots, money, sign):
             self._add_chunk(chunk, out)
-        self._last, self._sign = int(money[0][-1]), int(sign[-1])
+        self._last, self._sign = int(money[-1]), int(sign[-1])
 
     def _one_by_one(self, c: Columns, out: list[Event]) -> None:
         for event, recv, flags, price, size, side in zip(*(column.tolist() for column in c), strict=True):

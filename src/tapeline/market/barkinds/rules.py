@@ -116,9 +116,10 @@ class Threshold:
     def _expect(self) -> None:
         unit, n = self._unit(), self._n
         now = (float(n), self._up / unit / n, self._down / unit / n)
-        old = self._average or now
-        trades, up, down = (ALPHA * new + (1 - ALPHA) * was for new, was in zip(now, old, strict=True))
-        self._average = (trades, up, down)
+        if self._average is not None:
+            ((trades, up, down), was) = now, self._average
+            now = (_averaged(trades, was[0]), _averaged(up, was[1]), _averaged(down, was[2]))
+        trades, up, down = self._average = now
         expected = trades * (max(up, down) if self.how == "run" else abs(up - down))
         self._amount = min(max(Fraction(expected), self.amount / BOUND), self.amount * BOUND)
         self._limit = self._scaled()
@@ -156,6 +157,10 @@ class Threshold:
 
     def shape(self, bar: Sum, price: Scale) -> list[Sum]:  # noqa: ARG002 - one signature
         return [bar]
+
+
+def _averaged(new: float, was: float) -> float:
+    return ALPHA * new + (1 - ALPHA) * was
 
 
 class Renko:

@@ -15,6 +15,7 @@ One text a kind: `parse` writes numbers without needless zeros, so that `volume:
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
 from fractions import Fraction
@@ -79,6 +80,21 @@ def parse(text: str) -> BarSpec:
     near = get_close_matches(kind, _KINDS, 1, 0.5)
     meant = f"; did you mean {near[0]}:{rest}?" if near else ""
     raise UsageError(f"{given}: there is no kind of bar {kind!r}{meant} There are {EXAMPLES}")
+
+
+def live_kinds(texts: Iterable[str]) -> Iterator[tuple[str, BarSpec | UsageError]]:
+    """Each text with the kind that a pipeline makes, or with what is wrong with it: a recording may name one that lacks here."""
+    for text in dict.fromkeys(texts):
+        try:
+            spec = parse(text)
+        except UsageError as e:
+            yield text, e
+            continue
+        if spec.base is not None:
+            fix = f"name {spec.base.text}, and ask for {spec.text} where you read them"
+            yield text, UsageError(f"{text}: a view is made of bars where they are read, not live; {fix}")
+        else:
+            yield text, spec
 
 
 def _threshold(given: str, kind: str, rest: str) -> BarSpec:
