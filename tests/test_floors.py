@@ -47,6 +47,7 @@ FLOORS = {
     "server": 7,
     "cli": 7,
     "api": 7,
+    "windowing": 7,
     "__main__": 7,
 }
 PURE = {"errors", "clock", "frames", "events", "instruments", "config", "masking", "plans", "venues", "market"}

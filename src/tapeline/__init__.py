@@ -7,6 +7,8 @@
     for event in tl.replay("data", instruments=["binance:BTC-USDT"]):
         ...
     tl.open("data").sql("select venue, count(*) from trades group by 1")
+    async for window in tl.windows(tl.stream("yahoo:AMZN"), tl.tumbling("1m"), "volume", last="last(price)"):
+        ...
 
 Names are imported when first used, so that `import tapeline` stays quick.
 """
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from tapeline.errors import TapelineError
     from tapeline.events import Alert, Bar, BookUpdate, Event, Flag, Liquidation, Metrics, Quote, Status, Ticker, Trade
     from tapeline.market.metrics.base import History, Metric, Parameter, Sample
+    from tapeline.market.windows.kinds import session, sliding, tumbling
+    from tapeline.market.windows.results import Late, Limits, Window
+    from tapeline.market.windows.tables import table
+    from tapeline.windowing import windows
 
 __version__ = "0.1.0"
 
@@ -27,6 +33,10 @@ _HOMES = {
         "tapeline.events",
     ),
     **dict.fromkeys(("History", "Metric", "Parameter", "Sample"), "tapeline.market.metrics.base"),
+    **dict.fromkeys(("session", "sliding", "tumbling"), "tapeline.market.windows.kinds"),
+    **dict.fromkeys(("Late", "Limits", "Window"), "tapeline.market.windows.results"),
+    "table": "tapeline.market.windows.tables",
+    "windows": "tapeline.windowing",
     "TapelineError": "tapeline.errors",
     "open": "tapeline.api",
     "replay": "tapeline.api",
@@ -39,6 +49,8 @@ __all__ = [
     "Event",
     "Flag",
     "History",
+    "Late",
+    "Limits",
     "Liquidation",
     "Metric",
     "Metrics",
@@ -49,10 +61,16 @@ __all__ = [
     "TapelineError",
     "Ticker",
     "Trade",
+    "Window",
     "__version__",
     "open",
     "replay",
+    "session",
+    "sliding",
     "stream",
+    "table",
+    "tumbling",
+    "windows",
 ]
 
 

@@ -1,7 +1,8 @@
 """The reader's door to everything that is kept: `tl.open(data)` gives a `Lake`.
 
-What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue and
-asks the session that records for what it has not committed yet, so an open `Lake` is always up to date; no lock is held in between.
+What it answers is Arrow tables, so that pandas, polars and DuckDB take them without a copy. Each question reads a new catalogue
+and asks the session that records for what it has not committed yet, so an open `Lake` is always up to date; no lock is held in
+between.
 """
 
 from collections.abc import Callable, Collection
@@ -25,6 +26,10 @@ from tapeline.lake.catalogue import Catalogue, read
 from tapeline.lake.current import current
 from tapeline.lake.intervals import step_of
 from tapeline.lake.sql import Answer, Limits, Question
+from tapeline.lake.windows import Asked, windows
+from tapeline.market.windows.aggregates import Made
+from tapeline.market.windows.kinds import Kind
+from tapeline.market.windows.over import LateTo, Over, made
 
 T = TypeVar("T")
 Time = str | int | datetime
@@ -84,7 +89,8 @@ class Lake:
         end: Time | None = None,
         source: Source = "auto",
     ) -> pa.Table:
-        """The bars of any interval (`7s`, `5m`, `2h`, `1w`, …) that begin in [`start`, `end`), with the columns of the event `bar`.
+        """The bars of any interval (`7s`, `5m`, `2h`, `1w`, …) that begin in [`start`, `end`), with the columns of the event
+        `bar`.
 
         They equal those that were live to the last digit. `source` "trades" makes them from the trades even where they are
         stored, "stored" gives what is stored and nothing else. Raises UsageError. See docs/bars-and-books.md.
@@ -100,8 +106,8 @@ class Lake:
     def book(self, instrument: str, at: Time, *, depth: int | None = None, by: By = "received") -> BookAt:
         """The book at an instant, level for level what was shown then; see `books.BookAt`.
 
-        `by`: whether the instant is of our clock, what was known then ("received"), or of the venue's ("event"). `depth`: the best
-        levels of each side, default all. Raises UsageError. See docs/bars-and-books.md.
+        `by`: whether the instant is of our clock, what was known then ("received"), or of the venue's ("event"). `depth`: the
+        best levels of each side, default all. Raises UsageError. See docs/bars-and-books.md.
         """
         moment = needed("at", at)
         split_id(instrument)
@@ -120,6 +126,27 @@ class Lake:
         return self._current(
             instrument, BOOK_KINDS, lambda lake: books(lake, instrument, first, last, step, depth=depth, by=by)
         )
+
+    def windows(
+        self,
+        instruments: str | Collection[str],
+        kind: Kind,
+        /,
+        *aggregates: Made,
+        start: Time | None = None,
+        end: Time | None = None,
+        late: LateTo | None = None,
+        **given: Any,
+    ) -> Over:
+        """The windows of stored events with `start` <= ts_event < `end`: an iterator, with `.to_arrow()`. Arguments as of
+        `tl.windows`.
+
+        They are read in the order in which they were made, so what comes out equals what came out live: of what is committed. A
+        window that `start` or `end` cuts is not complete. Raises UsageError. See docs/windows.md.
+        """
+        names = (instruments,) if isinstance(instruments, str) else tuple(instruments)
+        asked = Asked(names, nanoseconds("start", start), nanoseconds("end", end))
+        return windows(self.data, asked, made(kind, aggregates, given), late)
 
     def trades(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None

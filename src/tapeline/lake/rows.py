@@ -79,11 +79,12 @@ def count(data: Path, selection: Selection) -> int:
     return sum(f.rows for files in selection.files(read(data)).values() for f in files)
 
 
-def batches(data: Path, selection: Selection, order: Order = "time") -> Iterator[pa.RecordBatch]:
-    """Batches of at most BATCH_ROWS rows with the view's columns. Raises UsageError where there is no lake, IntegrityError where
+def batches(data: Path, selection: Selection, order: Order = "time", *, at_once: bool = False) -> Iterator[pa.RecordBatch]:
+    """Batches of at most BATCH_ROWS rows with the view's columns. `at_once`: all days are sorted together, so that what was made
+    after midnight of the day before stands in its place. Raises UsageError where there is no lake, IntegrityError where
     files that it lists cannot be read, TapelineError where the machine has no room for sorting.
     """
-    for day in list(selection.files(read(data))):
+    for day in [""] if at_once else list(selection.files(read(data))):
         yield from _day(data, selection, day, order)
 
 
@@ -105,7 +106,8 @@ def _day(data: Path, selection: Selection, day: str, order: Order) -> Iterator[p
                 if left < TRIES - 1:
                     turn.enter_context(reading(root(data)))
                 catalogue = read(data)
-                files = [catalogue.path(f) for f in selection.files(catalogue).get(day, [])]
+                days = selection.files(catalogue)
+                files = [catalogue.path(f) for name in ([day] if day else days) for f in days.get(name, [])]
                 if not files:
                     return
                 for batch in _rows(connection, selection, files, order):
