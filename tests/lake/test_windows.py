@@ -15,7 +15,7 @@ from tests.engine.feeds import SECOND, T0
 from tests.engine.recordings import FILES, INSTRUMENTS
 from tests.lake.keeping import NAME, final, keep, market, session
 
-KINDS = [tl.tumbling("10s"), tl.sliding("1m", "15s"), tl.session("30s")]
+KINDS = [tl.tumbling("10s"), tl.sliding("1m", "15s"), tl.session("3s")]
 ASKED: dict[str, Any] = {
     "first": "first(price)", "last": "last(price)", "low": "min(price)", "high": "max(price)", "n": "count",
     "shape": lambda times, prices, sizes: {"span": int(times[-1] - times[0]), "wide": prices.max() - prices.min(), "all": sizes.sum()},
