@@ -15,7 +15,7 @@ from tapeline.alerts.lexing import tokens
 from tapeline.alerts.parsing import parse, parse_condition, span_of
 from tapeline.alerts.problems import RuleError
 from tapeline.alerts.schedule import Schedule
-from tapeline.alerts.syntax import AMOUNTS, Condition, Number, Sentence
+from tapeline.alerts.syntax import AMOUNTS, Change, Condition, Node, Number, Sentence, children
 from tapeline.config import RuleSettings, Severity
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -65,6 +65,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         until = parse_condition(self.until) if self.until else sentence.until
         if self.hysteresis and until is not None:
             raise RuleError("hysteresis means nothing beside until", self.hysteresis, 0, "leave one of the two out")
+        hysteresis = _amount(self.hysteresis)
+        if hysteresis is not None and not hysteresis.unit and _in_percent(sentence.condition):
+            raise RuleError(
+                "the change is in percent, and the hysteresis is not", self.hysteresis, 0, "write it as in 10%: of it"
+            )
         return Checked(
             sentence,
             until,
@@ -82,6 +87,10 @@ class Checked(msgspec.Struct, frozen=True):
     hysteresis: Number | None
     cooldown: int
     schedule: Schedule
+
+
+def _in_percent(node: Node) -> bool:
+    return (isinstance(node, Change) and node.by.unit in {"%", "bps"}) or any(map(_in_percent, children(node)))
 
 
 def _amount(text: str) -> Number | None:

@@ -1,0 +1,267 @@
+"""What was: rolling windows over time, bounded by STEPS whatever comes.
+
+The time of a window is cut into steps, STEPS of them and none shorter than a tenth of a second. Steps lie on whole multiples of
+their length, so a window reaches back one step less than its span to its span, never farther.
+
+    level      (price, mid, a metric) holds between events. Of each step its value at the end, its lowest and its highest are kept;
+               functions look at the steps that are over, not at the one that runs, so `price > max(price, 1h)` can come true
+    happening  (the size of a trade, a bar) is of one event. Of each step count, sum, mean, squares and extremes are kept;
+               functions look at the running step as well, so a sum has what was told a moment ago
+
+A step in which something is not known is *broken*: data began in it, a gap, a disconnection. A window with a broken step in it has
+no value, and one that does not reach its span yet has none either, unless the rule says `incomplete`; then it has that of what is
+known. Changes (`rises by 1% within 5m`) need no whole window: what they compare must lie on the same side of every hole.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from statistics import median
+from typing import NamedTuple
+
+from tapeline.alerts.values import NAN, Cell
+from tapeline.clock import MILLI
+
+STEPS = 300
+SHORTEST = 100 * MILLI
+NONE_YET = -1
+Read = Callable[[], float]
+
+
+def step_of(span: int) -> int:
+    return max(SHORTEST, -(-span // STEPS))
+
+
+class Step(NamedTuple):
+    """Of a level: the value at its end; the lowest and highest, of a broken step since the last hole."""
+
+    end: float
+    low: float
+    high: float
+    broken: bool
+
+
+class Stepped:
+    """`observe` at every event that may have changed what is read, and whenever a step ends (`wake`)."""
+
+    __slots__ = ("_at", "_result", "_stale", "broken", "count", "span", "step")
+
+    def __init__(self, span: int) -> None:
+        self.step = step_of(span)
+        self.span, self.count = span, max(1, -(-span // self.step))
+        self._at, self._stale, self._result = NONE_YET, True, NAN
+        self.broken = True
+
+    def left(self) -> int:
+        raise NotImplementedError
+
+    def wake(self, now: int) -> int:
+        """When it changes by time alone; it does once there is something in it."""
+        return (now // self.step + 1) * self.step if self._at != NONE_YET else 1 << 63
+
+
+class Levels(Stepped):
+    __slots__ = ("_high", "_low", "_read", "_whole", "steps", "value")
+
+    def __init__(self, read: Read, span: int, *, lenient: bool) -> None:
+        super().__init__(span)
+        self._read, self._whole = read, not lenient
+        self.value = self._low = self._high = NAN
+        self.steps: deque[Step] = deque(maxlen=self.count)
+
+    def observe(self, now: int) -> None:
+        at = now // self.step
+        value = self._read()
+        if at != self._at:
+            self._roll(at)
+        if value != value:
+            self.broken, self._low, self._high = True, NAN, NAN
+            self._stale = True
+        else:
+            if not value >= self._low:
+                self._low = value
+            if not value <= self._high:
+                self._high = value
+        self.value = value
+
+    def _roll(self, at: int) -> None:
+        if self._at == NONE_YET:
+            self._at = at
+            return
+        held, unknown = self.value, self.value != self.value
+        self.steps.append(Step(held, self._low, self._high, self.broken))
+        for _ in range(min(at - self._at - 1, self.count)):
+            self.steps.append(Step(held, held, held, unknown))
+        self._at, self._stale = at, True
+        self._low = self._high = held
+        self.broken = unknown
+
+    def left(self) -> int:
+        """How long until the window is whole, ns, as far as is known."""
+        if self._at == NONE_YET:
+            return self.span
+        since = next((i for i, step in enumerate(reversed(self.steps)) if step.broken), len(self.steps))
+        return max(0, (self.count - since) * self.step)
+
+
+class Window(Levels):
+    """A function over the steps that are over."""
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, function: str, read: Read, span: int, *, lenient: bool) -> None:
+        super().__init__(read, span, lenient=lenient)
+        self._compute = OF_LEVELS[function]
+
+    def result(self) -> float:
+        if self._stale:
+            self._result, self._stale = self._computed(), False
+        return self._result
+
+    def _computed(self) -> float:
+        steps = self.steps
+        if self._whole and (len(steps) < self.count or any(step.broken for step in steps)):
+            return NAN
+        known = [step for step in steps if step.end == step.end]
+        return self._compute(known) if known else NAN
+
+
+class Extremes(Levels):
+    """The lowest and the highest since the window's begin, the present included, or since the last hole in it."""
+
+    __slots__ = ("_below", "_over")
+
+    def extremes(self) -> tuple[float, float]:
+        if self._stale:
+            self._below, self._over = self._past()
+            self._stale = False
+        low = min(self._low, self._below)
+        high = max(self._high, self._over)
+        return low, high
+
+    def _past(self) -> tuple[float, float]:
+        low, high = math.inf, -math.inf
+        if self.broken and self._whole:
+            return low, high
+        for step in islice(reversed(self.steps), self.count - 1):
+            if step.low < low:
+                low = step.low
+            if step.high > high:
+                high = step.high
+            if step.broken and self._whole:
+                break
+        return low, high
+
+
+class Sums:
+    """Of one step of happenings, or of several: Welford's mean and squares, joined after Chan, Golub and LeVeque (1979)."""
+
+    __slots__ = ("broken", "count", "first", "high", "last", "low", "mean", "squares", "total")
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.count, self.total, self.mean, self.squares = 0, 0.0, 0.0, 0.0
+        self.low, self.high, self.first, self.last = math.inf, -math.inf, NAN, NAN
+        self.broken = broken
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        self.total += value
+        off = value - self.mean
+        self.mean += off / self.count
+        self.squares += off * (value - self.mean)
+        self.low, self.high = min(self.low, value), max(self.high, value)
+        if self.count == 1:
+            self.first = value
+        self.last = value
+
+    def joined(self, later: "Sums") -> "Sums":
+        both = Sums(broken=self.broken or later.broken)
+        both.count = n = self.count + later.count
+        if n == 0:
+            return both
+        off = later.mean - self.mean
+        both.total = self.total + later.total
+        both.mean = self.mean + off * later.count / n
+        both.squares = self.squares + later.squares + off * off * self.count * later.count / n
+        both.low, both.high = min(self.low, later.low), max(self.high, later.high)
+        both.first = self.first if self.count else later.first
+        both.last = later.last if later.count else self.last
+        return both
+
+
+class Happenings(Stepped):
+    """`cell`: the field whose events are taken; `read`: what is taken of each, NaN breaks the step."""
+
+    __slots__ = ("_cell", "_compute", "_done", "_holes", "_read", "_run", "_told", "_whole", "steps")
+
+    def __init__(self, function: str, cell: Cell, read: Read, span: int, *, lenient: bool) -> None:
+        super().__init__(span)
+        cell.counted = True
+        self._cell, self._read, self._whole, self._compute = cell, read, not lenient, OF_HAPPENINGS[function]
+        self._told, self._holes = cell.told, cell.holes
+        self.steps: deque[Sums] = deque(maxlen=max(1, self.count - 1))
+        self._done, self._run = Sums(), Sums(broken=True)
+
+    def observe(self, now: int) -> None:
+        if (at := now // self.step) != self._at:
+            self._roll(at)
+        cell = self._cell
+        if cell.holes != self._holes:
+            self._holes, self._run.broken = cell.holes, True
+        if cell.told != self._told:
+            self._told = cell.told
+            value = self._read()
+            if value == value:
+                self._run.add(value)
+            else:
+                self._run.broken = True
+
+    def _roll(self, at: int) -> None:
+        if self._at != NONE_YET:
+            self.steps.append(self._run)
+            self.steps.extend(Sums() for _ in range(min(at - self._at - 1, self.count)))
+            self._run = Sums()
+            self._stale = True
+        self._at = at
+
+    def result(self) -> float:
+        if self._stale:
+            self._done = Sums()
+            for step in self.steps:
+                self._done = self._done.joined(step)
+            self._stale = False
+        whole = len(self.steps) >= self.count - 1
+        both = self._done.joined(self._run)
+        return NAN if self._whole and (both.broken or not whole) else self._compute(both)
+
+    def left(self) -> int:
+        """How long until the window is whole, ns, as far as is known."""
+        since = next((i for i, step in enumerate([self._run, *reversed(self.steps)]) if step.broken), len(self.steps) + 1)
+        return max(0, (self.count - since) * self.step)
+
+
+def _deviation(values: list[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
+
+
+OF_LEVELS: dict[str, Callable[[list[Step]], float]] = {
+    "avg": lambda steps: math.fsum(s.end for s in steps) / len(steps),
+    "median": lambda steps: median(s.end for s in steps),
+    "std": lambda steps: _deviation([s.end for s in steps]),
+    "min": lambda steps: min(min(s.low, s.end) for s in steps),
+    "max": lambda steps: max(max(s.high, s.end) for s in steps),
+    "first": lambda steps: steps[0].end,
+    "last": lambda steps: steps[-1].end,
+}
+OF_HAPPENINGS: dict[str, Callable[[Sums], float]] = {
+    "avg": lambda s: s.mean if s.count else NAN,
+    "std": lambda s: math.sqrt(s.squares / s.count) if s.count else NAN,
+    "min": lambda s: s.low if s.count else NAN,
+    "max": lambda s: s.high if s.count else NAN,
+    "sum": lambda s: s.total,
+    "count": lambda s: float(s.count),
+    "first": lambda s: s.first,
+    "last": lambda s: s.last,
+}
