@@ -14,6 +14,7 @@ pairs of a rule and an instrument, `refused` counts those past it.
 
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ from tapeline.alerts.standing import NEVER
 from tapeline.alerts.values import Cell
 from tapeline.alerts.watched import Watched
 from tapeline.alerts.watchers import Now
+from tapeline.clock import SECOND
 from tapeline.engine.connections import is_simulated, label_of, real_name
 from tapeline.errors import UsageError
 from tapeline.events import Alert, Event, Status
@@ -115,6 +117,13 @@ class Engine:
         for watched in found.values():
             watched.changed = False
         return {name: watched.state() for name, watched in found.items()}
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Of each rule: `state` ("raised", "armed", "spent", "muted", or "waiting" while nothing came that it is of), `since` (ns)
+        and `value` of its latest alert, `raised`, how often it was; `warming`: seconds until its windows are whole.
+        """
+        warming = self.warming()
+        return {name: watched.row() | {"warming": warming.get(name, 0) / SECOND} for name, watched in self.rules.items()}
 
     def warming(self) -> dict[str, int]:
         """Rules that have a window that is not whole yet, and how many ns are left at most, as far as is known."""

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import msgspec
 
 from tapeline.config import INTERVALS
+from tapeline.engine import extending
 from tapeline.errors import UsageError
 from tapeline.events import Side, StatusKind
 from tapeline.market.metrics import registry
@@ -105,12 +106,12 @@ def exists(name: str) -> bool:
 def _metric(name: str) -> Metric:
     """`profile_1h.poc` is a part of the metric `profile_1h`; `depth_2.5bps` is a metric."""
     try:
-        return registry.metric(name)
+        return extending.metric(name)
     except UsageError:
         whole, dot, _ = name.rpartition(".")
         if not dot:
             raise
-        return registry.metric(whole)
+        return extending.metric(whole)
 
 
 def _bar(name: str) -> Field | None:

@@ -1,5 +1,7 @@
 """A rule while it is watched: what it says, and what all its bindings share."""
 
+from typing import Any
+
 import msgspec
 
 from tapeline.alerts.binding import Binding, Kept, of_status
@@ -58,6 +60,19 @@ class Watched:
 
     def rearm(self) -> None:
         self.spent, self.changed = False, True
+
+    def row(self) -> dict[str, Any]:
+        bindings = self.bindings.values()
+        on = [b for b in bindings if b.alert]
+        state = "raised" if on else "muted" if self.muted else "spent" if self.spent else "armed" if bindings else "waiting"
+        latest = max(bindings, key=lambda b: b.last, default=None)
+        return {
+            "state": state,
+            "since": self.since,
+            "value": None if latest is None else latest.value,
+            "raised": self.raised,
+            "instruments": len(self.bindings),
+        }
 
     @property
     def _identity(self) -> str:

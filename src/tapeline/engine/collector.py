@@ -12,7 +12,7 @@ every connection is opened again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from tapeline.engine.links import Link, Surroundings
 from tapeline.engine.loads import Loads
 from tapeline.engine.pipeline import Pipeline
 from tapeline.engine.subscriptions import wanted
-from tapeline.frames import Frame, FrameKind, Session
+from tapeline.frames import Frame, FrameKind, Session, Switched, pack
 from tapeline.plans import Again, Channel
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.wire.funnel import Funnel
@@ -69,6 +69,8 @@ class Collector(Engine):
         self.loads = Loads(lambda conn: self._by_connection[conn].plan.venue if conn in self._by_connection else "")
         self._next_connection = 0
         self._next_seq = 0
+        self.due_also: list[Callable[[], int]] = []  # when others want time to pass, our clock
+        self._switched: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self.checkpoints: Checkpoints | None = None
@@ -126,11 +128,18 @@ class Collector(Engine):
     def _recovered(self) -> None:
         log.warning("the tape is written again")
 
+    def switch(self, metrics: Iterable[str]) -> None:
+        """Sample these metrics, too, from now to the end of the session. Names have been checked."""
+        new = [name for name in metrics if name not in self._switched and name not in self.pipeline.metrics]
+        if new:
+            self._switched.update(new)
+            self.door([Frame(self.clock.now(), FrameKind.SWITCHED, 0, pack(Switched(metrics=new)))])
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = self.clock.now()
-            if now >= self.pipeline.due:
+            if now >= self.pipeline.due or any(now >= due() for due in self.due_also):
                 self.door([Frame(now, FrameKind.TICK, 0, b"")])
 
     # Life

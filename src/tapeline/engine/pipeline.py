@@ -413,6 +413,16 @@ class Pipeline:
         return self._records.rejected
 
     @property
+    def now(self) -> int:
+        """Our clock, as of the latest frame."""
+        return self._now
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what is sampled."""
+        return self._lanes.metrics
+
+    @property
     def due(self) -> int:
         """Our clock: when a timer fires next, frame or not."""
         return self._timers.due
