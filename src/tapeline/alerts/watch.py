@@ -1,7 +1,7 @@
 """The engine of rules beside a live session.
 
 It looks at each batch as it is published, on the loop: an event costs it a microsecond or two, so nothing needs to wait in a queue,
-and nothing can be missed. Time that passes without events reaches it by the frames' own times: where it has something to do at a time,
+and nothing can be missed. Time that passes without events reaches it by the frames' own times: where it waits for a time,
 the collector delivers a TICK frame then, as for the pipeline's own timers. So what it finds follows from the frames alone, and
 `alerts.backtest` finds the same on the tape.
 

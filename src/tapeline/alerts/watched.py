@@ -33,9 +33,7 @@ class Watched:
         self.names = [*names(sentence.condition), *until]
         self.own = bool(sentence.scope) or any(not name.instrument for name in self.names)
         self.of_status = of_status(sentence.condition)
-        self.said = str(msgspec.structs.replace(sentence, scope=sentence.scope if len(sentence.scope) == 1 else (), until=None))
-        if self.own and any(part.endswith("*") for part in sentence.scope):
-            self.said = str(sentence.condition)
+        self.said = str(sentence.condition)
         self.subject = _subject(sentence.condition)
         self.bindings: dict[str, Binding] = {}
         self.waiting: dict[str, Kept] = {}  # of a state that was kept, for instruments that did not come yet
