@@ -15,10 +15,12 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
 from tapeline.market.metrics import (
+    impact,
     indicators,
     session,
     trading,
     twap,
+    volatility,
 )
 from tapeline.market.metrics.base import Metric, Parameter, Value
 
@@ -50,10 +52,12 @@ def register(*metrics: type) -> None:
 
 
 register(
+    *impact.ALL,
     *indicators.ALL,
     *session.ALL,
     *trading.ALL,
     *twap.ALL,
+    *volatility.ALL,
 )
 
 
