@@ -65,7 +65,7 @@ class Trial:
             row = (e.bid, e.bid_size, e.ask, e.ask_size)
             if e.flags & OURS:
                 self._untimed.append(len(self._touches))
-            self._touches.append((e.ts_event, tuple(np.nan if x is None else x for x in row)))
+            self._touches.append((e.ts_recv if e.flags & OURS else e.ts_event, tuple(np.nan if x is None else x for x in row)))
         self._show(*closed, e)
         if isinstance(e, BookUpdate):
             self._apply(e)
@@ -150,6 +150,8 @@ class Trial:
             bars=[e for e in self.seen if isinstance(e, Bar)],
             sample_times=np.array(self.sample_times, np.int64),
             contract_value=self.contract_value,
+            bid_floor=None if self.book is None else self.book.bid_floor,
+            ask_ceiling=None if self.book is None else self.book.ask_ceiling,
         )
 
 

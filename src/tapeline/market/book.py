@@ -23,6 +23,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence, Sized
 from itertools import islice
 from operator import itemgetter
+from typing import Literal
 
 from tapeline.events import Level
 
@@ -141,6 +142,22 @@ class _Side:
             return self.best(levels)
         return found
 
+    def top(self, levels: int) -> tuple[list[float], list[float], bool]:
+        """Prices and sizes, best first, of the best `levels` remembered levels, without the dead and what lies past the known
+        range; and whether that is all that is known.
+        """
+        if len(self.keys) < levels and self.edge > NOWHERE:
+            self._sort(2 * max(self.window, levels))
+        keys, sizes, sign = self.keys, self.sizes, self.sign
+        known = bisect_left(keys, self.floor)
+        first = max(known, len(keys) - levels)
+        prices = [key * sign for key in reversed(keys[first:])]
+        found = [sizes[price] for price in prices]
+        if 0.0 in found:
+            prices = [price for price, size in zip(prices, found, strict=True) if size]
+            found = [size for size in found if size]
+        return prices, found, first == known and self.edge <= self.floor
+
     def prices(self, levels: int) -> list[float]:
         """The prices of `best`."""
         if self.tidy:
@@ -236,6 +253,12 @@ class Book:
         for side, levels, sweep_at in ((self._bids, bids, sweeps[0]), (self._asks, asks, sweeps[1])):
             side.resume(levels, sweep_at)
         self.narrow(*edges)
+
+    def top(self, side: Literal["bids", "asks"], levels: int) -> tuple[list[float], list[float], bool]:
+        """(prices, sizes, whether that is all that is known) of about the best `levels` of a side, best first: those that died
+        and are still remembered count among them. The quick way to read some hundred levels again and again.
+        """
+        return (self._bids if side == "bids" else self._asks).top(levels)
 
     def prices(self, levels: int) -> tuple[list[float], list[float]]:
         """The prices of the best `levels` levels of each side, best first."""

@@ -34,7 +34,9 @@ def settled(*came: Quote | tuple[str, int], by_book: bool = True) -> Touching:
             touching.take(e)
         else:
             touching.broken(e[0], T0 + e[1])
-    touching.settle(VenueClock(), T0 + SECOND, by_book=by_book)
+    clock = VenueClock()
+    touching.learn(clock, by_book=by_book)
+    touching.settle(clock, T0 + SECOND, by_book=by_book)
     return touching
 
 
@@ -132,6 +134,8 @@ def test_figures_are_forgotten_with_their_stream() -> None:
 def test_times_that_cannot_be_true_teach_no_lag() -> None:
     clock = VenueClock()
     trade = Trade(NAME, T0, T0 + 50 * MILLI, 0, 1.0, 1.0, "buy", "1")
+    for e in (trade, quote(10**9, lag=-(10**11)), quote(10**9, flags=int(Flag.RECOVERED), lag=0)):
+        clock.learn(e)
     assert clock.place(trade) == T0
     assert clock.place(quote(10**9, lag=-(10**11))) == T0 + 10**9 - 50 * MILLI
     assert clock.place(quote(10**9, flags=int(Flag.RECOVERED), lag=0)) == T0 + 10**9

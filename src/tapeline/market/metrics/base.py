@@ -31,6 +31,7 @@ import numpy.typing as npt
 from tapeline.clock import SECOND
 from tapeline.events import Bar, Liquidation
 from tapeline.market.book import Book
+from tapeline.market.metrics.ladder import Ladder
 from tapeline.market.metrics.packing import packed, unpacked
 from tapeline.market.metrics.store import Touches, Trades
 
@@ -39,7 +40,7 @@ Ints = npt.NDArray[np.int64]
 Value = float | None | Mapping[str, float | None]
 """One number, or several by name: `profile_1h` with {"poc": …} gives `profile_1h.poc`. None is not known."""
 DAY = 86_400 * SECOND
-Kind = Literal["time", "count", "bps", "amount", "interval", "moment"]
+Kind = Literal["time", "count", "bps", "depth", "amount", "interval", "moment"]
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ class Parameter(msgspec.Struct, frozen=True):
     interval  likewise, of bars         → the text, one of `config.INTERVALS`
     count     `14`                      → int
     bps       `10bps`, `2.5bps`         → float
+    depth     `5` levels, or `10bps`    → int, or float
     amount    `5000`, `100k`, `2M`      → float
     moment    `20261121T093000Z`        → int, ns UTC
     """
@@ -96,12 +98,21 @@ class Sample(msgspec.Struct, gc=False):
     )
     opened: int | None = None
     sessions: bool = False
+    _sides: tuple[Ladder, Ladder] | None = None
+
+    @property
+    def sides(self) -> tuple[Ladder, Ladder] | None:
+        """Bids and asks of `book` with their running sums, read once for all metrics; None where there is none."""
+        if self._sides is None and self.book is not None:
+            self._sides = Ladder(self.book, "bids"), Ladder(self.book, "asks")
+        return self._sides
 
 
 class History(msgspec.Struct, gc=False):
     """Everything up to a sample, for `Metric.batch`: arrays as `Trades` and `Touches` have them, nothing forgotten.
 
-    `bids`, `asks`: the book, best first, shape (levels, 2): price and size. `arrived`: each trade's place in the order of arrival.
+    `bids`, `asks`: the book, best first, shape (levels, 2): price and size, None while it is not proven; `bid_floor`, `ask_ceiling`:
+    the farthest prices that it knows of, None where it knows all. `arrived`: each trade's place in the order of arrival.
     """
 
     now: int
@@ -122,6 +133,8 @@ class History(msgspec.Struct, gc=False):
     bars: list[Bar]
     sample_times: Ints  # `now` of every sample so far, this one included
     contract_value: float | None = None
+    bid_floor: float | None = None
+    ask_ceiling: float | None = None
     opened: int | None = None
     sessions: bool = False
 

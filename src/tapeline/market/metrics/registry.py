@@ -15,8 +15,12 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
 from tapeline.market.metrics import (
+    books,
+    derivatives,
+    executions,
     impact,
     indicators,
+    quotes,
     session,
     trading,
     twap,
@@ -32,10 +36,19 @@ _KINDS = {
     "interval": "|".join(INTERVALS),
     "count": r"\d{1,6}",
     "bps": r"\d{1,5}(\.\d{1,3})?bps",
+    "depth": r"\d{1,6}|\d{1,5}(\.\d{1,3})?bps",
     "amount": r"\d{1,12}(\.\d{1,8})?[kMB]?",
     "moment": r"\d{8}T\d{6}Z",
 }
-EXAMPLES = {"time": "5m", "interval": "1m", "count": "14", "bps": "10bps", "amount": "100k", "moment": "20261121T093000Z"}
+EXAMPLES = {
+    "time": "5m",
+    "interval": "1m",
+    "count": "14",
+    "bps": "10bps",
+    "depth": "10bps",
+    "amount": "100k",
+    "moment": "20261121T093000Z",
+}
 METRICS: dict[str, type[Metric]] = {}
 """By name; those of users are added by `register`."""
 
@@ -52,8 +65,12 @@ def register(*metrics: type) -> None:
 
 
 register(
+    *books.ALL,
+    *derivatives.ALL,
+    *executions.ALL,
     *impact.ALL,
     *indicators.ALL,
+    *quotes.ALL,
     *session.ALL,
     *trading.ALL,
     *twap.ALL,
@@ -104,9 +121,9 @@ def _read(kind: str, word: str) -> Any:
     if kind == "time":
         unit = re.sub(r"\d", "", word)
         return int(word.removesuffix(unit)) * _UNITS[unit]
-    if kind == "count":
+    if kind == "count" or (kind == "depth" and not word.endswith("bps")):
         return int(word)
-    if kind == "bps":
+    if kind in {"bps", "depth"}:
         return float(word.removesuffix("bps"))
     if kind == "amount":
         unit = word[-1] if word[-1].isalpha() else ""

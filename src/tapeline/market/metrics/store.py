@@ -79,6 +79,55 @@ class _Columns(Packs):
         self.gone += count
 
 
+class Running(_Columns):
+    """Numbers at times, `width` of them each, and their running sums: the sum over a window is a difference. What a window sums is
+    finite numbers; the sums begin anew from time to time, so that rounding stays that of some windows, however long it runs.
+    """
+
+    __slots__ = ("_base", "_width")
+
+    def __init__(self, width: int) -> None:
+        super().__init__(2 * width)
+        self._width = width
+        self._base: Floats = np.zeros(width)
+
+    def add(self, ts: Ints, rows: Floats) -> None:
+        """Put `rows`, shape (width, n), in their places."""
+        if not len(ts):
+            return
+        first = int(self._put(ts, np.concatenate([rows, np.zeros_like(rows)])).min())
+        self._sum_up(first)
+
+    def _sum_up(self, first: int) -> None:
+        w, at = self._width, self._begin + first
+        before = self._data[w:, at - 1] if first else self._base
+        self._data[w:, at : self._end] = before[:, None] + np.cumsum(self._data[:w, at : self._end], axis=1)
+
+    def total(self, after: int) -> Floats:
+        """The sums of all that is later than `after`, shape (width,)."""
+        first = self.since(after)
+        if first == len(self):
+            return np.zeros(self._width)
+        sums = self._data[self._width :]
+        before = sums[:, self._begin + first - 1] if first else self._base
+        total: Floats = sums[:, self._end - 1] - before
+        return total
+
+    def cut(self, after: int) -> None:
+        """Take back what is later than `after`."""
+        self._end = self._begin + self.since(after)
+
+    def forget(self, before: int) -> None:
+        """Let go of what is not later than `before`."""
+        if not (count := self.since(before)):
+            return
+        self._base = self._data[self._width :, self._begin + count - 1].copy()
+        self._drop(count)
+        if self._begin > 4 * len(self):
+            self._base = np.zeros(self._width)
+            self._sum_up(0)
+
+
 class Trades(_Columns):
     """`price`, `size`, `side` (1.0 buy, −1.0 sell, 0.0 unknown), float64, and exact sums over runs of places."""
 

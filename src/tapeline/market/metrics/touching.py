@@ -1,8 +1,9 @@
 """The touch of one instrument as it becomes known, and the holes in it.
 
-Its source is the book where one is asked for, else the venue's own quotes. A hole begins where the source loses its proof: the book
-has a gap, is crossed or begins anew, a connection is lost, a stream falls silent or ends. It begins at that moment, by our clock as
-the venue's, and ends with the next touch that is proven; of a change of sources it is made, too. In `touches` it is a row of NaN.
+Its source is the book where one is asked for, else the venue's own quotes. A hole begins where the source loses its proof: the
+book has a gap, is crossed or begins anew, a connection is lost, a stream falls silent or ends. It begins at that moment, by our
+clock as the venue's, and ends with the next touch that is proven; of a change of sources it is made, too. In `touches` it is a
+row of NaN.
 
 Quotes come in their order of arrival, which is the order of a book's updates: one whose venue time goes back keeps its place.
 """
@@ -27,13 +28,14 @@ class Touching:
     `known_since`: the venue's time, None while the touch is not known; `first_new`: from which place on touches are new.
     """
 
-    __slots__ = ("_by_book", "_came", "first_new", "known_since", "touches")
+    __slots__ = ("_by_book", "_came", "_last", "first_new", "known_since", "touches")
 
     def __init__(self) -> None:
         self.touches = Touches()
         self.known_since: int | None = None
         self.first_new = 0
         self._by_book: bool | None = None
+        self._last = 0  # the latest venue time of a quote, were it one that changed nothing
         self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
 
     def take(self, q: Quote) -> None:
@@ -44,6 +46,12 @@ class Touching:
         if channel in ORIGINS:
             self._came[ORIGINS[channel]].append(ts_recv)
 
+    def learn(self, clock: VenueClock, *, by_book: bool) -> None:
+        """Let the lag be learned from what came of that source."""
+        for e in self._came["book" if by_book else "venue"]:
+            if isinstance(e, Quote):
+                clock.learn(e)
+
     def settle(self, clock: VenueClock, ts_recv: int, *, by_book: bool) -> None:
         """File what came under its venue time."""
         came = self._came["book" if by_book else "venue"]
@@ -52,16 +60,15 @@ class Touching:
             first = came[0] if came else ts_recv
             came = [first.ts_recv if isinstance(first, Quote) else first, *came]
         self._by_book = by_book
-        times = [clock.place(e) if isinstance(e, Quote) else None for e in came]
+        times = [clock.place(e) if isinstance(e, Quote) else clock.at(e) for e in came]
         rows = [(e.bid, e.bid_size, e.ask, e.ask_size) if isinstance(e, Quote) else _NOTHING for e in came]
-        placed = [clock.at(e) if isinstance(e, int) else ts for e, ts in zip(came, times, strict=True)]
-        self.first_new = self._add(np.array(placed, np.int64), np.array(rows, float).reshape(-1, 4).T)
+        self.first_new = self._add(np.array(times, np.int64), np.array(rows, float).reshape(-1, 4).T)
 
     def _add(self, times: Ints, rows: Floats) -> int:
         if not len(times):
             return len(self.touches)
-        last = int(self.touches.ts[-1]) if len(self.touches) else int(times[0])
-        times = np.maximum.accumulate(np.maximum(times, last))
+        times = np.maximum.accumulate(np.maximum(times, self._last))
+        self._last = int(times[-1])
         holes = np.flatnonzero(np.isnan(rows).all(axis=0))
         begin = int(holes[-1]) + 1 if len(holes) else 0
         if begin == len(times):

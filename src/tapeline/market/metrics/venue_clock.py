@@ -1,8 +1,8 @@
 """A venue's time as our clock has it: ours less the smallest lag (ts_recv − ts_event) seen so far.
 
-A venue time that cannot be true (flagged, or more than a minute ahead of all before it) tells nothing of the lag, and what bears
-one is placed by our clock; so is what bears none. What the venue only samples, or what was fetched later, keeps its time, and tells
-nothing of the lag either.
+A venue time that cannot be true (flagged, or more than a minute ahead of all before it) tells nothing of the lag, and what
+bears one is placed by our clock; so is what bears none. What the venue only samples, or what was fetched later, keeps its time,
+and tells nothing of the lag either.
 """
 
 from tapeline.clock import SECOND
@@ -21,16 +21,18 @@ class VenueClock:
     def __init__(self) -> None:
         self.lag: int | None = None
 
-    def place(self, e: Trade | Quote) -> int:
-        """The venue's time to file `e` under; the lag is learned from it."""
-        known, lag = self.lag, e.ts_recv - e.ts_event
-        if e.flags & UNTIMED:
-            return self.at(e.ts_recv) if e.flags & OURS else e.ts_event
-        if known is not None and lag < min(known, 0) - JUMP:
-            return self.at(e.ts_recv)
-        if known is None or lag < known:
+    def learn(self, e: Trade | Quote) -> None:
+        lag = e.ts_recv - e.ts_event
+        if not e.flags & UNTIMED and not self._is_false(lag) and (self.lag is None or lag < self.lag):
             self.lag = lag
-        return e.ts_event
+
+    def place(self, e: Trade | Quote) -> int:
+        """The venue's time to file `e` under, once the lag is learned from all that came with it."""
+        ours = e.flags & OURS or self._is_false(e.ts_recv - e.ts_event)
+        return self.at(e.ts_recv) if ours else e.ts_event
+
+    def _is_false(self, lag: int) -> bool:
+        return self.lag is not None and lag < min(self.lag, 0) - JUMP
 
     def at(self, ts_recv: int) -> int:
         """The venue's time at a time of ours."""
