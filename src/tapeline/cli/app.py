@@ -29,6 +29,7 @@ COMMANDS = {
     "decode": ("tapeline.cli.decode:decode", "Turn raw recorded frames into events, as JSON lines."),
     "export": ("tapeline.cli.export:export", "Write what the lake holds into a file for other programs."),
     "import": ("tapeline.cli.import_:import_", "Bring recordings of other programs onto the tape and into the sinks."),
+    "alerts": ("tapeline.cli.alerts:app", "Rules that watch the market, and how you are told."),
     "instruments": ("tapeline.cli.instruments:instruments", "List or search what the venues trade."),
     "metrics": ("tapeline.cli.metrics:metrics", "List or search the metrics that can be sampled."),
     "bars": ("tapeline.cli.bars:bars", "Bars of any interval, out of the lake."),
