@@ -14,6 +14,7 @@ apprise says why a message did not go out only in its log: what the sending thre
 retries are left as they are (one attempt, seconds), because the outbox has its own.
 """
 
+import json
 import logging
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ from tapeline.errors import UsageError, VenueError
 from tapeline.events import to_json
 from tapeline.masking import hide, mask
 
-WORST = 300  # characters of a reason
+WORST = 600  # characters of a reason
 _DESKTOPS = ("dbus", "glib", "gnome", "macosx", "windows")
 
 
@@ -85,7 +86,7 @@ class Apprise:
     def _label(self, message: Message) -> None:
         """For programs: webhooks get the alerts themselves beside the text, e-mail a header with the id."""
         if isinstance(getattr(self._plugin, "payload_extras", None), dict) and self._plugin.service_name == "JSON":
-            alerts = [to_json(a).decode() for a in message.alerts]
+            alerts = [json.loads(to_json(a)) for a in message.alerts]
             own = {"id": message.id, "severity": message.severity, "state": message.state, "simulated": message.simulated}
             self._plugin.payload_extras.update(own | {"alerts": alerts, "link": message.link})
         elif type(self._plugin).__name__ == "NotifyEmail":
@@ -162,10 +163,10 @@ _ears = _Ears()
 def _listen() -> None:
     """apprise's log goes to us alone: at its debug level it shows addresses and texts."""
     logger = logging.getLogger("apprise")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
     if _ears not in logger.handlers:
         logger.addHandler(_ears)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
 
 
 @contextmanager
