@@ -168,7 +168,11 @@ class Room:
     # Alerts
 
     def take(self, alerts: Sequence[Alert], states: Mapping[str, bytes]) -> None:
-        """What the watch found, on the loop: kept until it is committed."""
+        """What the watch found, on the loop: kept until it is committed. What is found once the room rests is the end of the session
+        itself, and no news.
+        """
+        if self.watch is None:
+            return
         room = MOST_HELD - len(self._held)
         self.lost += max(0, len(alerts) - room)
         self._held += alerts[:room]
