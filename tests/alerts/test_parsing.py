@@ -106,6 +106,7 @@ def test_a_rule_means(text, meant):
         ("", 1, "no rule", "write one"),
         ("status is gapp", 11, "'gapp'", "did you mean gap?"),
         ("status > 5", 8, "is is expected", "status is"),
+        ("mid > 5 for 10s and bid > 4", 17, "'and'", "brackets"),
         ("mid > 5 fro 10s", 9, "'fro'", "did you mean for?"),
         ("volume_1x > 3", 1, "no field", "volume_1m"),
         ("sum(mid, 5m) > 3", 1, "no sum", "avg(mid"),

@@ -120,9 +120,7 @@ class Binding:
 
     def _text(self, state: str) -> str:
         watched = self.watched
-        of = (
-            "" if watched.checked.sentence.scope == (self.instrument,) or not watched.own else f"{self.instrument or self.key} "
-        )
+        of = f"{self.instrument or self.key} " if watched.own else ""
         detail = f": {watched.subject} is {self.value:.10g}" if self.value is not None and watched.subject else ""
         if not detail and state == "raised" and watched.of_status and (reason := self._reason()):
             detail = f": {reason}"

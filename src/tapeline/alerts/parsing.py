@@ -118,6 +118,8 @@ class _Parser:
         if self.at(*COMPARISONS):
             raise self.unexpected("and, or or the end", "compare two at a time: a < b and b < c")
         before = self.tokens[self.place - 1]
+        if self.at("and", "or"):
+            raise self.unexpected("the end", "put what lasts into brackets, as in (mid > 5 for 10s) and bid > 4")
         if self.at(",") and before.kind == "number":
             raise self.unexpected("and, or or the end", "write thousands without a comma, as in 100000 or 100_000")
         raise self.unexpected("and, or, for or the end", self.nearest_keyword())

@@ -33,7 +33,8 @@ class Watcher:
     """`faults`: batches that could not be looked at."""
 
     def __init__(self, collector: Collector, settings: AlertsSettings, take: Take) -> None:
-        self.engine = Engine(quiet_until=collector.started + int(settings.quiet_start_seconds * SECOND))
+        began = collector.started if collector.tape is None else collector.tape.head.ts_recv
+        self.engine = Engine(quiet_until=began + int(settings.quiet_start_seconds * SECOND))
         self.faults = 0
         self._collector, self._take = collector, take
         self._kept: dict[str, bytes] = {}

@@ -5,7 +5,7 @@ Books and bars need their past, so a session is played from its first frame, or 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import TapeError, UsageError
 from tapeline.events import Event, Status
-from tapeline.frames import Frame
+from tapeline.frames import Frame, FrameKind, Switched, pack
 from tapeline.tape import reader
 
 log = structlog.get_logger("tapeline.replay")
@@ -35,6 +35,20 @@ def batches(root: Path, session: str, after: int = -1, *, single: bool = False) 
     session.
     """
     yield from _batches(_Playing(root, session, most=after + 1), after, single=single)
+
+
+def switched_batches(root: Path, session: str, metrics: Sequence[str], *, before: int | None = None) -> Iterator[Batch]:
+    """The events of a session with these metrics sampled as well, whatever it sampled itself. It may begin at a state of the
+    pipeline that saw only frames received before `before` (ns); then what they are made from is gathered from there on.
+    """
+    playing, switched = _Playing(root, session, most=None if before is not None else 0, before=before), not metrics
+    for first, frames in playing.frames:
+        pipeline, out = playing.pipeline(frames[0]), playing.opening
+        playing.opening = []
+        if not switched:
+            data = pack(Switched(metrics=list(metrics)))
+            out, switched = out + _feed(pipeline, first, [Frame(frames[0].ts_recv, FrameKind.SWITCHED, 0, data)]), True
+        yield Batch(session, first, first + len(frames) - 1, out + _feed(pipeline, first, frames))
 
 
 class _Playing:
