@@ -22,9 +22,11 @@ from tapeline.market.metrics import (
     indicators,
     quotes,
     session,
+    sizes,
     trading,
     twap,
     volatility,
+    volume_profile,
 )
 from tapeline.market.metrics.base import Metric, Parameter, Value
 
@@ -72,9 +74,11 @@ register(
     *indicators.ALL,
     *quotes.ALL,
     *session.ALL,
+    *sizes.ALL,
     *trading.ALL,
     *twap.ALL,
     *volatility.ALL,
+    *volume_profile.ALL,
 )
 
 

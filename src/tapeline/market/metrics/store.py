@@ -9,7 +9,7 @@ that a trade may still be read that came too late for it.
 """
 
 from bisect import bisect_right
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +166,13 @@ class Trades(_Columns):
         """Volume, buys, sells (all × `lots`) and notional (× `lots` × `ticks`) of the places `first` to before `end`."""
         volume, buy, sell, notional = (sums[end] - sums[first] for sums in self._sums)
         return volume, buy, sell, notional
+
+    def sizes(self, places: Ints | range) -> list[int]:
+        """Their sizes × `lots`."""
+        sums = self._sums[0]
+        if isinstance(places, range):
+            return [b - a for a, b in pairwise(sums[places.start : places.stop + 1])]
+        return [sums[place + 1] - sums[place] for place in places.tolist()]
 
     def at_volume(self, volume: int, first: int = 0) -> int:
         """The place with which the sizes summed up from `first` on (× `lots`) come to more than `volume`."""

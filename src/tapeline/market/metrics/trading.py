@@ -1,5 +1,7 @@
 """What was traded within a window of venue time, (now − window, now]: differences of exact running sums, whatever the window."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from tapeline.clock import SECOND
@@ -10,7 +12,7 @@ from tapeline.market.metrics.running import Running, changed
 class Windowed(Metric):
     """Of the trades of the last `window`."""
 
-    parameters = (Parameter("window", "time", "1m"),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("window", "time", "1m"),)
 
     def first(self, s: Sample) -> int:
         """The place of the window's first trade."""
