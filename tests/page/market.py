@@ -31,6 +31,7 @@ class FakeInstrument:
         self.state = "live"
         self.book_state: Any = "synced"
         self.trades = 0
+        self.sums = [0.0, 0.0]  # of size, and of price × size
 
     def price(self, units: int) -> float:
         return round(units * self.tick, self.decimals[0])
@@ -66,11 +67,19 @@ class FakeInstrument:
         at = now - rng.randint(2_000_000, 9_000_000)
         return [self.trade(i, at, now), *self.touch(i, at, now)]
 
+    def sample(self, now: int, incomplete: str | None) -> Metrics:
+        volume, notional = self.sums
+        mid = self.price(self.units) + self.spread * self.tick / 2
+        values = {"volume_1m": volume, "vwap_5m": notional / volume}
+        return Metrics(self.instrument.id, now, now, Flag.SIMULATED, mid, None, None, None, None, self.seq, values, incomplete)
+
     def trade(self, i: str, at: int, now: int) -> Trade:
         buy = self.rng.random() < 0.5
         price = self.price(self.units + self.spread if buy else self.units)
         size = self.new_size()
         self.trades += 1
+        self.sums[0] += size
+        self.sums[1] += size * price
         for name, length in INTERVALS.items():
             self.grow(name, length, price, size, buy, at, now)
         return Trade(i, at, now, Flag.SIMULATED, price, size, "buy" if buy else "sell", str(self.trades))
@@ -124,6 +133,7 @@ class FakeSource:
         self.gaps = self.resyncs = self.events = 0
         self.connection = "up"
         self.tape = "recording"
+        self.incomplete: str | None = None
         self.last_status: dict[str, Status] = {}
 
     def tick(self, now: int | None = None, *also: Event) -> None:
@@ -131,7 +141,8 @@ class FakeSource:
         ripe = now - 20_000_000  # as late as a trade may be here
         closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= ripe]
         events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
-        self.publish(events)
+        samples = [f.sample(now, self.incomplete) for f in self.all.values() if f.state == "live"]
+        self.publish([*events, *samples])
 
     def publish(self, events: list[Event]) -> None:
         self.seq += 1

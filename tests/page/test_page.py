@@ -25,7 +25,7 @@ async def test_it_goes_live_and_its_numbers_are_the_apis(screen):
     await expect(page.get_by_test_id("health-latency")).not_to_have_text("–")
     await screen.hold()
 
-    (metrics,) = (await screen.get("metrics", instrument=BTC))["metrics"]
+    (metrics,) = (await screen.get("metrics", instrument=BTC, kind="book"))["metrics"]
     (quote,) = (await screen.get("quotes", instrument=BTC))["quotes"]
     book = (await screen.get("book", instrument=BTC, depth=50))["book"]
     trades = (await screen.get("trades", instrument=BTC, limit=20))["trades"]
@@ -214,7 +214,15 @@ async def test_a_phone_has_one_column_and_no_sideways_scroll(browser, stage, sch
     await page.goto(stage.address)
     await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
     await expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-    for tab, panel in (("Markets", "watch"), ("Chart", "chart"), ("Book", "ladder"), ("Trades", "tape"), ("Events", "events")):
+    for tab, panel in (
+        ("Markets", "watch"),
+        ("Chart", "chart"),
+        ("Book", "ladder"),
+        ("Trades", "tape"),
+        ("Metrics", "metrics"),
+        ("Alerts", "alerts"),
+        ("Events", "events"),
+    ):
         await page.get_by_role("tab", name=tab, exact=True).last.click()
         await expect(page.locator(f"#panel-{panel}")).to_be_visible()
         width = await page.evaluate(

@@ -81,3 +81,6 @@ async def test_one_kind_of_metrics_on_the_channel(server, full):
         full.push(sample(9, {"best_bid": 100.0}, instrument=GROUP))
         update = json.loads(await ws.recv())
         assert [(m["instrument"], m["values"]) for m in update["data"]] == [(GROUP, {"best_bid": 100.0})]
+        await ws.send(json.dumps({"method": "subscribe", "params": {"channel": "metrics", "instruments": ["group:*"]}}))
+        assert json.loads(await ws.recv())["result"]["instruments"] == ["group:*"]
+        assert [m["instrument"] for m in json.loads(await ws.recv())["data"]] == [GROUP]

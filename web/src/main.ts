@@ -3,12 +3,15 @@
 import "./styles/tokens.css";
 import "./styles/layout.css";
 import "./styles/panels.css";
+import "./styles/metrics.css";
 import { INTERVALS } from "./api/types.ts";
+import { alertsPanel } from "./panels/alerts.ts";
 import { Cards } from "./panels/cards.ts";
 import { Chart } from "./panels/chart.ts";
 import { Events, Pipeline } from "./panels/events.ts";
 import { HealthBar } from "./panels/health.ts";
 import { Ladder } from "./panels/ladder.ts";
+import { MetricsPanel } from "./panels/metrics.ts";
 import { TradeTape } from "./panels/tape.ts";
 import { Watchlist } from "./panels/watchlist.ts";
 import { Session } from "./state/session.ts";
@@ -33,7 +36,7 @@ function button(label: string, face: Node | string, action: () => void): HTMLBut
 const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
 
 function build(): void {
-  const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events" });
+  const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events", "data-dock": "metrics" });
   const actions = h(
     "div", { class: "actions" },
     button("Dark or light (t)", icon("M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18"), () => theme.toggle()),
@@ -43,26 +46,31 @@ function build(): void {
     main.dataset["low"] = id;
     scheduler.touch("status");
   });
+  const dock = tabs("dock", [{ id: "metrics", label: "Metrics" }, { id: "alerts", label: "Alerts" }], "metrics", (id) => {
+    main.dataset["dock"] = id;
+    scheduler.touch("metrics", "alerts");
+  });
   const health = new HealthBar(session, actions);
   const watch = new Watchlist(session, heading("Markets"));
   const panels = [
     new Cards(session), new Chart(session), new Ladder(session, heading("Order book")), new TradeTape(session, heading("Trades")),
     new Events(session, h("span", { class: "sr" }, "Events")), new Pipeline(session, h("span", { class: "sr" }, "Pipeline")),
+    new MetricsPanel(session, () => undefined),
   ] as const;
   for (const panel of [health, watch, ...panels]) scheduler.add(panel);
-  const [cards, chart, ladder, tape, events, pipeline] = panels;
-  main.append(cards.el, h("div", { class: "side" }, watch.el, low, events.el, pipeline.el), chart.el, ladder.el, tape.el);
+  const [cards, chart, ladder, tape, events, pipeline, metrics] = panels;
+  main.append(cards.el, h("div", { class: "side" }, watch.el, low, events.el, pipeline.el), chart.el, h("div", { class: "dock" }, dock, metrics.el, alertsPanel()), ladder.el, tape.el);
   document.getElementById("app")?.append(health.el, health.strip, main, narrow(main), help.el);
 }
 
 function narrow(main: HTMLElement): HTMLElement {
   const list = [
     { id: "watch", label: "Markets" }, { id: "chart", label: "Chart" }, { id: "ladder", label: "Book" },
-    { id: "tape", label: "Trades" }, { id: "events", label: "Events" },
+    { id: "tape", label: "Trades" }, { id: "metrics", label: "Metrics" }, { id: "alerts", label: "Alerts" }, { id: "events", label: "Events" },
   ];
   return tabs("main", list, "chart", (id) => {
     main.dataset["tab"] = id;
-    scheduler.touch("status", "quotes", "trades", "book");
+    scheduler.touch("status", "quotes", "trades", "book", "metrics", "alerts");
   });
 }
 

@@ -10,7 +10,7 @@ import msgspec
 
 from tapeline.server import asked
 from tapeline.server.asked import ApiError, Names
-from tapeline.server.feeds import ALL, Channel, Key, MetricsKind
+from tapeline.server.feeds import ALL, GROUPS, Channel, Key, MetricsKind
 
 CallId = int | str | None
 MAX_CALL = 16 * 1024
@@ -80,6 +80,8 @@ def _instruments(params: Params, names: Names) -> tuple[str, ...]:
         raise ApiError(400, "missing_parameter", "instruments is missing", 'name them, or ["*"] for all')
     if len(wanted) > MAX_INSTRUMENTS:
         raise asked.bad("instruments", f"{len(wanted)} names", f'at most {MAX_INSTRUMENTS}, or ["*"] for all')
+    if wanted == list(GROUPS) and params.channel == "metrics":
+        return GROUPS
     if "*" in wanted:
         if params.channel == "book":
             raise asked.bad("instruments", "*", "a book is watched by name")

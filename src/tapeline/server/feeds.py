@@ -29,6 +29,7 @@ from tapeline.server.views import Row, bar_row, book_row, encode, event_row
 Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status", "alerts"]
 MetricsKind = Literal["book", "sample"]
 ALL = ("*",)
+GROUPS = ("group:*",)
 SNAPSHOT_TRADES = 500  # shared by the instruments
 SNAPSHOT_BARS = 500  # as above
 SNAPSHOT_STATUS = 100
@@ -77,6 +78,8 @@ class Context:
         self.now = 0.0
 
     def names(self, key: Key) -> Iterable[str]:
+        if key.instruments == GROUPS:
+            return self.history.groups()
         if key.instruments != ALL:
             return key.instruments
         names = [i.id for i in self.source.instruments()]

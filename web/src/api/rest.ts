@@ -1,6 +1,6 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
-import type { Bar, Interval } from "./types.ts";
+import type { Bar, Interval, MetricHistory, MetricInfo } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -21,4 +21,12 @@ export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<read
   const { instrument, interval, limit, to, origin } = query;
   const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }), ...(origin === undefined ? {} : { origin }) };
   return (await get<{ bars: Bar[] }>("bars", params, signal)).bars;
+}
+
+export async function metricHistory(instrument: string, limit: number, signal?: AbortSignal): Promise<MetricHistory> {
+  return await get<MetricHistory>("metrics/history", { instrument, limit }, signal);
+}
+
+export async function catalogue(): Promise<readonly MetricInfo[]> {
+  return (await get<{ catalogue: MetricInfo[] }>("metrics/catalogue", {})).catalogue;
 }

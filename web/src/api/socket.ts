@@ -11,6 +11,7 @@ export interface Subscription {
   readonly instruments?: readonly string[];
   readonly interval?: string;
   readonly depth?: number;
+  readonly kind?: "book" | "sample";
 }
 
 export type Link = "connecting" | "open" | "closed";
@@ -31,7 +32,7 @@ export function backoff(attempt: number, random: number = Math.random()): number
   return Math.max(250, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 10)) * random);
 }
 
-const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth]);
+const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind]);
 
 export class Feed {
   link: Link = "closed";

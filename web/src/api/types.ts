@@ -36,6 +36,28 @@ export interface Metrics extends Event {
   readonly spread_bps: number | null;
   readonly imbalance: number | null;
   readonly microprice: number | null;
+  readonly values?: Readonly<Record<string, number>> | null; // a sample of all that is switched on
+  readonly incomplete?: string | null; // which of them a hole or the warm-up touches, separated by commas
+}
+
+/** What one kind of metrics means: /metrics/catalogue. */
+export interface MetricInfo {
+  readonly name: string;
+  readonly form: string;
+  readonly family: string;
+  readonly unit: string;
+  readonly gap: "none" | "window";
+  readonly warm_up: string;
+  readonly parameters: readonly { readonly name: string; readonly kind: string; readonly default: string }[];
+  readonly text: string;
+}
+
+/** The last samples of one instrument, as columns: /metrics/history. */
+export interface MetricHistory {
+  readonly instrument: string;
+  readonly times: readonly Micros[];
+  readonly values: Readonly<Record<string, readonly (number | null)[]>>;
+  readonly incomplete: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Bar extends Event {
@@ -163,6 +185,7 @@ interface Push<C extends Channel, D> {
   readonly type: "snapshot" | "update";
   readonly data: D;
   readonly missed?: number;
+  readonly kind?: "book" | "sample";
 }
 
 export type Message =

@@ -2,12 +2,14 @@
 
 import * as rest from "../api/rest.ts";
 import { Feed, type Link, type Subscription } from "../api/socket.ts";
-import type { ApiError, Interval, Message, Status, StatusEvent } from "../api/types.ts";
+import type { ApiError, Interval, Message, Metrics, Status, StatusEvent } from "../api/types.ts";
 import type { Scheduler } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
 import { Latency, Recent } from "./buffers.ts";
+import { Catalogue } from "./catalogue.ts";
 import { type Health, health } from "./health.ts";
 import { Market, SPARK_POINTS } from "./market.ts";
+import { SAMPLE_POINTS, Samples } from "./samples.ts";
 import { isInterval, View } from "./view.ts";
 
 const HISTORY_BARS = 1000;
@@ -19,11 +21,16 @@ const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
 
+const BOOK_METRICS: Subscription = { channel: "metrics", instruments: ["*"], kind: "book" };
+const GROUP_METRICS: Subscription = { channel: "metrics", instruments: ["group:*"], kind: "sample" };
+
 export class Session {
   readonly market = new Market();
   readonly view = new View();
   readonly events = new Recent<StatusEvent>(EVENTS);
   readonly latency = new Latency();
+  readonly groups = new Map<string, Samples>();
+  catalogue = new Catalogue();
   readonly feed: Feed;
   status: Status | null = null;
   private statusAt = 0; // performance.now() of its arrival
@@ -124,7 +131,8 @@ export class Session {
 
   private subscribeAll(): void {
     this.feed.subscribe({ channel: "quotes", instruments: ["*"] });
-    this.feed.subscribe({ channel: "metrics", instruments: ["*"] });
+    this.feed.subscribe(BOOK_METRICS);
+    this.feed.subscribe(GROUP_METRICS);
   }
 
   private enterSoon(): void {
@@ -142,9 +150,11 @@ export class Session {
       { channel: "trades", instruments },
       { channel: "book", instruments, depth: LADDER_DEPTH },
       { channel: "bars", instruments, interval },
+      { channel: "metrics", instruments, kind: "sample" },
     ];
     for (const subscription of this.viewed) this.feed.subscribe(subscription);
     void this.fillBars();
+    void this.fillSamples(id, this.view.samples);
   }
 
   private leave(): void {
@@ -201,8 +211,7 @@ export class Session {
         this.scheduler.touch("quotes");
         break;
       case "metrics":
-        for (const metrics of message.data) this.market.row(metrics.instrument).putMetrics(metrics);
-        this.scheduler.touch("quotes");
+        for (const metrics of message.data) this.putMetrics(metrics);
         break;
       case "trades":
         this.view.putTrades(message.data, message.type === "snapshot", message.missed ?? 0);
@@ -219,12 +228,45 @@ export class Session {
     if (message.type === "update") for (const event of message.data) this.latency.saw(event.ts_event);
   }
 
+  private putMetrics(metrics: Metrics): void {
+    if (!metrics.values) {
+      this.market.row(metrics.instrument).putMetrics(metrics);
+      this.scheduler.touch("quotes");
+    } else if (this.samplesOf(metrics.instrument)?.put(metrics)) this.scheduler.touch("metrics");
+  }
+
+  private samplesOf(id: string): Samples | undefined {
+    if (id === this.view.id) return this.view.samples;
+    if (!id.startsWith("group:")) return undefined;
+    let samples = this.groups.get(id);
+    if (!samples) {
+      this.groups.set(id, (samples = new Samples()));
+      void this.fillSamples(id, samples);
+    }
+    return samples;
+  }
+
+  /** The samples that the page has a place for: of the chosen instrument, then of every group. */
+  sampled(): [string, Samples][] {
+    return [[this.view.id, this.view.samples], ...this.groups];
+  }
+
+  /** The last minutes, and, with the first of them, what the metrics mean. */
+  private async fillSamples(id: string, samples: Samples): Promise<void> {
+    const signal = id === this.view.id ? this.abort.signal : undefined;
+    const history = await rest.metricHistory(id, SAMPLE_POINTS, signal).catch(() => null);
+    if (history) samples.fill(history);
+    if (history && history.times.length > 0 && !this.catalogue.known) this.catalogue = new Catalogue(await rest.catalogue().catch(() => []));
+    this.scheduler.touch("metrics");
+  }
+
   private putStatus(status: Status, events: readonly StatusEvent[], snapshot: boolean): void {
     const restarted = this.status !== null && this.status.session !== status.session;
     this.status = status;
     this.statusAt = performance.now();
     if (restarted) {
       this.market.clear();
+      this.groups.clear();
       this.seeded.clear();
       this.latency.clear();
     }
@@ -255,7 +297,10 @@ export class Session {
   }
 
   private linked(link: Link): void {
-    if (link === "open" && this.view.id) void this.fillBars();
+    if (link === "open" && this.view.id) {
+      void this.fillBars();
+      for (const [id, samples] of this.sampled()) void this.fillSamples(id, samples);
+    }
     if (link === "closed") this.latency.clear();
     this.scheduler.touch("link");
   }
@@ -295,7 +340,8 @@ export class Session {
 
   private rest(): void {
     this.feed.unsubscribe({ channel: "quotes", instruments: ["*"] });
-    this.feed.unsubscribe({ channel: "metrics", instruments: ["*"] });
+    this.feed.unsubscribe(BOOK_METRICS);
+    this.feed.unsubscribe(GROUP_METRICS);
     this.leave();
   }
 }

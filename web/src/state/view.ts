@@ -2,6 +2,7 @@
 
 import { type Bar, type Book, INTERVALS, type Interval, type StatusEvent, type Trade } from "../api/types.ts";
 import { BarSeries, type Change, Rate, Recent } from "./buffers.ts";
+import { Samples } from "./samples.ts";
 
 export const TAPE_ROWS = 500;
 export const BARS = 5000;
@@ -18,6 +19,7 @@ export class View {
   readonly lines = new Recent<TapeLine>(TAPE_ROWS);
   readonly rate = new Rate(10_000);
   lastTrade: Trade | null = null;
+  samples = new Samples();
   series = new BarSeries(BARS);
   /** What happened to the bars since the chart last drew them; "insert" means that it must draw them all. */
   barChange: Change = "insert";
@@ -29,6 +31,7 @@ export class View {
     this.lines.replace([]);
     this.rate.clear();
     this.lastTrade = null;
+    this.samples = new Samples();
     this.resetBars(this.interval);
   }
 

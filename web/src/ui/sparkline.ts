@@ -2,18 +2,32 @@
 
 import { token } from "./theme.ts";
 
-export function sparkline(canvas: HTMLCanvasElement, points: readonly number[], reference: number | null): void {
+interface Pen {
+  readonly g: CanvasRenderingContext2D;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A cleared canvas at the screen's own resolution; null where it is not shown. */
+function pen(canvas: HTMLCanvasElement): Pen | null {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
-  if (width === 0 || height === 0) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (width === 0 || height === 0) return null;
   if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
   if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
   const g = canvas.getContext("2d");
-  if (!g) return;
+  if (!g) return null;
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, width, height);
-  if (points.length < 2) return;
+  g.lineWidth = 1.25;
+  g.lineJoin = "round";
+  return { g, width, height };
+}
+
+export function sparkline(canvas: HTMLCanvasElement, points: readonly number[], reference: number | null): void {
+  const on = pen(canvas);
+  if (!on || points.length < 2) return;
+  const { g, width, height } = on;
   const low = Math.min(...points);
   const high = Math.max(...points);
   const span = high - low || 1;
@@ -24,13 +38,40 @@ export function sparkline(canvas: HTMLCanvasElement, points: readonly number[], 
   g.beginPath();
   points.forEach((p, i) => (i === 0 ? g.moveTo(x(i), y(p)) : g.lineTo(x(i), y(p))));
   g.strokeStyle = color;
-  g.lineWidth = 1.25;
-  g.lineJoin = "round";
   g.stroke();
   g.lineTo(x(points.length - 1), height);
   g.lineTo(x(0), height);
   g.globalAlpha = 0.12;
   g.fillStyle = color;
   g.fill();
+  g.globalAlpha = 1;
+}
+
+/** A metric's way: nothing is drawn where it was not known; another colour where it was incomplete. Up is not good and down not bad.
+ * The line fills the canvas from its `least`-th point on. */
+export function trend(canvas: HTMLCanvasElement, values: readonly (number | null)[], partial: readonly boolean[], least: number): void {
+  const on = pen(canvas);
+  const known = values.filter((v) => v !== null);
+  if (!on || known.length < 2) return;
+  const { g, width, height } = on;
+  const low = Math.min(...known);
+  const span = Math.max(...known) - low;
+  const most = Math.max(least, values.length);
+  const first = most - values.length;
+  const x = (i: number): number => 1 + ((first + i) / (most - 1)) * (width - 2);
+  const y = (v: number): number => (span === 0 ? height / 2 : height - 2 - ((v - low) / span) * (height - 4));
+  for (const pale of [false, true]) {
+    g.beginPath();
+    for (let i = 1; i < values.length; i++) {
+      const from = values[i - 1];
+      const to = values[i];
+      if (from == null || to == null || (partial[i] ?? false) !== pale) continue;
+      g.moveTo(x(i - 1), y(from));
+      g.lineTo(x(i), y(to));
+    }
+    g.strokeStyle = token(pale ? "warn" : "accent");
+    g.globalAlpha = pale ? 0.6 : 0.95;
+    g.stroke();
+  }
   g.globalAlpha = 1;
 }

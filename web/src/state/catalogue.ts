@@ -1,0 +1,92 @@
+// What the sampled metrics are: which class a full name is of, where on the panel it stands, how its number is written. Pure.
+
+import type { MetricInfo } from "../api/types.ts";
+import { bps, DASH, fixed } from "../ui/format.ts";
+import { base } from "./samples.ts";
+
+/** Headings in their order, and the names that stand under each. What is in none stands under its family, last. */
+const HEADINGS: readonly (readonly [string, RegExp])[] = [
+  ["Price", /^(vwap|twap|anchored|session|micro|mid|last|mark|index|close)/],
+  ["Spread and cost", /spread|cost|slippage|impact/],
+  ["Depth", /depth|imbalance/],
+  ["Volatility", /vol(atility)?_|volatility|realised_var|realized|parkinson|garman|yang|tsrv|two_scale|atr|stdev|bbands/],
+  ["Flow", /volume|cvd|delta|flow|ofi|trade|rate|arrival|large|size|vpin|kyle|lambda|notional|liquidation/],
+  ["Profile", /profile|poc|value_area/],
+  ["Derivatives", /basis|funding|open_interest|premium/],
+];
+const INDICATORS = "Indicators";
+
+export class Catalogue {
+  private readonly byName: ReadonlyMap<string, MetricInfo>;
+
+  constructor(list: readonly MetricInfo[] = []) {
+    this.byName = new Map(list.map((info) => [info.name, info]));
+  }
+
+  get known(): boolean {
+    return this.byName.size > 0;
+  }
+
+  /** The class of a full name: the longest name that its words begin with. */
+  of(fullName: string): MetricInfo | undefined {
+    const words = base(fullName).split("_");
+    for (let end = words.length; end > 0; end--) {
+      const info = this.byName.get(words.slice(0, end).join("_"));
+      if (info) return info;
+    }
+    return undefined;
+  }
+
+  heading(fullName: string): string {
+    const info = this.of(fullName);
+    if (info && /technical|indicator/.test(info.family)) return INDICATORS;
+    const name = info?.name ?? fullName;
+    return HEADINGS.find(([, fits]) => fits.test(name))?.[0] ?? (info ? title(info.family) : "Others");
+  }
+}
+
+/** Full names under their headings, in the order of the headings; each in the order it was given. */
+export function grouped(names: Iterable<string>, catalogue: Catalogue): [string, string[]][] {
+  const found = new Map<string, string[]>();
+  for (const name of names) {
+    const heading = catalogue.heading(name);
+    const under = found.get(heading);
+    if (under) under.push(name);
+    else found.set(heading, [name]);
+  }
+  const order = [...HEADINGS.map(([heading]) => heading), INDICATORS];
+  const place = (heading: string): number => (order.indexOf(heading) + 1 || order.length + 1);
+  return [...found].sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b));
+}
+
+const title = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1).replaceAll("_", " ");
+
+/** A value with its unit. `price` takes the instrument's decimals; what has no unit four significant digits at least. */
+export function metricText(value: number | null | undefined, unit: string, priceDecimals: number): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
+  if (unit === "price" || unit === "quote price") return fixed(value, priceDecimals);
+  if (unit === "bps") return bps(value);
+  if (unit === "%" || unit === "percent") return `${short(value)}%`;
+  if (unit === "ratio" || unit === "" || unit === "1") return short(value);
+  return `${short(value)} ${unit}`;
+}
+
+/** Four or five significant digits, thousands with commas, large ones as K, M, B: 0.0123, 1.234, 12,345, 1.23M. */
+export function short(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude === 0) return "0";
+  if (magnitude >= 1e9) return `${fixed(value / 1e9, 2)}B`;
+  if (magnitude >= 1e6) return `${fixed(value / 1e6, 2)}M`;
+  if (magnitude >= 1e5) return `${fixed(value / 1e3, 1)}K`;
+  if (magnitude < 1e-7) return value.toExponential(2).replaceAll("-", "−");
+  const digits = Math.floor(Math.log10(magnitude)); // of the first significant one
+  const decimals = magnitude >= 1000 ? 1 : Math.min(10, Math.max(0, 3 - digits));
+  return fixed(value, Number.isInteger(value) ? 0 : decimals);
+}
+
+/** The docstring as one line or two: what it is, then how it is reckoned. */
+export function explained(info: MetricInfo | undefined): string {
+  if (!info) return "";
+  const first = info.text.split(/\n\s*\n/, 1)[0] ?? "";
+  return first.replaceAll("`", "").replace(/\s+/g, " ").trim();
+}
