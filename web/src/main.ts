@@ -4,8 +4,9 @@ import "./styles/tokens.css";
 import "./styles/layout.css";
 import "./styles/panels.css";
 import "./styles/metrics.css";
+import "./styles/alerts.css";
 import { INTERVALS } from "./api/types.ts";
-import { alertsPanel } from "./panels/alerts.ts";
+import { AlertsPanel } from "./panels/alerts.ts";
 import { Cards } from "./panels/cards.ts";
 import { Chart } from "./panels/chart.ts";
 import { Events, Pipeline } from "./panels/events.ts";
@@ -13,14 +14,16 @@ import { HealthBar } from "./panels/health.ts";
 import { Ladder } from "./panels/ladder.ts";
 import { MetricsPanel } from "./panels/metrics.ts";
 import { TradeTape } from "./panels/tape.ts";
+import { chime, Toasts } from "./panels/toasts.ts";
 import { Watchlist } from "./panels/watchlist.ts";
+import { severityOf } from "./state/alerts.ts";
 import { Session } from "./state/session.ts";
 import { h, icon } from "./ui/dom.ts";
 import { Help } from "./ui/help.ts";
 import { listen } from "./ui/keyboard.ts";
 import { Scheduler } from "./ui/scheduler.ts";
-import { tabs } from "./ui/tabs.ts";
-import { Theme } from "./ui/theme.ts";
+import { type Tabs, tabs } from "./ui/tabs.ts";
+import { stored, Theme } from "./ui/theme.ts";
 
 const scheduler = new Scheduler();
 const session = new Session(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/ws`, scheduler);
@@ -55,15 +58,31 @@ function build(): void {
   const panels = [
     new Cards(session), new Chart(session), new Ladder(session, heading("Order book")), new TradeTape(session, heading("Trades")),
     new Events(session, h("span", { class: "sr" }, "Events")), new Pipeline(session, h("span", { class: "sr" }, "Pipeline")),
-    new MetricsPanel(session, () => undefined),
+    new AlertsPanel(session), new MetricsPanel(session, (rule) => write(rule)),
   ] as const;
   for (const panel of [health, watch, ...panels]) scheduler.add(panel);
-  const [cards, chart, ladder, tape, events, pipeline, metrics] = panels;
-  main.append(cards.el, h("div", { class: "side" }, watch.el, low, events.el, pipeline.el), chart.el, h("div", { class: "dock" }, dock, metrics.el, alertsPanel()), ladder.el, tape.el);
-  document.getElementById("app")?.append(health.el, health.strip, main, narrow(main), help.el);
+  const [cards, chart, ladder, tape, events, pipeline, alerts, metrics] = panels;
+  const side = h("div", { class: "side" }, watch.el, low.el, events.el, pipeline.el);
+  main.append(cards.el, side, chart.el, h("div", { class: "dock" }, dock.el, metrics.el, alerts.el), ladder.el, tape.el);
+  const bottom = narrow(main);
+  const openAlerts = (): void => {
+    dock.pick("alerts");
+    bottom.pick("alerts");
+  };
+  const write = (rule: string): void => {
+    openAlerts();
+    alerts.form.set(rule);
+  };
+  const toasts = new Toasts(openAlerts);
+  session.onAlert = (alert) => {
+    toasts.show(alert);
+    if (stored("sound") === "on") chime(severityOf(alert.severity));
+  };
+  health.onAlerts = openAlerts;
+  document.getElementById("app")?.append(health.el, health.strip, main, bottom.el, help.el, toasts.el);
 }
 
-function narrow(main: HTMLElement): HTMLElement {
+function narrow(main: HTMLElement): Tabs {
   const list = [
     { id: "watch", label: "Markets" }, { id: "chart", label: "Chart" }, { id: "ladder", label: "Book" },
     { id: "tape", label: "Trades" }, { id: "metrics", label: "Metrics" }, { id: "alerts", label: "Alerts" }, { id: "events", label: "Events" },

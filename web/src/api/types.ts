@@ -1,5 +1,7 @@
 // The answers of docs/api.md. Times are integer microseconds UTC; an unknown number is null.
 
+import type { AlertEvent } from "./alerts.ts";
+
 export type Micros = number;
 export type Mode = "live" | "simulated" | "replay";
 export type Side = "buy" | "sell" | "unknown";
@@ -173,12 +175,13 @@ export interface Status {
   readonly venues?: readonly Venue[];
   readonly instruments: readonly InstrumentStatus[];
   readonly tape: Tape;
+  readonly alerts?: { readonly raised_now: readonly string[]; readonly error: string } | null;
   readonly sinks: readonly Sink[];
   readonly viewers: number;
   readonly dropped_viewers: number;
 }
 
-export type Channel = "trades" | "quotes" | "book" | "bars" | "metrics" | "status";
+export type Channel = "trades" | "quotes" | "book" | "bars" | "metrics" | "status" | "alerts";
 
 interface Push<C extends Channel, D> {
   readonly channel: C;
@@ -194,6 +197,7 @@ export type Message =
   | Push<"book", readonly Book[]>
   | Push<"bars", readonly Bar[]>
   | Push<"metrics", readonly Metrics[]>
+  | Push<"alerts", readonly AlertEvent[]>
   | Push<"status", { readonly status: Status; readonly events: readonly StatusEvent[] }>;
 
 export interface ApiError {

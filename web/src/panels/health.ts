@@ -25,6 +25,8 @@ export class HealthBar implements Panel {
   private readonly detail = new Value(h("span", { class: "state-detail", "data-testid": "reason" }));
   private readonly stripText = value("strip-text", "mode-text");
   private readonly time = value("utc", "utc");
+  private readonly raised = h("button", { type: "button", class: "raised-chip", hidden: true, "data-testid": "raised" });
+  onAlerts: () => void = () => undefined;
   private readonly figures: Record<string, Value> = {};
   private readonly boxes: Record<string, HTMLElement> = {};
   private said = "";
@@ -41,7 +43,8 @@ export class HealthBar implements Panel {
     }
     const live = h("div", { class: "state-box", role: "status", "aria-live": "polite" }, this.state.el, this.detail.el);
     const brand = h("h1", { class: "brand" }, "Tapeline");
-    this.el = h("header", { class: "health" }, brand, live, figures, this.time.el, actions);
+    this.el = h("header", { class: "health" }, brand, live, this.raised, figures, this.time.el, actions);
+    this.raised.addEventListener("click", () => this.onAlerts());
     this.strip = h("div", { class: "strip", role: "note", "data-testid": "mode-strip", hidden: true }, this.stripText.el);
   }
 
@@ -68,7 +71,15 @@ export class HealthBar implements Panel {
     this.detail.el.title = health.detail;
     this.renderStrip(health);
     const instrument = this.session.view.id;
-    const title = `${health.label === "LIVE" ? "" : `${health.label} · `}${instrument ? `${instrument} · ` : ""}Tapeline`;
+    const raised = health.dead ? [] : (this.session.status?.alerts?.raised_now ?? []); // what was raised when the link died is not known
+    const many = raised.length === 1 ? (raised[0] ?? "") : `${raised.length} alerts`;
+    show(this.raised, raised.length > 0);
+    if (this.raised.title !== raised.join(", ")) {
+      this.raised.textContent = raised.length > 0 ? `▲ ${many}` : "";
+      this.raised.title = raised.join(", ");
+      this.raised.setAttribute("aria-label", `Raised now: ${raised.join(", ")}. Show the alerts`);
+    }
+    const title = `${raised.length > 0 ? `▲ ${many} · ` : ""}${health.label === "LIVE" ? "" : `${health.label} · `}${instrument ? `${instrument} · ` : ""}Tapeline`;
     if (document.title !== title) document.title = title;
   }
 

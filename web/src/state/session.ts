@@ -1,10 +1,13 @@
 // The page's one state: the feed's messages go in, panels read it. Nothing here touches the DOM.
 
+import * as alerting from "../api/alerts.ts";
+import type { AlertEvent } from "../api/alerts.ts";
 import * as rest from "../api/rest.ts";
 import { Feed, type Link, type Subscription } from "../api/socket.ts";
 import type { ApiError, Interval, Message, Metrics, Status, StatusEvent } from "../api/types.ts";
 import type { Scheduler } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
+import { Alerts } from "./alerts.ts";
 import { Latency, Recent } from "./buffers.ts";
 import { Catalogue } from "./catalogue.ts";
 import { type Health, health } from "./health.ts";
@@ -19,6 +22,8 @@ const LADDER_DEPTH = 50;
 const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
+const RULES_MS = 2000;
+const PAST_ALERTS = 100;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
 
 const BOOK_METRICS: Subscription = { channel: "metrics", instruments: ["*"], kind: "book" };
@@ -29,6 +34,9 @@ export class Session {
   readonly view = new View();
   readonly events = new Recent<StatusEvent>(EVENTS);
   readonly latency = new Latency();
+  readonly alerts = new Alerts();
+  watchesRules = false; // whether the panel of rules is shown
+  onAlert: (alert: AlertEvent) => void = () => undefined;
   readonly groups = new Map<string, Samples>();
   catalogue = new Catalogue();
   readonly feed: Feed;
@@ -59,10 +67,12 @@ export class Session {
 
   start(): void {
     this.feed.subscribe({ channel: "status" });
+    this.feed.subscribe({ channel: "alerts" });
     this.subscribeAll();
     this.feed.open();
     window.setInterval(() => this.heartbeat(), 250);
     window.setInterval(() => this.sample(), 1000);
+    window.setInterval(() => void this.lookAtRules(), RULES_MS);
     document.addEventListener("visibilitychange", () => this.visible(!document.hidden));
     window.addEventListener("online", () => this.feed.hurry());
   }
@@ -217,6 +227,9 @@ export class Session {
         this.view.putTrades(message.data, message.type === "snapshot", message.missed ?? 0);
         this.scheduler.touch("trades");
         break;
+      case "alerts":
+        this.putAlerts(message.data, message.type === "update");
+        return;
       case "book":
         for (const book of message.data) if (book.instrument === this.view.id) this.view.book = book;
         this.scheduler.touch("book");
@@ -233,6 +246,32 @@ export class Session {
       this.market.row(metrics.instrument).putMetrics(metrics);
       this.scheduler.touch("quotes");
     } else if (this.samplesOf(metrics.instrument)?.put(metrics)) this.scheduler.touch("metrics");
+  }
+
+  private putAlerts(alerts: readonly AlertEvent[], fresh: boolean): void {
+    for (const alert of this.alerts.put(alerts, fresh)) this.onAlert(alert);
+    if (this.watchesRules || !fresh) void this.loadRules();
+    this.scheduler.touch("alerts");
+  }
+
+  /** Rules and their states, as they stand now. */
+  async loadRules(): Promise<void> {
+    const answer = await alerting.rules();
+    const { alerts } = this;
+    if ("error" in answer) alerts.trouble = [answer.error.message, answer.error.hint].filter(Boolean).join(" · ");
+    else {
+      alerts.trouble = "";
+      alerts.rules = answer.ok.rules;
+      alerts.loaded = true;
+    }
+    const past = await alerting.history(PAST_ALERTS);
+    if ("ok" in past) alerts.put([...past.ok.alerts].reverse(), false);
+    this.scheduler.touch("alerts");
+  }
+
+  /** States change without an alert, too: warm, cooled down, sent. */
+  private async lookAtRules(): Promise<void> {
+    if (this.watchesRules && !document.hidden && this.feed.link === "open") await this.loadRules();
   }
 
   private samplesOf(id: string): Samples | undefined {
@@ -267,6 +306,7 @@ export class Session {
     if (restarted) {
       this.market.clear();
       this.groups.clear();
+      this.alerts.clear();
       this.seeded.clear();
       this.latency.clear();
     }

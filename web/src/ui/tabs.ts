@@ -7,7 +7,12 @@ export interface Tab {
   readonly label: string;
 }
 
-export function tabs(name: string, list: readonly Tab[], chosen: string, choose: (id: string) => void): HTMLElement {
+export interface Tabs {
+  readonly el: HTMLElement;
+  readonly pick: (id: string) => void;
+}
+
+export function tabs(name: string, list: readonly Tab[], chosen: string, choose: (id: string) => void): Tabs {
   const bar = h("div", { class: `tabs tabs-${name}`, role: "tablist", "aria-label": name });
   const buttons = list.map(({ id, label }) => {
     const button = h("button", { type: "button", role: "tab", "aria-controls": `panel-${id}`, "data-tab": id }, label);
@@ -32,5 +37,5 @@ export function tabs(name: string, list: readonly Tab[], chosen: string, choose:
   });
   bar.append(...buttons);
   pick(chosen);
-  return bar;
+  return { el: bar, pick };
 }

@@ -1,0 +1,91 @@
+// Rules and the alerts they raised, as the page knows them. Pure.
+//
+// A toast is for what is raised while the page looks on: not for the history that a snapshot brings, nor twice for one alert, whatever
+// the socket repeats. An alert that ended takes its toast's urgency away, not the toast.
+
+import type { AlertEvent, Problem, RuleRow, Severity } from "../api/alerts.ts";
+import { fixed } from "../ui/format.ts";
+import { short } from "./catalogue.ts";
+
+export const KEPT = 200;
+
+export class Alerts {
+  rules: readonly RuleRow[] = [];
+  /** Newest first. */
+  history: AlertEvent[] = [];
+  /** Why nothing can be shown or changed; empty while all is well. */
+  trouble = "";
+  loaded = false;
+  private readonly seen = new Set<string>();
+
+  /** Takes alerts in, oldest first, and gives those that were raised just now. */
+  put(alerts: readonly AlertEvent[], fresh: boolean): AlertEvent[] {
+    const told: AlertEvent[] = [];
+    for (const alert of alerts) {
+      const key = keyOf(alert);
+      if (this.seen.has(key)) {
+        if (alert.deliveries) this.history = this.history.map((old) => (keyOf(old) === key ? alert : old));
+        continue;
+      }
+      this.seen.add(key);
+      this.history.unshift(alert);
+      if (fresh && alert.state === "raised") told.push(alert);
+    }
+    this.history.sort((a, b) => b.ts_event - a.ts_event);
+    for (const old of this.history.splice(KEPT)) this.seen.delete(keyOf(old));
+    return told;
+  }
+
+  clear(): void {
+    this.history = [];
+    this.rules = [];
+    this.seen.clear();
+    this.loaded = false;
+  }
+}
+
+const keyOf = (a: AlertEvent): string => `${a.id ?? `${a.rule} ${a.instrument} ${a.ts_event}`} ${a.state}`;
+
+export type RuleState = "raised" | "armed" | "cooling" | "warming" | "muted" | "waiting" | "done";
+
+const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: string; readonly meaning: string }>> = {
+  raised: { sign: "▲", text: "raised", meaning: "it is true now" },
+  armed: { sign: "○", text: "armed", meaning: "it is watched, and not true now" },
+  cooling: { sign: "◷", text: "cooling down", meaning: "it was raised lately and waits before it is raised again" },
+  warming: { sign: "◔", text: "warming up", meaning: "what it needs is not known yet, or is incomplete" },
+  muted: { sign: "∅", text: "muted", meaning: "it raises nothing until it is unmuted" },
+  waiting: { sign: "…", text: "waiting", meaning: "nothing of its instrument has come yet" },
+  done: { sign: "✓", text: "done", meaning: "it was to be raised once, and was" },
+};
+
+/** The server's word for a rule's state, and being muted before it: a muted rule tells nothing. */
+export function stateOf(rule: RuleRow): RuleState {
+  if (rule.muted) return "muted";
+  const { state } = rule;
+  if (/^cool/.test(state)) return "cooling";
+  if (/^warm|unknown|incomplete/.test(state)) return "warming";
+  if (/^raised|^pending_resolve/.test(state)) return "raised";
+  if (/^(done|spent|once|fired|disarmed)/.test(state)) return "done";
+  return state === "armed" || /^(quiet|ok|clear|resolved|pending|holding|watching)/.test(state) ? "armed" : "waiting";
+}
+
+export const stateWords = (state: RuleState): (typeof WORDS)[RuleState] => WORDS[state];
+
+/** Shape and word beside the colour, so that nobody needs to tell colours apart. */
+export const SEVERITY_SIGNS: Readonly<Record<Severity, string>> = { info: "●", warning: "▲", critical: "◆" };
+
+export const severityOf = (severity: string | null | undefined): Severity =>
+  severity === "info" || severity === "critical" ? severity : "warning";
+
+/** The rule's text in three: before the mistake, the mistake, after it. A mistake at the end is marked as one blank place. */
+export function marked(text: string, problem: Problem): [string, string, string] {
+  if (problem.column === null) return [text, "", ""];
+  const at = Math.max(0, Math.min(text.length, problem.column - 1));
+  const end = Math.min(text.length, at + Math.max(1, problem.length ?? 1));
+  return [text.slice(0, at), text.slice(at, end) || "\u00a0", text.slice(end)];
+}
+
+export function alertValue(value: number | null): string {
+  if (value === null) return "";
+  return Math.abs(value) >= 1000 ? fixed(value, 2) : short(value);
+}
