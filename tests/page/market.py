@@ -16,6 +16,7 @@ from tapeline.instruments import Instrument
 
 START = {"BTC-USDT": (67_250.0, 0.01, 2, 5), "ETH-USDT": (3_512.0, 0.01, 2, 4), "SOL-USDT": (182.4, 0.01, 2, 3), "DOGE-USDT": (0.16, 0.00001, 5, 0)}  # fmt: skip
 LEVELS = 60
+END = 2**62  # of a bar that is not full yet
 
 
 class FakeInstrument:
@@ -31,6 +32,7 @@ class FakeInstrument:
         self.state = "live"
         self.book_state: Any = "synced"
         self.trades = 0
+        self.twenty = 0  # when the bar of twenty trades began
         self.sums = [0.0, 0.0]  # of size, and of price × size
 
     def price(self, units: int) -> float:
@@ -81,7 +83,11 @@ class FakeInstrument:
         self.sums[0] += size
         self.sums[1] += size * price
         for name, length in INTERVALS.items():
-            self.grow(name, length, price, size, buy, at, now)
+            opened = at - at % length
+            self.grow(name, opened, opened + length, price, size, buy, now)
+        if self.trades % 20 == 1:
+            self.twenty = at
+        self.grow("tick:20", self.twenty, END if self.trades % 20 else at, price, size, buy, now)
         return Trade(i, at, now, Flag.SIMULATED, price, size, "buy" if buy else "sell", str(self.trades))
 
     def touch(self, i: str, at: int, now: int) -> list[Event]:
@@ -95,8 +101,7 @@ class FakeInstrument:
             Metrics(i, at, now, Flag.SIMULATED, mid, ask - bid, 10_000 * (ask - bid) / mid, (b - a) / (b + a), micro, self.seq),
         ]
 
-    def grow(self, name: str, length: int, price: float, size: float, buy: bool, at: int, now: int) -> None:
-        opened = at - at % length
+    def grow(self, name: str, opened: int, end: int, price: float, size: float, buy: bool, now: int) -> None:
         old = self.bars.get(name)
         bought = size if buy else 0.0
         if old is None or old.ts_open != opened:
@@ -107,7 +112,7 @@ class FakeInstrument:
                 old.open, max(old.high, price), min(old.low, price), price, volume, (old.buy_volume or 0) + bought, notional,
                 notional / volume, (old.trades or 0) + 1, old.complete, 0, "trades",
             )  # fmt: skip
-        self.bars[name] = Bar(self.instrument.id, opened + length, now, Flag.SIMULATED, name, opened, *new)  # type: ignore[arg-type]
+        self.bars[name] = Bar(self.instrument.id, end, now, Flag.SIMULATED, name, opened, *new)  # type: ignore[arg-type]
 
 
 class FakeSource:
@@ -161,6 +166,7 @@ class FakeSource:
                       "since": self.started, "streams": 9, "frames": self.seq, "last_frame": now, "attempts": 0, "latency_ms": 0.4}  # fmt: skip
         return {
             "mode": self.mode, "reason": self.reason, "version": "0.1.0", "session": self.session, "started": self.started, "now": now,
+            "bars": ["tick:20"],
             "speed": 10 if self.mode == "replay" else None, "frames": self.seq, "events": self.events, "frames_per_second": 812.0,
             "gaps": self.gaps, "rejected": 0, "resyncs": self.resyncs, "connections": [connection],
             "venues": [{"protocol": "binance", "label": "sim", "connections": 1, "streams": 9, "frames": self.seq, "events": self.events,

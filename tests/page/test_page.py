@@ -66,6 +66,26 @@ async def test_candles_show_the_open_bar_as_it_moves(screen):
     await expect(page.get_by_test_id("legend")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\d\s\d\d:\d\d:\d\d\s+O\s[\d,.]+\s+H"))
 
 
+async def test_bars_of_other_kinds_and_smoothed_candles(screen):
+    page = screen.page
+    await page.get_by_label("Bars of other kinds").select_option("tick:20")
+    for _ in range(30):
+        screen.source.tick()
+    (*_, closed, still) = (await screen.get("bars", instrument=BTC, interval="tick:20"))["bars"]
+    assert (closed["trades"], closed["closed"], still["closed"]) == (20, True, False)
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(still["close"]))
+    await expect(page.get_by_test_id("legend")).to_contain_text(f"{still['trades']}\u00a0trades")
+    await page.get_by_test_id("chart").hover(position={"x": 200, "y": 200})
+    await expect(page.get_by_test_id("legend")).to_contain_text("20\u00a0trades")
+    await page.keyboard.press("h")
+    await expect(page.get_by_role("button", name="HA")).to_have_attribute("aria-pressed", "true")
+    screen.source.tick()
+    await page.keyboard.press("4")
+    await expect(page.get_by_role("button", name="1m", exact=True)).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("h")
+    await expect(page.get_by_role("button", name="HA")).to_have_attribute("aria-pressed", "false")
+
+
 async def test_simulated_data_cannot_be_taken_for_real(screen):
     page = screen.page
     await expect(page.get_by_test_id("mode-strip")).to_be_visible()

@@ -91,7 +91,7 @@ class FakeSource:
     def status(self) -> dict[str, Any]:
         return {
             "mode": self.mode, "reason": "asked for", "version": "0.1.0", "session": "s", "started": T0, "now": T0 + 60 * SECOND,
-            "speed": None, "frames": 123, "events": 456, "frames_per_second": 8.5, "gaps": 1, "rejected": 2, "resyncs": 3,
+            "bars": ["tick:20"], "speed": None, "frames": 123, "events": 456, "frames_per_second": 8.5, "gaps": 1, "rejected": 2, "resyncs": 3,
             "connections": [
                 {"id": 1, "venue": "sim", "protocol": "binance", "url": "ws://127.0.0.1:1", "state": self.connection, "since": T0 + 1999,
                  "streams": 9, "frames": 100, "last_frame": T0 + 2000, "attempts": 0, "latency_ms": 1.5}

@@ -38,7 +38,7 @@ function button(label: string, face: Node | string, action: () => void): HTMLBut
 
 const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
 
-function build(): void {
+function build(): Chart {
   const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events", "data-dock": "metrics" });
   const actions = h(
     "div", { class: "actions" },
@@ -80,6 +80,7 @@ function build(): void {
   };
   health.onAlerts = openAlerts;
   document.getElementById("app")?.append(health.el, health.strip, main, bottom.el, help.el, toasts.el);
+  return chart;
 }
 
 function narrow(main: HTMLElement): Tabs {
@@ -93,12 +94,13 @@ function narrow(main: HTMLElement): Tabs {
   });
 }
 
-function keys(): void {
+function keys(chart: Chart): void {
   const byNumber = INTERVALS.map((interval, i) => [String(i + 1), () => session.setInterval(interval)] as const);
   listen(
     {
       ArrowUp: () => session.step(-1),
       ArrowDown: () => session.step(1),
+      h: () => chart.toggleSmooth(),
       t: () => theme.toggle(),
       c: () => theme.nextPalette(),
       "?": () => help.toggle(),
@@ -108,6 +110,5 @@ function keys(): void {
   );
 }
 
-build();
-keys();
+keys(build());
 session.start();

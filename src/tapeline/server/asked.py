@@ -41,6 +41,10 @@ class Names:
     def streaming(self) -> list[str]:
         return [i.id for i in self._source.instruments()]
 
+    def kinds(self) -> list[str]:
+        """Bars that are made beside the usual intervals: `tick:500`."""
+        return list(self._source.status().get("bars", ()))
+
     def known(self, name: str) -> bool:
         h = self._history
         return name in self.streaming() or any(
@@ -77,10 +81,11 @@ def whole(name: str, value: object, default: int, most: int) -> int:
     return number
 
 
-def interval(value: str | None) -> str:
+def interval(value: str | None, names: Names) -> str:
+    """Of the usual bars, or of those that are made besides."""
     value = "1m" if value is None else value
-    if value not in INTERVALS:
-        raise bad("interval", value, f"one of {', '.join(INTERVALS)}")
+    if value not in INTERVALS and value not in (kinds := names.kinds()):
+        raise bad("interval", value, f"one of {', '.join([*INTERVALS, *kinds])}; `pipeline.bars` switches others on")
     return value
 
 

@@ -68,7 +68,7 @@ def key_of(params: Params | None, names: Names) -> Key:
     channel = params.channel
     if channel in ("status", "alerts"):
         return Key(channel, ())
-    interval = asked.interval(params.interval) if channel == "bars" else ""
+    interval = asked.interval(params.interval, names) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
     kind = params.kind or "" if channel == "metrics" else ""
     return Key(channel, _instruments(params, names), interval, depth, kind)

@@ -139,7 +139,7 @@ class Rest:
         given = request.query_params
         asked.only(given, ("instrument", "interval", "origin", "limit", "from", "to", "format"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
-        interval = asked.interval(given.get("interval"))
+        interval = asked.interval(given.get("interval"), self._names)
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
         limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)

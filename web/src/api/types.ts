@@ -65,6 +65,7 @@ export interface MetricHistory {
 export interface Bar extends Event {
   readonly interval: string;
   readonly ts_open: Micros;
+  readonly nano?: number; // what ts_open lacks: bars that are not of time may begin in one microsecond
   readonly open: number;
   readonly high: number;
   readonly low: number;
@@ -175,6 +176,7 @@ export interface Status {
   readonly venues?: readonly Venue[];
   readonly instruments: readonly InstrumentStatus[];
   readonly tape: Tape;
+  readonly bars?: readonly string[]; // made beside INTERVALS
   readonly alerts?: { readonly raised_now: readonly string[]; readonly error: string } | null;
   readonly sinks: readonly Sink[];
   readonly viewers: number;
@@ -213,7 +215,8 @@ export interface Reply {
 }
 
 export const INTERVALS = ["1s", "5s", "15s", "1m", "5m", "15m", "1h", "4h", "1d"] as const;
-export type Interval = (typeof INTERVALS)[number];
-export const INTERVAL_SECONDS: Readonly<Record<Interval, number>> = {
+/** One of INTERVALS, or another kind of bars that is switched on: `90s`, `tick:500`. */
+export type Interval = string;
+export const INTERVAL_SECONDS: Readonly<Record<string, number>> = {
   "1s": 1, "5s": 5, "15s": 15, "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400,
 };

@@ -10,10 +10,12 @@ import { h, mark, panel, show, value } from "../ui/dom.ts";
 import { clock, day, fixed, signed, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { token } from "../ui/theme.ts";
-import { blanks, candle, type Colors, points, timeOf, volume } from "./candles.ts";
+import { store, stored } from "../ui/theme.ts";
+import { blanks, candle, type Colors, isOrdinal, placeOf, points, type Shape, smoothed, smoothedAll, volume } from "./candles.ts";
 
 const OLDER_AT = 20; // bars left of the visible range at which older ones are fetched
 const INCOMPLETE = "A trade may be missing from this bar: the feed began inside it, or a gap or a disconnection touches it.";
+const FILLED = "Nothing was traded in this interval: the price before it goes on.";
 const VENUES = "From before this session: the venue's own candle, not made from trades seen here.";
 
 export class Chart implements Panel {
@@ -27,6 +29,9 @@ export class Chart implements Panel {
   private readonly legend = value("legend num value", "legend");
   private readonly partial = h("span", { class: "partial", title: INCOMPLETE, hidden: true }, "incomplete");
   private readonly venues = h("span", { class: "partial", title: VENUES, hidden: true }, "venue's candle");
+  private readonly filled = h("span", { class: "partial", title: FILLED, hidden: true }, "nothing traded");
+  private readonly kinds = h("select", { class: "kinds", "aria-label": "Bars of other kinds", hidden: true });
+  private readonly smooth = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Heikin-Ashi: candles smoothed by those before them (key h)" }, "HA");
   private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
   private readonly byTime = new Map<number, Bar>();
   private hovered: number | null = null;
@@ -35,6 +40,9 @@ export class Chart implements Panel {
   private lineColor = "";
   private shown = ""; // instrument and interval that are on the chart
   private drawn: Bar | undefined; // the newest bar on the chart
+  private drawnAt = -1; // its number
+  private shapes: Shape[] | null = null; // of the Heikin-Ashi view: the last two
+  private offered = "";
 
   constructor(session: Session) {
     this.session = session;
@@ -46,12 +54,16 @@ export class Chart implements Panel {
       this.buttons.set(interval, button);
       bar.append(button);
     });
+    bar.append(this.kinds);
+    this.kinds.addEventListener("change", () => session.setInterval(this.kinds.value));
+    this.smooth.addEventListener("click", () => this.toggleSmooth());
+    if (stored("heikin-ashi") === "on") this.shapes = [];
     const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
-    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.venues);
-    const head = h("div", { class: "chart-head" }, bar, foot);
+    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.filled, this.venues);
+    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "views" }, this.smooth), foot);
     this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty));
-    this.chart = createChart(box, { autoSize: true, ...staticOptions });
+    this.chart = createChart(box, { autoSize: true, ...staticOptions({ timeAt: (place) => this.timeAt(place), ordinal: () => isOrdinal(session.view.interval) }) });
     this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
     this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.24 } });
@@ -70,8 +82,9 @@ export class Chart implements Panel {
       const pressed = String(interval === view.interval);
       if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
     }
+    this.offer();
     this.scale();
-    const key = `${view.id} ${view.interval}`;
+    const key = `${view.id} ${view.interval} ${this.shapes === null ? "" : "smooth"}`;
     if (key !== this.shown || dirty.has("theme") || view.barChange === "insert") this.drawAll(key);
     else if (view.barChange !== "none") this.drawLast();
     view.barChange = "none";
@@ -92,16 +105,20 @@ export class Chart implements Panel {
     const { view } = this.session;
     const { bars } = view.series;
     const fresh = key !== this.shown || this.drawn === undefined;
-    const { candles, volumes } = points(bars, view.interval, this.colors);
+    const first = view.series.dropped;
+    const shapes = this.shapes === null ? undefined : smoothedAll(bars);
+    if (shapes) this.shapes = shapes.slice(-2);
+    const { candles, volumes } = points(bars, view.interval, this.colors, first, shapes);
     this.candles.setData(candles);
     this.volumes.setData(volumes);
     this.byTime.clear();
-    for (const bar of bars) this.byTime.set(timeOf(bar), bar);
+    bars.forEach((bar, i) => this.byTime.set(placeOf(bar, first + i, view.interval), bar));
     this.shown = key;
     this.drawn = bars.at(-1);
+    this.drawnAt = first + bars.length - 1;
     show(this.empty, bars.length === 0);
     const time = this.chart.timeScale();
-    time.applyOptions({ secondsVisible: view.interval.endsWith("s") });
+    time.applyOptions({ secondsVisible: view.interval.endsWith("s") || isOrdinal(view.interval) });
     if (!fresh) return;
     this.candles.priceScale().applyOptions({ autoScale: true });
     time.resetTimeScale();
@@ -111,17 +128,58 @@ export class Chart implements Panel {
     const { view } = this.session;
     const bar = view.series.last;
     if (!bar) return;
+    const at = view.series.dropped + view.series.bars.length - 1;
     if (this.drawn && bar.ts_open > this.drawn.ts_open) {
       for (const blank of blanks(this.drawn, bar, view.interval)) {
         this.candles.update(blank);
         this.volumes.update(blank);
       }
     }
-    this.candles.update(candle(bar, this.colors));
-    this.volumes.update(volume(bar, this.colors));
-    this.byTime.set(timeOf(bar), bar);
+    const time = placeOf(bar, at, view.interval);
+    this.candles.update(candle(bar, this.colors, time, this.shapeOf(bar, at)));
+    this.volumes.update(volume(bar, this.colors, time));
+    this.byTime.set(time, bar);
     this.drawn = bar;
+    this.drawnAt = at;
     show(this.empty, false);
+  }
+
+  /** How the newest bar is drawn: itself, or smoothed by the one before it. */
+  private shapeOf(bar: Bar, at: number): Shape {
+    if (this.shapes === null) return bar;
+    const before = at === this.drawnAt ? this.shapes.slice(0, -1) : this.shapes;
+    const shape = smoothed(bar, before.at(-1));
+    this.shapes = [...before.slice(-1), shape];
+    return shape;
+  }
+
+  toggleSmooth(): void {
+    this.shapes = this.shapes === null ? [] : null;
+    store("heikin-ashi", this.shapes === null ? "off" : "on");
+    this.render(new Set(["bars"]));
+  }
+
+  /** The kinds of bars that are switched on beside the usual intervals. */
+  private offer(): void {
+    const { status, view } = this.session;
+    const kinds = status?.bars ?? [];
+    this.smooth.setAttribute("aria-pressed", String(this.shapes !== null));
+    const key = JSON.stringify(kinds);
+    if (key !== this.offered) {
+      this.offered = key;
+      const head = h("option", { value: "", disabled: true, hidden: true }, "Other bars");
+      this.kinds.replaceChildren(head, ...kinds.map((kind) => h("option", { value: kind }, kind)));
+      show(this.kinds, kinds.length > 0);
+    }
+    const chosen = kinds.includes(view.interval) ? view.interval : "";
+    if (this.kinds.value !== chosen) this.kinds.value = chosen;
+    mark(this.kinds, "chosen", String(chosen !== ""));
+  }
+
+  /** The time of a place on the axis, in microseconds. */
+  private timeAt(place: number): number {
+    if (!isOrdinal(this.session.view.interval)) return place * 1e6;
+    return this.byTime.get(place)?.ts_open ?? 0;
   }
 
   private hover(move: MouseEventParams<Time>): void {
@@ -134,6 +192,7 @@ export class Chart implements Panel {
     const row = market.rows.get(view.id);
     const bar = (this.hovered === null ? undefined : this.byTime.get(this.hovered)) ?? view.series.last;
     show(this.partial, bar !== undefined && !bar.complete);
+    show(this.filled, bar?.flags.includes("FILLED") ?? false);
     show(this.venues, bar?.origin === "venue");
     if (!bar || !row) {
       this.legend.set("");
@@ -172,18 +231,23 @@ export class Chart implements Panel {
   }
 }
 
-const staticOptions: DeepPartial<ChartOptions> = {
+interface Axis {
+  readonly timeAt: (place: number) => number;
+  readonly ordinal: () => boolean;
+}
+
+const staticOptions = ({ timeAt, ordinal }: Axis): DeepPartial<ChartOptions> => ({
   layout: { attributionLogo: false }, // its style element is inline, which the policy forbids; the credit stands in the panel's head
   crosshair: { mode: CrosshairMode.Normal },
-  localization: { locale: "en", timeFormatter: (t: Time) => `${day(Number(t) * 1e6)} ${clock(Number(t) * 1e6)} UTC` },
+  localization: { locale: "en", timeFormatter: (t: Time) => `${day(timeAt(Number(t)))} ${clock(timeAt(Number(t)))} UTC` },
   timeScale: {
     timeVisible: true,
     rightOffset: 6,
     barSpacing: 7,
-    tickMarkFormatter: (t: Time, type: TickMarkType) => tick(Number(t) * 1e6, type),
+    tickMarkFormatter: (t: Time, type: TickMarkType) => tick(timeAt(Number(t)), ordinal() ? TickMarkType.TimeWithSeconds : type),
   },
   handleScale: { axisPressedMouseMove: true },
-};
+});
 
 function tick(us: number, type: TickMarkType): string {
   if (type === TickMarkType.TimeWithSeconds) return clock(us);

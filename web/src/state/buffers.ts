@@ -37,6 +37,7 @@ export type Change = "none" | "last" | "append" | "insert";
 export class BarSeries {
   readonly capacity: number;
   bars: Bar[] = [];
+  dropped = 0; // how many of the oldest were forgotten: what numbers the places of bars that are not of time
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -48,14 +49,15 @@ export class BarSeries {
 
   put(bar: Bar): Change {
     const last = this.last;
-    if (!last || bar.ts_open > last.ts_open) {
+    if (!last || order(bar, last) > 0) {
       this.bars.push(bar);
-      if (this.bars.length > this.capacity) this.bars = this.bars.slice(-Math.floor(this.capacity * 0.9));
+      const over = this.bars.length - this.capacity;
+      if (over > 0) this.dropped += this.bars.splice(0, over + Math.ceil(this.capacity * 0.1)).length;
       return "append";
     }
-    const at = this.find(bar.ts_open);
+    const at = this.find(bar);
     const old = this.bars[at];
-    if (!old || old.ts_open !== bar.ts_open) {
+    if (!old || order(bar, old) !== 0) {
       this.bars.splice(at, 0, bar);
       return "insert";
     }
@@ -64,17 +66,20 @@ export class BarSeries {
     return at === this.bars.length - 1 ? "last" : "insert";
   }
 
-  private find(open: number): number {
+  private find(bar: Bar): number {
     let low = 0;
     let high = this.bars.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.bars[middle]?.ts_open ?? 0) < open) low = middle + 1;
+      const other = this.bars[middle];
+      if (other && order(other, bar) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
+
+const order = (a: Bar, b: Bar): number => a.ts_open - b.ts_open || (a.nano ?? 0) - (b.nano ?? 0);
 
 /** Bars made from the trades that we saw stand before the venue's own candles of the same time. */
 function supersedes(next: Bar, old: Bar): boolean {

@@ -5,6 +5,7 @@ import { h } from "./dom.ts";
 const KEYS = [
   ["↑ ↓", "previous, next instrument"],
   ["1 … 9", "interval: 1s 5s 15s 1m 5m 15m 1h 4h 1d"],
+  ["h", "Heikin-Ashi candles, and back"],
   ["t", "dark or light"],
   ["c", "colours of up and down: classic, colour-blind, red-up"],
   ["?", "this sheet"],
@@ -14,6 +15,7 @@ const SIGNS = [
   ["hatched strip, sim", "the simulated market: no real market is behind the numbers"],
   ["dimmed values", "nothing new comes: what is shown is old"],
   ["hollow candle", "a trade may be missing from this bar"],
+  ["grey dash", "nothing was traded in this interval: the price before it goes on"],
   ["pale candle", "the venue's own, from before this session"],
   ["Book not proved", "an update is missing; the book is being built anew and must not be relied on"],
   ["⚑", "a trade that is late, recovered or off the book: its tooltip says which"],
