@@ -30,7 +30,12 @@ async def test_the_lines_are_drawn_from_the_server_s_history(screen):
     assert len(history["times"]) > 100  # of before the page was opened
     drawn = """e => { const d = e.getContext('2d').getImageData(0, 0, e.width, e.height).data;
                       return d.filter((v, i) => i % 4 === 3 && v > 0).length }"""
-    await screen.page.wait_for_function(f"({drawn})(document.querySelector('[data-metric=vwap_5m] canvas')) > 50")
+    canvas = screen.page.locator("[data-metric=vwap_5m] canvas")
+    for _ in range(40):
+        if await canvas.evaluate(drawn) > 50:
+            return
+        await screen.page.wait_for_timeout(100)
+    pytest.fail("no line was drawn")
 
 
 async def test_what_is_incomplete_says_so_and_what_is_not_known_is_a_dash(screen):

@@ -75,7 +75,8 @@ async def test_bars_of_other_kinds_and_smoothed_candles(screen):
     assert (closed["trades"], closed["closed"], still["closed"]) == (20, True, False)
     await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(still["close"]))
     await expect(page.get_by_test_id("legend")).to_contain_text(f"{still['trades']}\u00a0trades")
-    await page.get_by_test_id("chart").hover(position={"x": 200, "y": 200})
+    width = (await page.get_by_test_id("chart").bounding_box())["width"]
+    await page.get_by_test_id("chart").hover(position={"x": width - 150, "y": 200})  # the last bars stand there
     await expect(page.get_by_test_id("legend")).to_contain_text("20\u00a0trades")
     await page.keyboard.press("h")
     await expect(page.get_by_role("button", name="HA")).to_have_attribute("aria-pressed", "true")
