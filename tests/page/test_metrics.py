@@ -64,9 +64,9 @@ async def test_numbers_of_a_silent_feed_are_dimmed(screen):
 async def test_the_keyboard_reads_what_each_metric_means(screen):
     page = screen.page
     await page.locator(".metric[tabindex='0']").focus()
-    await expect(page.get_by_test_id("metric-about")).to_contain_text("vwap_5m Mean price of the last window, weighted by size")
+    await expect(page.get_by_test_id("metric-about")).to_contain_text("vwap_5m (price) Mean price of the last window, weighted by size")
     await page.keyboard.press("ArrowDown")
-    await expect(page.get_by_test_id("metric-about")).to_contain_text("volume_1m Size traded in the last window")
+    await expect(page.get_by_test_id("metric-about")).to_contain_text("volume_1m (size) Size traded in the last window")
     await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)  # the arrow was not for the watchlist
     await page.locator("body").click(position={"x": 5, "y": 5})
     await page.keyboard.press("ArrowDown")

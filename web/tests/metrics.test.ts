@@ -71,7 +71,10 @@ test("numbers with their units", () => {
   assert.equal(metricText(0.5312, "bps", 2), "0.53 bps");
   assert.equal(metricText(null, "price", 2), "–");
   assert.equal(metricText(Number.NaN, "", 2), "–");
-  assert.equal(metricText(12.345, "1/s", 2), "12.35 1/s");
+  assert.equal(metricText(12.345, "1/s", 2), "12.35/s");
+  assert.equal(metricText(12, "size", 2), "12");
+  assert.equal(metricText(0.5, "0 to 1", 2), "0.5000");
+  assert.equal(metricText(0.25, "s", 2), "0.2500 s");
   assert.deepEqual(
     [0, 3, 0.00012346, 1.23456, 12.3456, 1234.56, 123_456, 12_345_678, -2.5e9, 1e-9].map(short),
     ["0", "3", "0.0001235", "1.235", "12.35", "1,234.6", "123.5K", "12.35M", "−2.50B", "1.00e−9"],

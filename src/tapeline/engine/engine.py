@@ -113,6 +113,7 @@ class Engine:
             "latency_ms": self.latency_ms,
             "connections": [],
             "venues": [],
+            "bars": [kind.text for kind in self.pipeline.kinds],
             "instruments": [self._instrument_status(lane) for lane in self.pipeline.lanes.values()],
             "tape": {"state": "off", "reason": "", "path": "", "bytes": 0, "frames": 0, "lag_frames": 0},
             "sinks": [],

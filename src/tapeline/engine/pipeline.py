@@ -73,7 +73,7 @@ class Pipeline:
         self._answers = Answers(self._lanes, self._records, self.connections)
         self.lanes, self.feeds, self.requests = self._lanes.by_name, self._lanes.feeds, self._lanes.requests
         self.notices, self.feed_of = self._records.notices, self._lanes.feed_of
-        self._timers = self._lanes.timers
+        self._timers, self.kinds = self._lanes.timers, self._lanes.kinds
         self._now = 0
         self._gathered = 0  # so many of the events made in this call were kept for the metrics
         self._unseen: list[Event] = []

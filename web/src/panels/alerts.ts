@@ -11,6 +11,7 @@ import { store, stored } from "../ui/theme.ts";
 import { RuleForm } from "./ruleform.ts";
 
 const SHOWN = 60;
+const UNWATCHED = "No rules are watched here: this is a recording, or alerts.on is false. Alerts of its tape stand below.";
 const NONE = "No rules yet. Write one above; those of tapeline.toml ([alerts.rules]) stand here too.";
 
 class RuleLine {
@@ -90,7 +91,11 @@ export class AlertsPanel implements Panel {
     show(this.trouble, alerts.trouble !== "");
     this.reconcile(alerts.rules);
     for (const rule of alerts.rules) this.lines.get(keyOf(rule))?.render(rule, now);
-    show(this.none, alerts.loaded && alerts.rules.length === 0);
+    const watched = this.session.status?.alerts != null;
+    show(this.form.el, watched);
+    const words = watched ? NONE : UNWATCHED;
+    if (this.none.textContent !== words) this.none.textContent = words;
+    show(this.none, alerts.rules.length === 0 && (alerts.loaded || !watched));
     const said = alerts.history.slice(0, SHOWN).map((a) => `${a.id} ${a.state} ${a.ts_event} ${JSON.stringify(a.deliveries ?? [])}`).join();
     if (said !== this.said) {
       this.said = said;

@@ -150,7 +150,7 @@ export class MetricsPanel implements Panel {
     }
     const info = this.session.catalogue.of(tile.name);
     const hole = info?.gap === "window" ? ` Marked ${PARTIAL}.` : "";
-    this.about.replaceChildren(h("b", {}, base(tile.name)), ` ${explained(info) || DASH}${hole}`);
+    this.about.replaceChildren(h("b", {}, base(tile.name)), `${info?.unit ? ` (${info.unit})` : ""} ${explained(info) || DASH}${hole}`);
     this.about.title = info?.text ?? "";
   }
 

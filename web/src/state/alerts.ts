@@ -41,6 +41,7 @@ export class Alerts {
     this.rules = [];
     this.seen.clear();
     this.loaded = false;
+    this.trouble = "";
   }
 }
 

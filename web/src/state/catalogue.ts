@@ -15,6 +15,8 @@ const HEADINGS: readonly (readonly [string, RegExp])[] = [
   ["Derivatives", /basis|funding|open_interest|premium/],
 ];
 const INDICATORS = "Indicators";
+/** Amounts of this instrument, and plain numbers: the word would only take the room. The foot of the panel tells it. */
+const UNIT_LESS = /^$|^1$|^ratio$|size|asset|amount|count|trades| to /;
 
 export class Catalogue {
   private readonly byName: ReadonlyMap<string, MetricInfo>;
@@ -67,8 +69,8 @@ export function metricText(value: number | null | undefined, unit: string, price
   if (unit === "price" || unit === "quote price") return fixed(value, priceDecimals);
   if (unit === "bps") return bps(value);
   if (unit === "%" || unit === "percent") return `${short(value)}%`;
-  if (unit === "ratio" || unit === "" || unit === "1") return short(value);
-  return `${short(value)} ${unit}`;
+  if (unit === "1/s") return `${short(value)}/s`;
+  return UNIT_LESS.test(unit) ? short(value) : `${short(value)} ${unit}`;
 }
 
 /** Four or five significant digits, thousands with commas, large ones as K, M, B: 0.0123, 1.234, 12,345, 1.23M. */

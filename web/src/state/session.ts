@@ -256,8 +256,9 @@ export class Session {
 
   /** Rules and their states, as they stand now. */
   async loadRules(): Promise<void> {
-    const answer = await alerting.rules();
     const { alerts } = this;
+    if (!this.status?.alerts) return; // a recording has no rules
+    const answer = await alerting.rules();
     if ("error" in answer) alerts.trouble = [answer.error.message, answer.error.hint].filter(Boolean).join(" · ");
     else {
       alerts.trouble = "";
@@ -310,6 +311,7 @@ export class Session {
       this.seeded.clear();
       this.latency.clear();
     }
+    if (restarted || !this.alerts.loaded) void this.loadRules();
     const changed = this.market.putInstruments(status.instruments);
     if (snapshot) this.events.replace(events);
     else {
