@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertEvent, RuleRow } from "../src/api/alerts.ts";
-import { Alerts, KEPT, marked, severityOf, stateOf } from "../src/state/alerts.ts";
+import { Alerts, KEPT, marked, severityOf, spanUs, stateOf } from "../src/state/alerts.ts";
 
 const alert = (n: number, state = "raised", more: Partial<AlertEvent> = {}): AlertEvent => ({
   instrument: "sim:A-B", ts_event: n * 1e6, ts_recv: n * 1e6, flags: [], rule: "r", state, value: n, text: "r", severity: "warning", id: `a${n}`, ...more,
@@ -39,14 +39,17 @@ test("a mistake is marked at its place, also at the end and beyond", () => {
   assert.deepEqual(marked("a:b", { ...problem, column: null }), ["a:b", "", ""]);
 });
 
-test("states have one word each; muted comes before all", () => {
-  const rule = (state: string, muted = false): RuleRow => ({
-    name: "r", rule: "x", origin: "added", muted, severity: "info", state, since: 0, value: null, raised: 0,
+test("states: muted before all, cooling down while the cool-down lasts, warming up while the value is not known", () => {
+  const rule = (state: string, more: Partial<RuleRow> = {}): RuleRow => ({
+    name: "r", rule: "a:b mid > 1", origin: "added", muted: false, severity: "info", state, since: 0, value: 5, raised: 0, ...more,
   });
-  assert.deepEqual(
-    ["quiet", "armed", "raised", "cooling", "cooling down", "warming", "waiting", "done", "never heard of"].map((s) => stateOf(rule(s))),
-    ["armed", "armed", "raised", "cooling", "cooling", "warming", "waiting", "done", "waiting"],
-  );
-  assert.equal(stateOf(rule("raised", true)), "muted");
+  const now = 1000e6;
+  assert.deepEqual(["armed", "raised", "waiting", "spent"].map((s) => stateOf(rule(s), now)), ["armed", "raised", "waiting", "done"]);
+  assert.equal(stateOf(rule("raised", { muted: true }), now), "muted");
+  assert.equal(stateOf(rule("armed", { since: 950e6, cooldown: "1m" }), now), "cooling");
+  assert.equal(stateOf(rule("armed", { since: 930e6, cooldown: "1m" }), now), "armed");
+  assert.equal(stateOf(rule("armed", { value: null }), now), "warming");
+  assert.equal(stateOf(rule("armed", { value: null, rule: "status is gap" }), now), "armed");
+  assert.deepEqual(["5m", "1h30m", "250ms", ""].map(spanUs), [300e6, 5400e6, 250e3, 0]);
   assert.deepEqual(["info", "critical", null, "odd"].map(severityOf), ["info", "critical", "warning", "warning"]);
 });

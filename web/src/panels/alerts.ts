@@ -41,7 +41,7 @@ class RuleLine {
 
   render(rule: RuleRow, now: number): void {
     this.rule = rule;
-    const state = stateOf(rule);
+    const state = stateOf(rule, now);
     const words = stateWords(state);
     this.state.set(`${words.sign} ${words.text}`, state);
     this.state.el.title = words.meaning;

@@ -59,15 +59,22 @@ const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: 
   done: { sign: "✓", text: "done", meaning: "it was to be raised once, and was" },
 };
 
-/** The server's word for a rule's state, and being muted before it: a muted rule tells nothing. */
-export function stateOf(rule: RuleRow): RuleState {
+/** The server's word, and what follows from the row: a rule that was raised within its cool-down waits; one whose value is not known
+ * has not got what it needs (rules about the status have no value).
+ */
+export function stateOf(rule: RuleRow, now: number): RuleState {
   if (rule.muted) return "muted";
-  const { state } = rule;
-  if (/^cool/.test(state)) return "cooling";
-  if (/^warm|unknown|incomplete/.test(state)) return "warming";
-  if (/^raised|^pending_resolve/.test(state)) return "raised";
-  if (/^(done|spent|once|fired|disarmed)/.test(state)) return "done";
-  return state === "armed" || /^(quiet|ok|clear|resolved|pending|holding|watching)/.test(state) ? "armed" : "waiting";
+  if (rule.state === "raised" || rule.state === "waiting") return rule.state;
+  if (rule.state === "spent") return "done";
+  if (rule.since > 0 && now - rule.since < spanUs(rule.cooldown ?? "")) return "cooling";
+  return rule.value === null && !/\bstatus\b/.test(rule.rule) ? "warming" : "armed";
+}
+
+const SPANS: Readonly<Record<string, number>> = { ms: 1e3, s: 1e6, m: 60e6, h: 3600e6, d: 86_400e6 };
+
+/** `5m`, `1h30m` in microseconds. */
+export function spanUs(text: string): number {
+  return [...text.matchAll(/(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (SPANS[unit ?? ""] ?? 0), 0);
 }
 
 export const stateWords = (state: RuleState): (typeof WORDS)[RuleState] => WORDS[state];
