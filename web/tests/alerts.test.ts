@@ -39,7 +39,7 @@ test("a mistake is marked at its place, also at the end and beyond", () => {
   assert.deepEqual(marked("a:b", { ...problem, column: null }), ["a:b", "", ""]);
 });
 
-test("states: muted before all, cooling down while the cool-down lasts, warming up while the value is not known", () => {
+test("states: muted before all, cooling down while the cool-down lasts, warming up while its windows are not whole", () => {
   const rule = (state: string, more: Partial<RuleRow> = {}): RuleRow => ({
     name: "r", rule: "a:b mid > 1", origin: "added", muted: false, severity: "info", state, since: 0, value: 5, raised: 0, ...more,
   });
@@ -48,8 +48,8 @@ test("states: muted before all, cooling down while the cool-down lasts, warming 
   assert.equal(stateOf(rule("raised", { muted: true }), now), "muted");
   assert.equal(stateOf(rule("armed", { since: 950e6, cooldown: "1m" }), now), "cooling");
   assert.equal(stateOf(rule("armed", { since: 930e6, cooldown: "1m" }), now), "armed");
-  assert.equal(stateOf(rule("armed", { value: null }), now), "warming");
-  assert.equal(stateOf(rule("armed", { value: null, rule: "status is gap" }), now), "armed");
+  assert.equal(stateOf(rule("armed", { warming: 12 }), now), "warming");
+  assert.equal(stateOf(rule("armed", { value: null, warming: 0 }), now), "armed");
   assert.deepEqual(["5m", "1h30m", "250ms", ""].map(spanUs), [300e6, 5400e6, 250e3, 0]);
   assert.deepEqual(["info", "critical", null, "odd"].map(severityOf), ["info", "critical", "warning", "warning"]);
 });

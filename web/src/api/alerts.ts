@@ -4,7 +4,7 @@ import type { ApiError, Micros } from "./types.ts";
 
 export type Severity = "info" | "warning" | "critical";
 
-/** A rule as it stands. `state`: what the watch says of it; a muted rule is not raised. */
+/** A rule as it stands. `value`, `since`: of its latest alert. `warming`: seconds until its windows are whole. */
 export interface RuleRow {
   readonly name: string;
   readonly rule: string;
@@ -15,6 +15,7 @@ export interface RuleRow {
   readonly since: Micros;
   readonly value: number | null;
   readonly raised: number;
+  readonly warming?: number;
   readonly cooldown?: string;
   readonly once?: boolean;
   readonly schedule?: string;

@@ -48,9 +48,11 @@ class RuleLine {
     mark(this.el, "state", state);
     mark(this.el, "severity", severityOf(rule.severity));
     const since = rule.since > 0 ? ` ${age((now - rule.since) / 1e6)}` : "";
-    const now_is = rule.value === null ? "" : `now ${alertValue(rule.value)}`;
     const often = rule.raised > 0 ? `raised ${rule.raised}×` : "";
-    this.facts.set([now_is, often, state === "raised" && since ? `for${since}` : ""].filter(Boolean).join(" · "), rule.value);
+    const at = rule.value === null ? "" : `last at ${alertValue(rule.value)}`;
+    const ago = since && rule.raised > 0 ? (state === "raised" ? `for${since}` : `${since} ago`) : "";
+    const whole = state === "warming" ? `whole in ${age(rule.warming)}` : "";
+    this.facts.set([whole, often, at, ago].filter(Boolean).join(" · "), rule.value);
     const label = rule.muted ? "Unmute" : "Mute";
     if (this.mute.textContent !== label) this.mute.textContent = label;
     this.mute.setAttribute("aria-label", `${label} ${rule.name}`);

@@ -23,7 +23,7 @@ class Tile {
   readonly name: string;
   readonly scope: string;
   private readonly number: Value;
-  private readonly flag = h("span", { class: "partial", hidden: true }, "incomplete");
+  private readonly flag = h("span", { class: "partial", hidden: true, title: PARTIAL }, "◔", h("span", { class: "sr" }, "incomplete"));
 
   constructor(scope: string, name: string) {
     this.scope = scope;
@@ -149,7 +149,7 @@ export class MetricsPanel implements Panel {
       return;
     }
     const info = this.session.catalogue.of(tile.name);
-    const hole = info?.gap === "window" ? ` Marked ${PARTIAL}.` : "";
+    const hole = info?.gap === "window" ? ` ◔ ${PARTIAL}.` : "";
     this.about.replaceChildren(h("b", {}, base(tile.name)), `${info?.unit ? ` (${info.unit})` : ""} ${explained(info) || DASH}${hole}`);
     this.about.title = info?.text ?? "";
   }

@@ -30,6 +30,7 @@ export class RuleForm {
     this.added = added;
     const line = h("div", { class: "rule-line" }, this.text, this.severity, this.cooldown, this.submit);
     this.el = h("form", { class: "rule-form", "aria-label": "Add a rule" }, line, this.place, this.says);
+    mark(this.el, "tone", "none");
     for (const input of [this.text, this.cooldown]) input.addEventListener("input", () => this.changed());
     this.el.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -53,21 +53,21 @@ const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: 
   raised: { sign: "▲", text: "raised", meaning: "it is true now" },
   armed: { sign: "○", text: "armed", meaning: "it is watched, and not true now" },
   cooling: { sign: "◷", text: "cooling down", meaning: "it was raised lately and waits before it is raised again" },
-  warming: { sign: "◔", text: "warming up", meaning: "what it needs is not known yet, or is incomplete" },
+  warming: { sign: "◔", text: "warming up", meaning: "its windows are not whole yet" },
   muted: { sign: "∅", text: "muted", meaning: "it raises nothing until it is unmuted" },
   waiting: { sign: "…", text: "waiting", meaning: "nothing of its instrument has come yet" },
   done: { sign: "✓", text: "done", meaning: "it was to be raised once, and was" },
 };
 
-/** The server's word, and what follows from the row: a rule that was raised within its cool-down waits; one whose value is not known
- * has not got what it needs (rules about the status have no value).
+/** The server's word, and what follows from the row: a rule that was raised within its cool-down waits, and so does one whose windows
+ * are not whole yet.
  */
 export function stateOf(rule: RuleRow, now: number): RuleState {
   if (rule.muted) return "muted";
   if (rule.state === "raised" || rule.state === "waiting") return rule.state;
   if (rule.state === "spent") return "done";
   if (rule.since > 0 && now - rule.since < spanUs(rule.cooldown ?? "")) return "cooling";
-  return rule.value === null && !/\bstatus\b/.test(rule.rule) ? "warming" : "armed";
+  return (rule.warming ?? 0) > 0 ? "warming" : "armed";
 }
 
 const SPANS: Readonly<Record<string, number>> = { ms: 1e3, s: 1e6, m: 60e6, h: 3600e6, d: 86_400e6 };

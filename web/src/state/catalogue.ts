@@ -16,7 +16,7 @@ const HEADINGS: readonly (readonly [string, RegExp])[] = [
 ];
 const INDICATORS = "Indicators";
 /** Amounts of this instrument, and plain numbers: the word would only take the room. The foot of the panel tells it. */
-const UNIT_LESS = /^$|^1$|^ratio$|size|asset|amount|count|trades| to /;
+const UNIT_LESS = /^$|^1$|^ratio$|year|size|asset|amount|count|trades| to /;
 
 export class Catalogue {
   private readonly byName: ReadonlyMap<string, MetricInfo>;

@@ -16,6 +16,7 @@ const SIGNS = [
   ["dimmed values", "nothing new comes: what is shown is old"],
   ["hollow candle", "a trade may be missing from this bar"],
   ["grey dash", "nothing was traded in this interval: the price before it goes on"],
+  ["◔", "incomplete: a metric's window is not full yet, or a gap in the data lies in it"],
   ["pale candle", "the venue's own, from before this session"],
   ["Book not proved", "an update is missing; the book is being built anew and must not be relied on"],
   ["⚑", "a trade that is late, recovered or off the book: its tooltip says which"],
