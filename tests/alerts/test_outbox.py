@@ -154,7 +154,7 @@ async def test_what_a_notifier_raises_is_masked_wherever_it_is_kept(bench, capsy
     post = await bench.post(recorder)
     await bench.put(alert(1))
     await bench.done("failed", 1)
-    kept = [await bench.keeper.call(lambda s: s.history()), await bench.keeper.call(lambda s: s.attempts()), post.row({})]
+    kept = [await bench.keeper.call(lambda s: s.history()), await bench.keeper.call(lambda s: s.attempts()), post.row(0)]
     assert "s3cret" not in str(kept) + capsys.readouterr().out
     assert "https://hooks.example/*** refused" in str(kept)
 

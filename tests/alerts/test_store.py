@@ -122,6 +122,7 @@ def test_a_full_outbox_keeps_the_alert_and_counts_what_it_drops(store):
     assert dropped == 6
     assert len(store.history()) == 8
     assert statuses(store) == [("ops", "dropped"), ("me", "dropped")]
+    assert store.depths() == {"ops": 5, "me": 5}
     assert store.counts() == {"ops": {"waiting": 5, "dropped": 3}, "me": {"waiting": 5, "dropped": 3}}
 
 

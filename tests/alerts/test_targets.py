@@ -51,7 +51,13 @@ def test_a_secret_address_shows_nowhere_from_then_on(tmp_path, address, secrets)
         assert not set(secret.split(":")) & set(masking.mask(f"at {secret} and so on").replace(":", " ").split())
         assert secret not in repr(found.shown)
     assert address not in masking.mask(address)
-    assert masking.mask("alerts of example.org") == "alerts of example.org", "ordinary words stay"
+    assert masking.mask("alerts of example.org, user me") == "alerts of example.org, user me", "ordinary words stay"
+
+
+def test_names_and_recipients_of_a_secret_address_are_no_secrets(tmp_path):
+    address = "mailtos://tapeline:hunter2horse@smtp.example.org?from=tapeline@example.org&to=operators@example.org"
+    at(tmp_path, TAPELINE_ALERTS_OPS_MAIL_SECRET=address)
+    assert set(masking._hidden) == {address, "hunter2horse"}
 
 
 def test_only_the_secret_may_come_from_outside(tmp_path):

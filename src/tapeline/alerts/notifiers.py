@@ -16,6 +16,7 @@ retries are left as they are (one attempt, seconds), because the outbox has its 
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tapeline.events import to_json
 from tapeline.masking import hide, mask
 
 WORST = 600  # characters of a reason
+_UNUSUAL = re.compile(r"(?=.*[0-9A-Z]).{8,}|.{16,}")
 _DESKTOPS = ("dbus", "glib", "gnome", "macosx", "windows")
 
 
@@ -136,12 +138,13 @@ def _extensions() -> dict[str, type]:
 
 
 def private_parts(address: str, shown: str) -> list[str]:
-    """What of an address its service would not show: the words of `address` that are not in `shown`, its private form."""
+    """What of an address its service would not show: words of `address`, its parameters apart, that are not in `shown`, its private
+    form. Ordinary words are none: hidden, they would riddle everything that is said.
+    """
     visible = unquote(shown)
-    rest = address.partition("://")[2]
-    for mark in "/?&=@#:":
-        rest = rest.replace(mark, "\n")
-    return [form for word in rest.split("\n") if word and unquote(word) not in visible for form in {word, unquote(word)}]
+    words = re.split(r"[/@#:]", address.partition("://")[2].partition("?")[0])
+    hidden = (word for word in words if unquote(word) not in visible and _UNUSUAL.fullmatch(word))
+    return [form for word in hidden for form in {word, unquote(word)}]
 
 
 class _Ears(logging.Handler):

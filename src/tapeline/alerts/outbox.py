@@ -12,7 +12,7 @@ Everything is in the store before and after each attempt, so that the end of the
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, TypeVar
@@ -189,9 +189,8 @@ class Post:
         elif before and not error:
             log.info("the target of alerts is reached again", target=self.target.name)
 
-    def row(self, counts: Mapping[str, int]) -> dict[str, Any]:
-        """For the status. `counts`: status → deliveries, out of the store."""
-        depth = counts.get("waiting", 0) + counts.get("sending", 0)
+    def row(self, depth: int) -> dict[str, Any]:
+        """For the status. `depth`: deliveries that are still to be made."""
         return {
             "name": self.target.name,
             "address": self.target.shown,

@@ -99,7 +99,7 @@ class Room:
         self.error = ""
         self._session, self._deliver, self._link = session, deliver, link
         self._rules: dict[str, Wanted] = {}
-        self._counts: dict[str, dict[str, int]] = {}
+        self._depths: dict[str, int] = {}
         self._held: list[Alert] = []
         self._states: dict[str, bytes] = {}
         self._wake = asyncio.Event()
@@ -313,7 +313,7 @@ class Room:
                 log.warning("the alerts' file cannot be read", reason=str(e))
 
     async def _count(self) -> None:
-        self._counts = await self.keeper.call(lambda store: store.counts())
+        self._depths = await self.keeper.call(lambda store: store.depths())
 
     # What faces see
 
@@ -340,7 +340,7 @@ class Room:
             "lost": self.lost,
             "dropped": self.dropped,
             "error": self.error,
-            "targets": [post.row(self._counts.get(name, {})) for name, post in self.posts.items()],
+            "targets": [post.row(self._depths.get(name, 0)) for name, post in self.posts.items()],
         }
 
 

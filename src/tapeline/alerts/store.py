@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 """
 
 _COUNT_OPEN = "SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending')"
+_DEPTHS = "SELECT target, count(*) FROM outbox WHERE status IN ('waiting', 'sending') GROUP BY target"
 _TRIM = """
 DELETE FROM history WHERE n <= (SELECT max(n) FROM history) - ? AND session IS NOT NULL
 AND NOT EXISTS (SELECT 1 FROM outbox WHERE alert = history.n AND status IN ('waiting', 'sending'))
@@ -253,6 +254,10 @@ class Store:
         )
         return [dict(zip(("target", "status", "attempts", "error", "ended"), row, strict=True)) for row in rows]
 
+    def depths(self) -> dict[str, int]:
+        """Target → deliveries that are still to be made."""
+        return dict(self._db.execute(_DEPTHS))
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Target → status → how many."""
         counts: dict[str, dict[str, int]] = {}
@@ -279,7 +284,7 @@ class Store:
         """
         rows = self._db.execute(
             "SELECT o.n, h.event, o.attempts, o.message, o.doubtful, o.due FROM outbox o JOIN history h ON h.n = o.alert "
-            "WHERE o.target = ? AND o.status = 'waiting' ORDER BY o.n LIMIT ?",
+            "WHERE o.target = ? AND o.status = 'waiting' AND o.status IN ('waiting', 'sending') ORDER BY o.n LIMIT ?",
             (target, limit),
         ).fetchall()
         again = [row for row in rows if row[3] is not None]

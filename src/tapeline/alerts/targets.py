@@ -84,27 +84,30 @@ def _address(name: str, own: TargetSettings, env: Mapping[str, str] | None, dire
             else f"put its secret into {variable(name)} in the environment or an .env file",
         )
     if PLACE in own.url:
-        return own.url.replace(PLACE, quote(secret, safe=""))
+        quoted = quote(secret, safe="")
+        hide(quoted)
+        return own.url.replace(PLACE, quoted)
     for part in secret_parts(secret):
         hide(part)
     return secret
 
 
 def secret_parts(address: str) -> list[str]:
-    """What of a secret address is a secret by itself: user, password, and each part of it that looks like a token."""
+    """What of an address is a secret by itself: the password, and each part that looks like a token. A user's name is none."""
     parts = urlsplit(address)
     user, _, place = parts.netloc.rpartition("@")
-    words = [user, *user.split(":")]
-    others = re.split(r"[/?&=#,]", f"{place}/{parts.path}/{parts.query}/{parts.fragment}")
+    name, _, password = user.partition(":")
+    words = [password]
+    others = re.split(r"[/?&=#,]", f"{name}/{place}/{parts.path}/{parts.query}/{parts.fragment}")
     words += [word for word in others if _TOKEN.match(unquote(word)) and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", word)]
     return [form for word in words if word for form in {word, unquote(word)}]
 
 
 def _without_secret(name: str, url: str) -> None:
     """A user may stand in an address of the settings; a password or a token may not."""
-    user = urlsplit(url).netloc.rpartition("@")[0]
-    if ":" in user or any(part not in {user, unquote(user)} for part in secret_parts(url)):
-        for part in secret_parts(url):
+    found = secret_parts(url)
+    if found:
+        for part in found:
             hide(part)
         raise ConfigError(
             _key(name), _shown(url), f"holds a secret: write {PLACE} in its place, and put it into {variable(name)}"
