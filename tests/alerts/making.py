@@ -47,6 +47,7 @@ class FakeWatch:
         self.rules: list[Wanted] = []
         self.kept: dict[str, bytes] = {}
         self.mine: dict[str, bytes] = {}
+        self.raised: set[str] = set()
 
     def check(self, rule: Wanted) -> None:
         if "wrong" in rule.settings.rule:
@@ -60,4 +61,7 @@ class FakeWatch:
         return self.mine
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        return {rule.name: {"state": "quiet", "since": T0, "value": None, "raised": 0} for rule in self.rules}
+        return {
+            rule.name: {"state": "raised" if rule.name in self.raised else "quiet", "since": T0, "value": None, "raised": 0}
+            for rule in self.rules
+        }

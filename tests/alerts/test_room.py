@@ -80,6 +80,34 @@ async def test_an_alert_is_kept_published_and_sent(tmp_path, recorder):
         assert (house.published(), len(recorder.messages)) == ([], 1), "neither published nor sent twice"
 
 
+async def test_the_status_names_the_rules_that_are_raised_now(tmp_path, recorder):
+    async with opened(tmp_path, recorder) as house:
+
+        def now():
+            return house.room.status()["raised_now"]
+
+        assert now() == []
+        house.room.take([alert(1), alert(2)], {})
+        house.room.take([alert(1, "resolved")], {})
+        assert now() == ["btc-high"], "one of its instruments still is"
+        house.room.take([alert(2, "resolved"), alert(3, rule="gone")], {})
+        assert now() == []
+
+
+async def test_what_was_raised_in_an_earlier_session_is_raised_until_it_ends(tmp_path, recorder):
+    house = House(tmp_path, SETTINGS, recorder, "s2")
+    house.watch.raised = {"btc-high"}
+    await house.room.open(house.watch)
+    await house.room.begin({})
+    house.room.take([alert(1, "resolved")], {})
+    assert house.room.status()["raised_now"] == ["btc-high"], "another one goes on"
+    house.watch.raised = set()
+    house.room.take([alert(2, "resolved")], {})
+    assert house.room.status()["raised_now"] == []
+    await house.room.rest()
+    await house.room.close()
+
+
 async def test_the_end_is_sent_only_where_it_was_asked_for(tmp_path, recorder):
     async with opened(tmp_path, recorder) as house:
         house.room.take([alert(1), alert(1, "resolved")], {})

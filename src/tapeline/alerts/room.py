@@ -100,6 +100,7 @@ class Room:
         self._session, self._deliver, self._link = session, deliver, link
         self._rules: dict[str, Wanted] = {}
         self._depths: dict[str, int] = {}
+        self._raised: dict[str, set[str]] = {}  # rule → ids of its alerts that have not ended; "": some of an earlier session
         self._held: list[Alert] = []
         self._states: dict[str, bytes] = {}
         self._wake = asyncio.Event()
@@ -118,6 +119,7 @@ class Room:
             for one in await asyncio.to_thread(self._targets, added):
                 self.posts[one.name] = Post(one, self.keeper.call, self.settings, self.clock, link=self._link, zone=zone)
             await self._replace(await self.keeper.call(lambda store: store.states()), strict=True)
+            self._raised = {name: {""} for name, row in watch.rows().items() if row["state"] == "raised"}
         except (ConfigError, sqlite3.Error) as e:
             await self.close()
             if isinstance(e, sqlite3.Error):
@@ -177,10 +179,22 @@ class Room:
         self.lost += max(0, len(alerts) - room)
         self._held += alerts[:room]
         self._states.update(states)
-        self.raised += sum(a.state == "raised" for a in alerts)
-        self.resolved += sum(a.state == "resolved" for a in alerts)
+        for alert in alerts:
+            self._follow(alert)
         if self._held or self._states:
             self._wake.set()
+
+    def _follow(self, alert: Alert) -> None:
+        """Which rules are raised now: followed here, because asking the watch is a walk over all that it watches."""
+        on = self._raised.setdefault(alert.rule, set())
+        if alert.state == "raised":
+            self.raised += 1
+            on.add(alert.id or "")
+            return
+        self.resolved += 1
+        on.discard(alert.id or "")
+        if "" in on and self.watch is not None and self.watch.rows().get(alert.rule, {}).get("state") != "raised":
+            on.clear()
 
     async def _commit(self) -> None:
         while True:
@@ -330,10 +344,9 @@ class Room:
 
     def status(self) -> dict[str, Any]:
         """`alerts` of `/api/v1/status`, times in ns."""
-        rows = {} if self.watch is None else self.watch.rows()
         return {
             "rules": len(self._rules),
-            "raised_now": sorted(name for name, row in rows.items() if row.get("state") == "raised"),
+            "raised_now": sorted(name for name, on in self._raised.items() if on and name in self._rules),
             "raised": self.raised,
             "resolved": self.resolved,
             "held": len(self._held),
