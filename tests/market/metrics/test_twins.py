@@ -10,7 +10,13 @@ from tapeline.testing import check_metric
 
 @pytest.mark.parametrize("name", sorted(registry.METRICS))
 def test_it_equals_its_twin(name: str) -> None:
-    check_metric(registry.form(registry.METRICS[name]))
+    """By itself: it must say how far it reaches."""
+    check_metric(registry.form(registry.METRICS[name]), seeds=[0])
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_all_of_them_at_once(seed: int) -> None:
+    check_metric(*map(registry.form, registry.METRICS.values()), seeds=[seed])
 
 
 def test_every_metric_says_what_it_is() -> None:

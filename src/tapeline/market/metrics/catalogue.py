@@ -1,7 +1,6 @@
 """What the metrics say of themselves: for `tapeline metrics`, `/api/v1/metrics/catalogue` and docs/analytics.md."""
 
 import inspect
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,4 +26,5 @@ def families() -> Iterator[tuple[str, list[type[Metric]]]]:
     """The docstring of each file of metrics, and its metrics, in the order in which they are registered."""
     modules = dict.fromkeys(found.__module__ for found in registry.METRICS.values())
     for name in modules:
-        yield inspect.getdoc(sys.modules[name]) or "", [m for m in registry.METRICS.values() if m.__module__ == name]
+        found = [m for m in registry.METRICS.values() if m.__module__ == name]
+        yield inspect.getdoc(inspect.getmodule(found[0])) or "", found
