@@ -3,7 +3,8 @@
     python bench/alerts.py [--short] [--json]
 
 Ten rules an instrument, of ten kinds: levels, crossings, spans, windows, changes, statuses. The stream is what books and trades
-make: two quotes, a metrics row and a trade in turn, prices on a random walk, every instrument alike; each second a sample of metrics.
+make: two quotes, a metrics row and a trade in turn, prices on a random walk, every instrument alike; each second a sample of
+metrics.
 `core`: of one core at that rate, from CPU time. `delay`: events come in batches of 32, as sockets give them; it is how long the last
 of a batch waits for its turn and takes it. `naive` asks the same compiled conditions of all rules at every event, without an index
 of who reads what; it is given fewer events, as it takes longer.
@@ -129,7 +130,8 @@ def main() -> None:
         return
     print(
         f"{found['rules']} rules, {RATE:,} events/s: {found['core']:.1%} of a core; delay of the last of {BATCH} events: median "
-        f"{found['delay'] * 1e3:.3f} ms, 99 % {found['p99'] * 1e3:.3f} ms; asking all rules at every event takes {found['naive']:.0f} ×"
+        f"{found['delay'] * 1e3:.3f} ms, 99 % {found['p99'] * 1e3:.3f} ms; "
+        f"asking all rules at every event takes {found['naive']:.0f} ×"
     )
 
 
