@@ -6,6 +6,7 @@ again when they leave. A quantile is told as 2 γᵏ / (γ + 1), at most 1 % off
 buckets, those beyond fall into the first and the last.
 """
 
+from collections.abc import Sequence
 from math import ceil, log
 
 import numpy as np
@@ -17,16 +18,17 @@ from tapeline.market.metrics.trading import Windowed
 ALPHA = 0.01
 GAMMA = (1 + ALPHA) / (1 - ALPHA)
 LOG_GAMMA = log(GAMMA)
-LOWEST = ceil(log(1e-9) / LOG_GAMMA)
-BUCKETS = ceil(log(1e12) / LOG_GAMMA) - LOWEST + 1
+LEAST, MOST = 1e-9, 1e12
+LOWEST = ceil(log(LEAST) / LOG_GAMMA)
+BUCKETS = ceil(log(MOST) / LOG_GAMMA) - LOWEST + 1
 CHUNK = 1024
+PERCENT = (10, 50, 90, 99)
 
 
 def buckets_of(size: Floats) -> Ints:
     """The number of each size's bucket, from 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.ceil(np.log(size) / LOG_GAMMA) - LOWEST
-    numbers: Ints = np.clip(np.nan_to_num(found, nan=0.0), 0, BUCKETS - 1).astype(np.int64)
+    found = np.ceil(np.log(np.minimum(np.maximum(size, LEAST), MOST)) / LOG_GAMMA)
+    numbers: Ints = found.astype(np.int64) - LOWEST
     return numbers
 
 
@@ -63,10 +65,12 @@ class Sized(Windowed):
         return h.size[self.inside(h)]
 
 
-def quantile(counts: Ints, share: float) -> int | None:
-    """The bucket of the smallest size that at least this share of all does not exceed."""
+def quantiles(counts: Ints, shares: Sequence[float]) -> list[int]:
+    """The buckets of the smallest sizes that at least these shares of all do not exceed; none of nothing."""
     upto = np.cumsum(counts)
-    return int(np.searchsorted(upto, max(1, ceil(share * int(upto[-1]))))) if upto[-1] else None
+    n = int(upto[-1])
+    found: list[int] = np.searchsorted(upto, [max(1, ceil(share * n)) for share in shares]).tolist()
+    return found if n else []
 
 
 class SizeQuantiles(Sized):
@@ -84,8 +88,8 @@ class SizeQuantiles(Sized):
         return self._made(self.counts, s.trades.volume(first) / (n - first)) if n > first else None
 
     def _made(self, counts: Ints, mean: float) -> Value:
-        found = {f"p{share}": quantile(counts, share / 100) for share in (10, 50, 90, 99)}
-        return {"mean": mean} | {name: told(bucket) for name, bucket in found.items() if bucket is not None}
+        found = quantiles(counts, [percent / 100 for percent in PERCENT])
+        return {"mean": mean} | {f"p{percent}": told(bucket) for percent, bucket in zip(PERCENT, found, strict=True)}
 
     def batch(self, h: History) -> Value:
         size = self.inside_sizes(h)
@@ -131,10 +135,8 @@ class LargeTrades(Sized):
             volumes[bucket] = volumes.get(bucket, 0) + sign * size
 
     def _border(self, counts: Ints) -> int | None:
-        median = quantile(counts, 0.5)
-        if median is None:
-            return None
-        return int(buckets_of(np.array([self.times * told(median)]))[0])
+        median = quantiles(counts, [0.5])
+        return int(buckets_of(np.array([self.times * told(median[0])]))[0]) if median else None
 
     def _last(self, s: Sample, first: int, bucket: int) -> dict[str, float]:
         """Looked for backwards: large trades are rare, but seldom long ago."""
