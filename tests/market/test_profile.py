@@ -22,7 +22,7 @@ def test_the_published_example() -> None:
 def test_the_published_example_by_trades() -> None:
     rows = [(float(price), volume / 2) for price, volume in EXAMPLE.items() for _ in range(2)]
     random.Random(1).shuffle(rows)
-    found = profile([p for p, _ in rows], [v for _, v in rows], [1.0] * len(rows), step=1.0)
+    found = profile([p for p, _ in rows], [v for _, v in rows], ["buy"] * len(rows), step=1.0)
     assert (found.poc, found.val, found.vah, found.step, found.volume) == (106.0, 105.0, 108.0, 1.0, 554.0)
     assert [(b.low, b.high, b.volume, b.buy_volume, b.sell_volume) for b in found.bins][4] == (106.0, 106.0, 150.0, 150.0, 0.0)
 
@@ -51,7 +51,7 @@ def test_bins_are_one_two_or_five_times_a_power_of_ten(price: float, bps: float,
 
 
 def test_a_bin_of_several_ticks_ends_at_its_last_tick() -> None:
-    found = profile([60_000.1, 60_004.9, 60_005.0], [1.0, 1.0, 0.5], [1.0, -1.0, 0.0])
+    found = profile([60_000.1, 60_004.9, 60_005.0], [1.0, 1.0, 0.5], ["buy", "sell", "unknown"])
     assert found.step == 5.0
     assert [(b.low, b.high, b.volume, b.buy_volume, b.sell_volume) for b in found.bins] == [
         (60_000.0, 60_004.9, 2.0, 1.0, 1.0),

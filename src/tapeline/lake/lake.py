@@ -27,6 +27,7 @@ from tapeline.lake.current import current
 from tapeline.lake.intervals import step_of
 from tapeline.lake.sql import Answer, Limits, Question
 from tapeline.lake.windows import Asked, windows
+from tapeline.market.profile import AGGREGATED, OFF_BOOK, Profile, profile
 from tapeline.market.windows.aggregates import Made
 from tapeline.market.windows.kinds import Kind
 from tapeline.market.windows.over import LateTo, Over, made
@@ -153,6 +154,25 @@ class Lake:
     ) -> pa.Table:
         """The trades of one or several instruments (default all) with `start` <= ts_event < `end`, by time."""
         return self._events("trades", instruments, start, end)
+
+    def profile(
+        self,
+        instrument: str,
+        *,
+        start: Time | None = None,
+        end: Time | None = None,
+        bps: float = 1.0,
+        step: float | None = None,
+    ) -> Profile:
+        """How much was traded at which price, with the point of control and the value area; see `market.profile`. Bins are `step`
+        wide, or `bps` basis points of the mean price, rounded down. Where a venue streams single and aggregated trades, those of
+        the latest's kind count. Raises UsageError.
+        """
+        trades = self.trades(instrument, start=start, end=end)
+        flags = trades["flags"].to_numpy()
+        kind = int(flags[-1]) & AGGREGATED if len(flags) else 0
+        kept = trades.filter(pa.array(flags & (OFF_BOOK | AGGREGATED) == kind))
+        return profile(*(kept[name].to_pylist() for name in ("price", "size", "side")), bps=bps, step=step)
 
     def quotes(
         self, instruments: str | Collection[str] = (), *, start: Time | None = None, end: Time | None = None

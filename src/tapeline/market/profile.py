@@ -10,16 +10,15 @@ Everything is counted in whole numbers (ticks of price, lots of size), so that a
 came, nor on what came and left again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from tapeline.events import Flag, Trade
 from tapeline.market.exact import Scale
 
 VALUE_AREA = 70  # per cent
-Floats = npt.NDArray[np.float64]
+OFF_BOOK, AGGREGATED = int(Flag.OFF_BOOK), int(Flag.AGGREGATED)
 
 
 class Bin(msgspec.Struct, frozen=True, gc=False):
@@ -83,10 +82,16 @@ def edges(step: int, ticks: int, poc: int, low: int, high: int) -> dict[str, flo
     }
 
 
+def counted(trades: Sequence[Trade]) -> list[Trade]:
+    """Those that a profile is made of: on the book, and where a venue streams single and aggregated trades, of the latest's kind."""
+    kind = trades[-1].flags & AGGREGATED if trades else 0
+    return [t for t in trades if not t.flags & OFF_BOOK and t.flags & AGGREGATED == kind]
+
+
 def profile(
-    price: Iterable[float], size: Iterable[float], side: Iterable[float], *, bps: float = 1.0, step: float | None = None
+    price: Iterable[float], size: Iterable[float], side: Iterable[str], *, bps: float = 1.0, step: float | None = None
 ) -> Profile:
-    """Of trades in any order. `side`: 1 buy, −1 sell, 0 not known. Bins are `step` wide, or else `bps` basis points of the mean
+    """Of trades in any order. `side`: `buy`, `sell`, `unknown`. Bins are `step` wide, or else `bps` basis points of the mean
     price (weighted by size), rounded down to 1, 2 or 5 times a power of ten, and at least the finest place that a price has.
     """
     prices, sizes = list(price), list(size)
@@ -103,8 +108,8 @@ def profile(
     for p, s, d in zip(whole_prices, whole_sizes, side, strict=True):
         volume = sums.setdefault(p // width, [0, 0, 0])
         volume[0] += s
-        volume[1] += s if d > 0 else 0
-        volume[2] += s if d < 0 else 0
+        volume[1] += s if d == "buy" else 0
+        volume[2] += s if d == "sell" else 0
     area = edges(width, ticks, *value_area({number: volume[0] for number, volume in sums.items()}))
     bins = [
         Bin(n * width / ticks, (n * width + width - 1) / ticks, *(v / lots for v in volume))

@@ -34,6 +34,7 @@ from tapeline.server.guard import Guard, error_response
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
+from tapeline.server.profiles import Profiles
 from tapeline.server.prometheus import Exposition
 from tapeline.server.query import Queries
 from tapeline.server.rest import Rest
@@ -74,6 +75,7 @@ def build_app(
         routes=[
             *Rest(source, history, hub).routes(),
             *Figures(source, history, hub.names).routes(),
+            Profiles(source, history, hub.names).route(),
             *Subscriptions(source).routes(),
             *Alerts(source, history, alerts).routes(),
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),

@@ -78,7 +78,7 @@ def test_a_profile_is_that_of_its_trades() -> None:
     found = feed(trial, rows, 90)
     inside = [row for row in rows if row[0] > 30]
     for name, some, bps in (("profile_1m_1bps", inside, 1.0), ("profile_session_2bps", rows, 2.0)):
-        whole = profile([p for _, p, _ in some], [x for _, _, x in some], [1.0] * len(some), bps=bps)
+        whole = profile([p for _, p, _ in some], [x for _, _, x in some], ["buy"] * len(some), bps=bps)
         assert [found[f"{name}.{part}"] for part in ("poc", "val", "vah")] == [whole.poc, whole.val, whole.vah]
 
 
@@ -86,6 +86,6 @@ def test_too_many_prices_of_a_session_are_taken_coarser(monkeypatch: pytest.Monk
     monkeypatch.setattr(volume_profile, "MOST_LEVELS", 50)
     rows, trial = walk(2, 900), Trial("profile_session_25bps")
     found = feed(trial, rows, 90)
-    whole = profile([p for _, p, _ in rows], [x for _, _, x in rows], [1.0] * len(rows), bps=25)
+    whole = profile([p for _, p, _ in rows], [x for _, _, x in rows], ["buy"] * len(rows), bps=25)
     assert found["profile_session_25bps.poc"] == whole.poc
     assert len(trial.analytics.metrics[0].levels) <= 50  # type: ignore[attr-defined]

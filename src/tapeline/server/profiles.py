@@ -1,0 +1,62 @@
+"""`/api/v1/profile`: how much was traded at which price, with the value area (market/profile.py), of the trades in memory.
+
+What is older than the trades in memory (settings `server.history_trades`) is left out, and `more` says so: `Lake.profile` has all.
+"""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tapeline.clock import MICRO
+from tapeline.engine.source import Source
+from tapeline.market.profile import Profile, counted, profile
+from tapeline.server import asked
+from tapeline.server.asked import MAX_TIME, Names
+from tapeline.server.history import History
+from tapeline.server.views import MEDIA, encode
+
+MOST_BPS = 1000.0
+
+
+class Profiles:
+    def __init__(self, source: Source, history: History, names: Names) -> None:
+        self._source, self._history, self._names = source, history, names
+
+    def route(self) -> Route:
+        return Route("/api/v1/profile", self.profile, methods=["GET"])
+
+    async def profile(self, request: Request) -> Response:
+        given = request.query_params
+        asked.only(given, ("instrument", "from", "to", "bps"))
+        name = self._names.check(asked.one("instrument", given.get("instrument")))
+        start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
+        bps = _bps(given.get("bps"))
+        log = self._history.trades.get(name)
+        held = [] if log is None else list(log.items)
+        trades = [t for t in counted(held) if start <= t.ts_event < end]
+        forgotten = log is not None and log.total > len(held)
+        rows = [t.price for t in trades], [t.size for t in trades], [t.side for t in trades]
+        made: Profile = await asyncio.to_thread(profile, *rows, bps=bps)
+        body = encode(
+            {
+                "mode": self._source.mode,
+                "instrument": name,
+                "first": min(t.ts_event for t in trades) // MICRO if trades else None,
+                "last": max(t.ts_event for t in trades) // MICRO if trades else None,
+                "more": forgotten and start < min(t.ts_event for t in held),
+                "profile": made,
+            }
+        )
+        return Response(body, 200, {"cache-control": "no-store"}, MEDIA["json"])
+
+
+def _bps(value: str | None) -> float:
+    try:
+        bps = 1.0 if value is None else float(value)
+    except ValueError:
+        bps = 0.0
+    if not 0 < bps <= MOST_BPS:
+        raise asked.bad("bps", value, f"a number above 0, at most {MOST_BPS:g}: the width of a bin in basis points")
+    return bps
