@@ -273,7 +273,9 @@ def check_metric(
             found = plain.sample(now)
             assert found == cut.sample(now), f"{where}: it does not go on as before once it was put away"  # noqa: S101 - a test
             if twins and dice.random() * every < 1:
-                told = {name: value for name, value in found.items() if any(name == t or name.startswith(f"{t}.") for t in twins)}
+                told = {
+                    name: value for name, value in found.items() if any(name == t or name.startswith(f"{t}.") for t in twins)
+                }
                 _compare(told, plain.expected(now), where, tolerance)
             if dice.random() < 0.2:
                 cut.put_away()
