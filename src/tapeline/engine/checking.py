@@ -2,9 +2,10 @@
 
 from tapeline.config import PipelineSettings
 from tapeline.engine import extending
-from tapeline.errors import ConfigError
+from tapeline.errors import ConfigError, UsageError
 from tapeline.market.barkinds.specs import BarSpec, live_kinds
 from tapeline.market.metrics.base import Metric
+from tapeline.market.metrics.groups import parse_group
 
 
 def check(pipeline: PipelineSettings) -> None:
@@ -15,3 +16,12 @@ def check(pipeline: PipelineSettings) -> None:
     for name, metric in extending.made(pipeline.metrics):
         if not isinstance(metric, Metric):
             raise ConfigError("pipeline.metrics", name, str(metric))
+    names = set[str]()
+    for text in pipeline.groups:
+        try:
+            name = parse_group(text).name
+        except UsageError as e:
+            raise ConfigError("pipeline.groups", text, str(e)) from e
+        if name in names:
+            raise ConfigError("pipeline.groups", text, f"there is a group {name} already: give this one another name")
+        names.add(name)

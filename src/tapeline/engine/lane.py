@@ -14,6 +14,7 @@ from tapeline.market.barkinds.specs import BarSpec
 from tapeline.market.bars import Bars
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.analytics import Analytics, Source
+from tapeline.market.metrics.groups import KEEP, Member
 from tapeline.market.quality import NEVER, Silence
 from tapeline.market.sync import BookSync, State
 from tapeline.venues.base import Again, BookMessage, Channel, Request
@@ -103,6 +104,12 @@ class Lane:
         for name, error in self.analytics.faults:
             self.status("rejected", "metrics", f"{name} failed and is off from here on: {error}", ts_recv, out, count=1)
         self.analytics.faults.clear()
+
+    def as_member(self) -> Member:
+        """What a group sees of it, after `sample`."""
+        analytics = self.analytics
+        analytics.keep(KEEP)
+        return Member(analytics.now, analytics.touching.latest, analytics.touching.touches, self.flags)
 
     @property
     def _has_book(self) -> bool:

@@ -6,13 +6,15 @@ from heapq import heappop, heappush
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine import extending
-from tapeline.engine.connections import Feed
+from tapeline.engine.connections import Feed, label_of
 from tapeline.engine.lane import Lane, Wants
 from tapeline.engine.trades import Said
 from tapeline.errors import MalformedFrame, UsageError
+from tapeline.events import Event
 from tapeline.market.barkinds.specs import BarSpec, live_kinds
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.base import Metric
+from tapeline.market.metrics.groups import Group, parse_group
 from tapeline.venues.base import Again, Request
 
 NEVER = 1 << 63  # past every time that 64 bits hold
@@ -70,9 +72,10 @@ class Lanes:
         self.metrics: list[str] = []  # names of those that are on
         self.kinds: list[BarSpec] = []  # of bars, beside the usual ones; the lanes look here
         self.unknown: list[tuple[str, str]] = []  # "metrics" or "bars", and what is wrong with those that cannot be: to be told
+        self.groups: list[Group] = []
         self._venues = venues  # shared: addresses may still change before a feed is made
         self._made = 0
-        self.switch(settings.metrics, settings.bars)
+        self.switch(settings.metrics, settings.bars, settings.groups)
 
     def clear(self) -> None:
         self.by_name.clear()
@@ -80,6 +83,7 @@ class Lanes:
         self.feeds.clear()
         self.ended.clear()
         self.timers.clear()
+        self.groups = [Group(group.spec) for group in self.groups]
 
     def feed_of(self, protocol: str, simulated: bool) -> Feed:
         feed = self.feeds.get((protocol, simulated))
@@ -102,19 +106,25 @@ class Lanes:
             lane = Lane(instrument, feed, self.settings, Wants(instrument, feed, self.requests), number, self.kinds)
             self.by_name[instrument] = self.by_number[number] = lane
             self._made += 1
-            if self.metrics or self.unknown:
+            if self.sampled or self.unknown:
                 lane.analytics.add(self.known_metrics())
                 self.timers.sample_soon()
             if (said := self.ended.pop(instrument, None)) is not None:
                 lane.trades.follow(said)
         return lane
 
+    @property
+    def sampled(self) -> bool:
+        """Whether anything is."""
+        return bool(self.metrics or self.groups)
+
     def known_metrics(self) -> list[Metric]:
         return [registry.metric(name) for name in self.metrics]
 
-    def switch(self, metrics: Iterable[str], bars: Iterable[str]) -> None:
-        """Sample these metrics, and make these bars, too, from now on."""
+    def switch(self, metrics: Iterable[str], bars: Iterable[str], groups: Iterable[str]) -> None:
+        """Sample these metrics and groups, and make these bars, too, from now on."""
         self._switch_bars(bars)
+        self._switch_groups(groups)
         for name, found in extending.made(metrics):
             if isinstance(found, Metric) and name not in self.metrics:
                 self.metrics.append(name)
@@ -132,6 +142,34 @@ class Lanes:
                 self.kinds.append(found)
         for lane in self.by_name.values():
             lane.trades.bars.also(self.kinds)
+
+    def _switch_groups(self, groups: Iterable[str]) -> None:
+        """A name that is on already stays what it is."""
+        for text in groups:
+            try:
+                spec = parse_group(text)
+            except UsageError as e:
+                self.unknown.append(("groups", str(e)))
+                continue
+            if all(group.spec.name != spec.name for group in self.groups):
+                self.groups.append(Group(spec))
+
+    def sample_groups(self, ts_recv: int, out: list[Event]) -> None:
+        """After the instruments, at the same instant."""
+        for group in self.groups:
+            lanes = [self._meant(name) for name in group.spec.members]
+            flags = max((lane.flags for lane in lanes if lane is not None), default=0)
+            if (
+                made := group.sample(ts_recv, [None if lane is None else lane.as_member() for lane in lanes], flags)
+            ) is not None:
+                out.append(made)
+
+    def _meant(self, member: str) -> Lane | None:
+        """The lane of a group's member; where its venue is simulated, that of the simulated one."""
+        if (lane := self.by_name.get(member)) is not None:
+            return lane
+        venue, _, symbol = member.partition(":")
+        return self.by_name.get(f"{label_of(venue, simulated=True)}:{symbol}")
 
     def drop_idle(self, lane: Lane) -> None:
         """Forget an instrument of which nothing is asked for any more."""

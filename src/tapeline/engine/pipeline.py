@@ -147,7 +147,7 @@ class Pipeline:
 
     def _gather(self, out: list[Event]) -> None:
         """Keep what was made since the metrics last looked, until they are sampled: most of it they need not see."""
-        if self._lanes.metrics:
+        if self._lanes.sampled:
             self._unseen += islice(out, self._gathered, None)
             if len(self._unseen) > MOST_UNSEEN:
                 self._show()
@@ -382,11 +382,11 @@ class Pipeline:
 
     def _switched(self, frame: Frame, out: list[Event]) -> None:
         switched = unpack_switched(frame.data)
-        self._lanes.switch(switched.metrics, switched.bars)
+        self._lanes.switch(switched.metrics, switched.bars, switched.groups)
         self._tell_unknown(frame.ts_recv, out)
 
     def _tell_unknown(self, ts: int, out: list[Event]) -> None:
-        """A recording may name metrics and kinds of bars that this program lacks."""
+        """A recording may name metrics, kinds of bars and groups that this program lacks."""
         out += [Status("", ts, ts, 0, "rejected", "", of, error, None, None, 1) for of, error in self._lanes.unknown]
         self._lanes.unknown.clear()
 
@@ -458,6 +458,7 @@ class Pipeline:
             self._tell_unknown(due, out)
             for lane in self.lanes.values():
                 lane.sample(due, out)
+            self._lanes.sample_groups(due, out)
 
     def _next_sample(self, now: int) -> int:
         """After a leap of the clock, as for the checks. Samples lie on whole steps of our clock."""
