@@ -6,6 +6,7 @@ because a type cannot say it; a field without a meaning stops this script, so no
 """
 
 import ast
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from tapeline import config, events, settings  # noqa: E402  the path comes first
 from tapeline.cli.app import build  # noqa: E402
 from tapeline.cli.config import sentence, show  # noqa: E402
-from tapeline.market.metrics import catalogue  # noqa: E402
+from tapeline.market.metrics import catalogue, groups  # noqa: E402
 from tapeline.server.prometheus import METRICS  # noqa: E402
 
 NOTE = "<!-- Written by tools/docs.py from the code: change it there, then run `make docs`. -->\n"
@@ -274,6 +275,7 @@ def analytics_page() -> str:
         title, _, theory = text.partition("\n\n")
         parts += [f"### {title.rstrip('.')}\n", *([theory + "\n"] if theory else [])]
         parts += [described(catalogue.entry(metric)) for metric in found]
+    parts += ["## Groups\n", f"{inspect.getdoc(groups)}\n"]
     return "\n".join(parts)
 
 
