@@ -109,6 +109,7 @@ def test_a_rule_means(text, meant):
         ("mid > 5 for 10s and bid > 4", 17, "'and'", "brackets"),
         ("mid > 5 fro 10s", 9, "'fro'", "did you mean for?"),
         ("volume_1x > 3", 1, "no field", "volume_1m"),
+        ("spread_bp > 3", 1, "no field", "did you mean spread_bps?"),
         ("sum(mid, 5m) > 3", 1, "no sum", "avg(mid"),
         ("median(size, 5m) > 3", 1, "median", "avg"),
         ("coinbase:BTC-USD.mid-binance:BTC-USDT.mid > 20", 1, "two instruments", "blanks"),

@@ -368,9 +368,10 @@ class _Parser:
         return Name(found.name, instrument)
 
     def no_field(self, text: str, token: Token, skip: int, why: str = "") -> RuleError:
-        near = nearest(text, fields.known_names())
+        close = nearest(text, fields.FIELDS, 0.85)
         specific = why if why and not why.startswith("there is no metric") else ""
-        hint = specific or near or "fields and metrics are listed in docs/alerts.md and by `tapeline metrics`"
+        near = close or specific or nearest(text, fields.known_names())
+        hint = near or "fields and metrics are listed in docs/alerts.md and by `tapeline metrics`"
         return RuleError(f"there is no field {text!r}", self.source, token.at + skip, hint, token.length - skip)
 
     def split(self, token: Token) -> tuple[str, str] | None:

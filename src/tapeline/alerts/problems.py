@@ -26,7 +26,7 @@ class RuleError(UsageError):
         return f"{where}: {self.problem}{hint}\n  {shown}\n  {marks}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean mid?`, or nothing."""
-    near = get_close_matches(name, list(known), 1, 0.6) or get_close_matches(name.lower(), list(known), 1, 0.5)
+def nearest(name: str, known: Iterable[str], least: float = 0.5) -> str:
+    """`did you mean mid?`, or nothing. `least`: how like it has to be, of 1."""
+    near = get_close_matches(name, list(known), 1, least) or get_close_matches(name.lower(), list(known), 1, least)
     return f"did you mean {near[0]}?" if near else ""

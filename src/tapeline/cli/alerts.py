@@ -22,7 +22,7 @@ from tapeline.cli.live import say
 from tapeline.clock import SECOND, LiveClock, iso, parse_iso
 from tapeline.config import AlertsSettings, RuleSettings, Severity
 from tapeline.errors import UsageError, VenueError
-from tapeline.events import Alert
+from tapeline.events import Alert, to_json
 from tapeline.masking import mask
 
 app = App(name="alerts", help="Rules that watch the market, and how you are told.", default_parameter=Parameter(negative=()))
@@ -149,6 +149,42 @@ def check(rule: Annotated[str, Parameter(help="The rule.")], /) -> None:
     """Say whether a rule is right; where it is not, the place and the fix (exit 2)."""
     Rule.of(name="check", text=rule)
     output.write("right\n")
+
+
+@app.command
+def backtest(
+    rules: Annotated[list[str], Parameter(help="A rule, or the name of one; several are looked at in one go.")],
+    /,
+    *,
+    from_: Annotated[Text, Parameter(name="--from", help="From this time on, as in 2026-11-20T09:00.")] = None,
+    to: Annotated[Text, Parameter(help="Up to this time.")] = None,
+    session: Annotated[str, Parameter(help="Of this session of the tape alone.")] = "",
+    incomplete: Annotated[bool, Parameter(help="Raise it on incomplete data, too.")] = False,
+    data: Data = None,
+    json: context.Json = False,
+) -> None:
+    """Say when a rule would have been raised, from the tape: metrics that it reads are sampled whether the session did or not."""
+    from tapeline.alerts.backtest import backtest as found_by
+
+    settings, where = _settings(data)
+    start, end = _moment(from_, 0, "--from") or None, _moment(to, 0, "--to") or None
+    with _store(where, make=False) as store:
+        known = {name: rule for name, rule, _ in _rules(settings, store)}
+    made = [
+        Rule.of_settings(text, known[text]) if text in known else Rule.of(name=f"rule-{n}", text=text, incomplete=incomplete)
+        for n, text in enumerate(rules, 1)
+    ]
+    found = found_by(made, where, start, end, session=session, quiet_seconds=settings.quiet_start_seconds)
+    for note in found.notes:
+        say(note)
+    if json:
+        output.write_json([msgspec.json.decode(to_json(alert)) for alert in found.alerts])
+        return
+    rows = [(iso(a.ts_event), a.state, *([a.rule] if len(made) > 1 else []), a.text) for a in found.alerts]
+    if rows:
+        output.write(output.columns(rows))
+    raised = sum(alert.state == "raised" for alert in found.alerts)
+    say(f"raised {output.many(raised, 'time')}, {output.many(found.events, 'event')} looked at")
 
 
 @app.command
