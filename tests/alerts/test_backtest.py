@@ -1,6 +1,7 @@
 """What the watch finds beside a live session is what a backtest finds on its tape, to the nanosecond; and alerts are on the tape."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from tapeline.alerts.backtest import backtest
 from tapeline.alerts.room import Wanted
 from tapeline.alerts.rule import Rule
 from tapeline.alerts.watch import beside
+from tapeline.cli import main
 from tapeline.clock import SECOND
 from tapeline.config import AlertsSettings, RuleSettings
 from tapeline.engine.collector import Collector
@@ -29,6 +31,7 @@ RULES = {
     "bars": RuleSettings(rule="close_1s > 1 for 2s", incomplete=True),
 }
 QUIET = 0.5
+QUICK = ("--set", "alerts.quiet_start_seconds=0")
 
 
 class Beside:
@@ -77,7 +80,7 @@ async def test_live_equals_backtest_and_replay_through_faults(tmp_path):
     assert any(e.values and "volume_2s" in e.values for e in run.events if type(e) is Metrics)  # the rule switched it on
 
 
-async def test_a_backtest_needs_no_rule_to_have_been_there(tmp_path):
+async def test_a_backtest_needs_no_rule_to_have_been_there(tmp_path, capsys):
     """The session sampled nothing; parts of the time are asked for; a time that is not on the tape is said."""
     async with SimServer(seed=2, rate=2.0) as sim, running(sim, tmp_path, connect=False) as run:
         await run.collector.connect(("binance:BTC-USDT",), ("trades", "book"))
@@ -98,3 +101,13 @@ async def test_a_backtest_needs_no_rule_to_have_been_there(tmp_path):
         backtest(rule, tmp_path, 5, 4)
     with pytest.raises(UsageError, match="no recording"):
         backtest(rule, tmp_path / "nowhere")
+
+    assert main([*QUICK, "alerts", "backtest", "volume_1s >= 0", "mid > 1", "--data", str(tmp_path), "--to", "2100-01-01"]) == 0
+    shown = capsys.readouterr()
+    assert "rule-1  sim:BTC-USDT volume_1s >= 0: volume_1s is" in shown.out
+    assert "raised" in shown.err and "the tape ends at" in shown.err
+    assert main([*QUICK, "alerts", "backtest", "--json", "mid > 1", "--data", str(tmp_path)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["state"], row["flags"], row["instrument"]) == ("raised", ["SIMULATED"], SIM_BTC)
+    assert main([*QUICK, "alerts", "backtest", "mid >", "--data", str(tmp_path)]) == 2
+    assert "the rule ends" in capsys.readouterr().err
