@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tapeline import extensions
 from tapeline.alerts.store import Store
 from tapeline.cli import main
 from tests.alerts.making import T0, alert
@@ -121,6 +122,39 @@ def test_all_targets_are_tested_where_none_is_named(run, place, hook):
 def test_a_target_that_is_not_there_is_a_wrong_setting(run):
     assert "TAPELINE_ALERTS_OPS_MAIL_SECRET" in run("test", "ops-mail", code=3)
     assert "there are no targets" in run("test", code=2)
+
+
+PAGER = """
+from tapeline.alerts.message import Message
+
+
+class Pager:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def send(self, message: Message) -> None:
+        if self.address == "pager://deaf":
+            raise OSError("nobody hears")
+        print(f"{self.address} {message.title}")
+"""
+
+
+def test_a_notifier_of_another_package_is_found_by_its_entry_point(run, place, monkeypatch):
+    info = place / "pager-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pager\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tapeline.notifiers]\npager = pager_of_ours:Pager\n")
+    (place / "pager_of_ours.py").write_text(PAGER)
+    (place / "tapeline.toml").write_text(
+        '[alerts.targets.duty]\nurl = "pager://duty"\n[alerts.targets.deaf]\nurl = "pager://deaf"\n'
+    )
+    monkeypatch.syspath_prepend(str(place))
+    extensions.found.cache_clear()
+    try:
+        assert run("test", "duty").splitlines()[0] == "pager://duty [info] test"
+        assert "deaf: nobody hears" in run("test", "deaf", code=4)
+    finally:
+        extensions.found.cache_clear()
 
 
 def test_the_history_says_what_became_of_each(run, place):

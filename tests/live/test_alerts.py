@@ -74,13 +74,15 @@ class Hook:
         self.bodies: list[Any] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.address = ""
+        self.address = self.heard = self.says = ""
+        self.status = 200
         self._runner: web.AppRunner | None = None
 
     async def _take(self, request: web.Request) -> web.Response:
         self.bodies.append(await request.json())
+        self.heard = f"{request.headers.get('authorization')} {request.path}"
         await self.gate.wait()
-        return web.Response()
+        return web.Response(status=self.status, text=self.says.format(self.heard))
 
     async def __aenter__(self) -> "Hook":
         app = web.Application()
@@ -234,6 +236,29 @@ async def test_a_rule_that_is_added_over_the_api_is_watched_at_once_and_a_muted_
     assert [b["alerts"][0]["rule"] for b in hook.bodies] == ["two"]
 
 
+async def test_a_webhook_that_says_its_secrets_back_finds_them_nowhere(tmp_path, hook, monkeypatch, capsys):
+    """In the reason of a failure, which is kept, logged and shown. Masked as it is, escaped, and as HTTP spells it."""
+    monkeypatch.setattr(masking, "_hidden", {})
+    token = "Xy7Qp2Lm9Rt4Wv8Zk1"
+    monkeypatch.setenv("TAPELINE_ALERTS_LOUD_SECRET", f"json://ops:{PASSWORD}@{hook.address}/{token}")
+    hook.status, hook.says = 500, f"no: {{}} {PASSWORD} {token} \\u0063{PASSWORD[1:]} ops%3A{PASSWORD}"
+    chosen = settings(tmp_path, hook, notify=("loud",), attempts=3)
+    async with session(chosen) as live, aiohttp.ClientSession(live.address) as http:
+        post = live.alerts.posts["loud"]
+        await until(lambda: post.given_up)
+        assert "no: Basic ***" in post.error
+        said = [post.error]
+        for path in ("alerts", "alerts/rules", "status"):
+            async with http.get(f"/api/v1/{path}") as answer:
+                said.append(await answer.text())
+    assert len(hook.bodies) == 3
+    heard = capsys.readouterr()
+    basic = hook.heard.split()[1]
+    for secret in (PASSWORD, PASSWORD[1:], token, basic):
+        assert secret not in "".join(said) + heard.out + heard.err
+        assert secret.encode() not in b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+
+
 class Program:
     """`tapeline record` in a process of its own."""
 
@@ -275,6 +300,7 @@ def _toml(chosen: Settings) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 async def test_a_kill_after_it_was_sent_raises_and_sends_nothing_again(tmp_path, hook):
     data = tmp_path / "data"
     chosen = settings(data, hook)
@@ -300,6 +326,7 @@ def _events(data: Path) -> int:
     return found[-1].frames if found and found[-1].live else 0
 
 
+@pytest.mark.slow
 async def test_a_kill_while_it_is_sent_sends_it_again_under_the_same_id_and_says_so(tmp_path, hook):
     data = tmp_path / "data"
     chosen = settings(data, hook)

@@ -157,7 +157,9 @@ class Room:
         """Look at nothing any more, and commit what was found. The posts go on."""
         watch, self.watch = self.watch, None
         for task in self._tasks:
-            task.cancel()
+            if task.get_name() != "alerts":  # what is being published is published, lest the next start does it again
+                task.cancel()
+        self._wake.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(sqlite3.Error):
             await self._write({} if watch is None else watch.states())
@@ -197,7 +199,7 @@ class Room:
             on.clear()
 
     async def _commit(self) -> None:
-        while True:
+        while self.watch is not None:
             await self._wake.wait()
             self._wake.clear()
             try:
@@ -207,7 +209,7 @@ class Room:
                     log.error("alerts cannot be written down; they are held back", reason=str(e))  # noqa: TRY400  the reason is all
                 self.error = f"the store: {e}"
                 self._wake.set()
-                await asyncio.sleep(STORE_PAUSE)
+                await asyncio.sleep(STORE_PAUSE if self.watch is not None else 0)
             else:
                 self.error = ""
 

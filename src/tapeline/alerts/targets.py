@@ -10,6 +10,7 @@ show. An address in the settings that holds a secret stops the start: settings a
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -98,6 +99,8 @@ def secret_parts(address: str) -> list[str]:
     user, _, place = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     words = [password]
+    if password:  # as HTTP spells the two
+        words.append(b64encode(unquote(user).encode()).decode())
     others = re.split(r"[/?&=#,]", f"{name}/{place}/{parts.path}/{parts.query}/{parts.fragment}")
     words += [word for word in others if _TOKEN.match(unquote(word)) and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", word)]
     return [form for word in words if word for form in {word, unquote(word)}]

@@ -84,6 +84,8 @@ class LiveSession:
         if self._keeps:
             await self._begin_keeping()
         else:
+            if self.settings.alerts.on and self.settings.alerts.rules:
+                say("nothing is kept, so no alerts are raised: leave out --no-keep")
             self.collector = LiveCollector(self.settings, data=None)
             self.collector.control.tell, self.collector.control.prepare = say, self._prepare
             await self.collector.start()
