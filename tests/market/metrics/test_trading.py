@@ -5,7 +5,7 @@ import pytest
 from tapeline.clock import SECOND
 from tapeline.events import Trade
 from tapeline.market.metrics.analytics import Analytics, Source
-from tapeline.testing import INSTRUMENT, T0, Trial
+from tapeline.testing import INSTRUMENT, T0, Trial, check_metric
 
 HOUR = 3600 * SECOND
 
@@ -73,6 +73,13 @@ def test_time_weighted() -> None:
     assert before == pytest.approx((5 * 102 + 20 * 101 + 35 * 103) / 60)
     assert figures("twap_1m", trades=TRADES, at=5000)["twap_1m"] == 103.0
     assert figures("twap_1m", trades=TRADES[:1], at=20)["twap_1m"] == 100.0
+
+
+@pytest.mark.parametrize(
+    "name", ["vwap_from_20261120T000045Z", "cvd_from_20261120T000045Z", "twap_10s", "mid_twap_10s", "cvd_10s"]
+)
+def test_short_ones_equal_their_twins(name: str) -> None:
+    check_metric(name, seeds=range(2))
 
 
 NAMES = ("volume_session", "trades_session", "vwap_session", "cvd_session")

@@ -164,8 +164,8 @@ class Trades(_Columns):
 
     def exact(self, first: int, end: int) -> tuple[int, int, int, int]:
         """Volume, buys, sells (all × `lots`) and notional (× `lots` × `ticks`) of the places `first` to before `end`."""
-        volume, buy, sell, notional = (sums[end] - sums[first] for sums in self._sums)
-        return volume, buy, sell, notional
+        volume, buy, sell, notional = self._sums
+        return volume[end] - volume[first], buy[end] - buy[first], sell[end] - sell[first], notional[end] - notional[first]
 
     def sizes(self, places: Ints | range) -> list[int]:
         """Their sizes × `lots`."""

@@ -1,6 +1,7 @@
 """Volume profile of a window and of the session: point of control and value area (market/profile.py)."""
 
 from collections.abc import Iterable
+from operator import mul
 
 import numpy as np
 
@@ -35,12 +36,14 @@ class ProfileOf(Metric):
             self.levels = {price * keys: volume * finer for price, volume in self.levels.items()}
             self.bins = {number: volume * finer for number, volume in self.bins.items()}
 
-    def _put(self, trades: Trades, places: Ints | range, sign: int) -> None:
+    def _put(self, trades: Trades, places: Ints | range, sign: int) -> tuple[list[int], list[int]]:
+        """Their prices × ticks and sizes × lots, which are counted now."""
         run = slice(places.start, places.stop) if isinstance(places, range) else places
         prices = np.rint(trades.price[run] * self.ticks).astype(np.int64)
         sizes = trades.sizes(places)
         _add(self.levels, (prices // self.coarse).tolist(), sizes, sign)
         _add(self.bins, (prices // self.step).tolist(), sizes, sign)
+        return prices.tolist(), sizes
 
     def _answer(self, mean: float | None) -> dict[str, float] | None:
         if mean is None:
@@ -129,7 +132,9 @@ class ProfileSession(ProfileOf):
         self._rescale(trades)
         new = new[new >= trades.since(self.since - 1)]
         if len(new):
-            self._put(trades, new, 1)
+            prices, sizes = self._put(trades, new, 1)
+            self.volume += sum(sizes)
+            self.money += sum(map(mul, prices, sizes))
             self._bound()
             self.answer = self._answer(self.money / self.volume / self.ticks if self.volume else None)
         return self.answer
@@ -138,12 +143,6 @@ class ProfileSession(ProfileOf):
         finer, ticks = trades.lots // self.lots, trades.ticks // self.ticks
         self.volume, self.money = self.volume * finer, self.money * finer * ticks
         super()._rescale(trades)
-
-    def _put(self, trades: Trades, places: Ints | range, sign: int) -> None:
-        super()._put(trades, places, sign)
-        for place in places:
-            volume, _, _, notional = trades.exact(int(place), int(place) + 1)
-            self.volume, self.money = self.volume + volume, self.money + notional
 
     def _bound(self) -> None:
         while len(self.levels) > MOST_LEVELS:
