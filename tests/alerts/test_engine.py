@@ -7,7 +7,7 @@ import pytest
 from tapeline.alerts.engine import Engine
 from tapeline.alerts.rule import Rule
 from tapeline.clock import SECOND
-from tapeline.events import Flag, Liquidation, Ticker
+from tapeline.events import Flag, Liquidation, Metrics, Ticker
 from tests.alerts.streams import (
     BTC,
     SIM,
@@ -86,7 +86,7 @@ def test_once_is_once_for_all_instruments_until_it_is_rearmed():
     made = engine("mid > 100", once=True)
     assert told(made.feed([mid(1, 101), mid(2, 99), mid(3, 101), mid(4, 101, USD)])) == [(1.0, "raised"), (2.0, "resolved")]
     made.rearm("r")
-    assert told(made.feed([mid(5, 102)])) == [(5.0, "raised")]
+    assert [(a.instrument, a.ts_event) for a in made.advance(ns(5))] == [(BTC, ns(4))]
 
 
 def test_each_instrument_has_a_state_of_its_own():
@@ -269,7 +269,7 @@ def test_muted_raises_nothing_and_quiet_waits():
     assert made.feed([mid(1, 101)]) == []
     assert [(a.rule, a.ts_event) for a in made.advance(ns(10))] == [("r", ns(5))]
     made.replace(made.rules["m"].rule, muted=False)
-    assert [a.rule for a in made.feed([mid(11, 102)])] == ["m"]
+    assert [a.rule for a in made.advance(ns(11))] == ["m"]
 
 
 def test_a_restart_raises_nothing_twice():
@@ -306,12 +306,41 @@ def test_rules_come_and_go_while_it_runs():
     made = engine("mid > 100")
     made.feed([mid(1, 101)])
     made.add(Rule.of(name="b", text="mid > 50"))
-    assert [a.rule for a in made.feed([mid(2, 102)])] == ["b"]
+    assert told(made.advance(ns(2))) == [(1.0, "raised")]  # it holds already
     made.remove("r")
     assert [a.rule for a in made.feed([mid(3, 40)])] == ["b"]
     assert made.needs().metrics == ()
     made.replace(Rule.of(name="b", text="vwap_5m > 3 * avg(volume_1m, 1h)"))
     assert made.needs().metrics == ("vwap_5m", "volume_1m")
+
+
+def group(at: float, incomplete: str | None = None, flags: int = 0, **values: float) -> Metrics:
+    t = ns(at)
+    named = {name.replace("_2", ".2"): value for name, value in values.items()}
+    return Metrics("group:btc", t, t, flags, 100.0, 1.0, 100.0, None, 100.0, None, {"members": 2.0, **named}, incomplete)
+
+
+def test_groups():
+    events = [group(1, arbitrage_bps=-1.0), group(2, None, SIMULATED, arbitrage_bps=2.0, basis_2=5.0)]
+    (alert,) = engine("group:btc arbitrage_bps > 1 and mid > 99").feed(events)
+    assert (alert.instrument, alert.ts_event, alert.flags) == ("group:btc", ns(2), SIMULATED)
+    assert run("arbitrage_bps > 1", events) == [(2.0, "raised")]
+    assert run("group:btc.basis.2 > 1", events) == [(2.0, "raised")]
+    assert run("group:btc members < 3 for 1s", events, until=3) == [(2.0, "raised")]
+    assert run("group:* mid > 1", events) == [(1.0, "raised")]
+    assert run("mid > 1", events) == []  # a group is no instrument
+    late = [group(3, "correlation.2", correlation_2=0.9)]
+    assert run("group:btc correlation.2 > 0.5", late) == []
+    assert run("group:btc correlation.2 > 0.5", late, incomplete=True) == [(3.0, "raised")]
+
+
+def test_one_kind_of_trades_counts_where_both_are_streamed():
+    both = int(Flag.AGGREGATED)
+    events = [
+        trade(0, 1),
+        *(t for i in range(5) for t in (trade(10 + i / 10, 1, size=3), trade(10 + i / 10, 1, size=3, flags=both))),
+    ]
+    assert run("sum(size, 2s) > 10", events) == [(10.3, "raised")]
 
 
 def test_what_an_alert_says():

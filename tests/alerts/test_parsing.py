@@ -107,6 +107,7 @@ def test_a_rule_means(text, meant):
         ("status is gapp", 11, "'gapp'", "did you mean gap?"),
         ("status > 5", 8, "is is expected", "status is"),
         ("mid > 5 for 10s and bid > 4", 17, "'and'", "brackets"),
+        ("group:btc vwap_5m > 5", 11, "a group has no vwap_5m", "arbitrage_bps"),
         ("mid > 5 fro 10s", 9, "'fro'", "did you mean for?"),
         ("volume_1x > 3", 1, "no field", "volume_1m"),
         ("spread_bp > 3", 1, "no field", "did you mean spread_bps?"),

@@ -6,11 +6,11 @@ In the way are: the cool-down since it was raised last, the schedule, that it is
 holds when the last of them is out of the way is raised then. What is not known neither raises nor resolves.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tapeline.alerts.board import Board
 from tapeline.alerts.compiling import Compiled
 from tapeline.alerts.standing import NEVER
 from tapeline.alerts.syntax import Is, Node, children
@@ -35,25 +35,22 @@ class Kept(msgspec.Struct, omit_defaults=True):
 
 class Binding:
     __slots__ = (
-        "_crossings", "_holds", "_lead", "_reason", "_stays", "_until", "_watchers", "alert", "due", "instrument", "key",
-        "last", "number", "simulated", "stamp", "value", "watched", "windows",
+        "_board", "_crossings", "_holds", "_lead", "_stays", "_until", "_watchers", "alert", "due", "instrument", "key",
+        "last", "number", "stamp", "value", "watched", "windows",
     )  # fmt: skip
 
-    def __init__(
-        self, watched: "Watched", key: str, instrument: str, number: int, made: Compiled, reason: Callable[[], str]
-    ) -> None:
-        """`key`: what tells it from the rule's others; `instrument`: of its alerts. `reason`: the latest status, in words."""
+    def __init__(self, watched: "Watched", key: str, instrument: str, number: int, made: Compiled, board: Board) -> None:
+        """`key`: what tells it from the rule's others; `instrument`: of its alerts, `board` its own."""
         said = watched.checked
         self.watched, self.key, self.instrument, self.number = watched, key, instrument, number
         self._holds = made.condition(said.sentence.condition)
         self._stays = made.condition(said.sentence.condition, int(said.hysteresis is not None), staying=True)
         self._until = None if said.until is None else made.condition(said.until)
-        self._lead, self._reason = made.lead(said.sentence.condition), reason
+        self._lead, self._board = made.lead(said.sentence.condition), board
         self._watchers = tuple(made.watchers)
         self._crossings = [w for w in self._watchers if isinstance(w, Crossing)]
         self.windows = [w for w in self._watchers if isinstance(w, Window | Happenings)]
         self.alert, self.last, self.due, self.stamp = "", 0, NEVER, 0
-        self.simulated = False
         self.value: float | None = None
 
     def reads(self, cells: dict[Cell, None]) -> None:
@@ -112,7 +109,7 @@ class Binding:
         value = self._lead()
         self.value = value if value == value else None
         watched = self.watched
-        flags = SIMULATED if self.simulated else 0
+        flags = SIMULATED if self._board.simulated else 0
         text = self._text(state)
         return Alert(
             self.instrument, now, now, flags, watched.rule.name, state, self.value, text, watched.rule.severity, self.alert
@@ -122,10 +119,10 @@ class Binding:
         watched = self.watched
         of = f"{self.instrument or self.key} " if watched.own else ""
         detail = f": {watched.subject} is {self.value:.10g}" if self.value is not None and watched.subject else ""
-        if not detail and state == "raised" and watched.of_status and (reason := self._reason()):
+        if not detail and state == "raised" and watched.of_status and (reason := self._board.standing.reason):
             detail = f": {reason}"
         ended = "no longer " if state == "resolved" else ""
-        mark = " (simulated)" if self.simulated else ""
+        mark = " (simulated)" if self._board.simulated else ""
         return f"{ended}{of}{watched.said}{detail}{mark}"
 
 

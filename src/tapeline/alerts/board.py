@@ -22,6 +22,7 @@ from tapeline.events import Bar, Event, Flag, Liquidation, Metrics, Quote, Statu
 OUT_OF_ORDER = int(Flag.LATE | Flag.RECOVERED | Flag.OFF_BOOK)
 UNPROVEN = int(Flag.BOOK_UNPROVEN)
 SIMULATED = int(Flag.SIMULATED)
+AGGREGATED = int(Flag.AGGREGATED)
 BREAKS = frozenset({"gap", "disconnected", "stale", "crossed", "resyncing"})
 SOURCES = {
     "trades": ("trade",),
@@ -89,12 +90,14 @@ class Board:
 
     def __init__(self, instrument: str) -> None:
         self.instrument = instrument
-        self.flags = 0
+        self.simulated = False
         self.standing = Standing()
         self.status = Cell()
         self.cells: dict[str, Cell] = {}
         self.takes: dict[type[Event], Take] = {Status: self._status}
         self._of: dict[str, list[tuple[fields.Field, Cell, Any]]] = {}
+        self._group = instrument.startswith("group:")
+        self._aggregated: int | None = None  # where both are streamed, fills and trades of several of them, one kind counts
         self._by_book = False
         self._mute: set[str] = set()  # channels that something is missing of, and that have not spoken since
         self._bar_at: dict[str, tuple[int, bool]] = {}  # the latest bar of an interval: when it began, whether it is our own
@@ -112,8 +115,9 @@ class Board:
                 extra = frozenset(c for need in fields.needs(field.metric) for c in CHANNELS.get(need, ()))
             elif field.source == "bar":
                 extra = name.partition(".")[2]
-            self._of.setdefault(field.source, []).append((field, found, extra))
-            self._listen(field.source)
+            source = "group" if self._group else field.source
+            self._of.setdefault(source, []).append((field, found, extra))
+            self._listen(source)
         return found
 
     def _listen(self, source: str) -> None:
@@ -123,6 +127,9 @@ class Board:
             "ticker": (Ticker, self._ticker), "liquidation": (Liquidation, self._liquidation), "bar": (Bar, self._bar),
             "sample": (Metrics, self._metrics),
         }  # fmt: skip
+        if source == "group":
+            self.takes.setdefault(Metrics, self._together)
+            return
         wanted = kinds if source == "sample" else (source,)
         for one in wanted:
             event, take = kinds[one]
@@ -136,6 +143,11 @@ class Board:
     def _trade(self, e: Trade) -> list[Cell]:
         if e.flags & OUT_OF_ORDER:
             return []
+        kind = e.flags & AGGREGATED
+        if kind != self._aggregated:
+            if self._aggregated is not None:
+                return []
+            self._aggregated = kind
         self._mute.discard("trades")
         return self._put("trade", e)
 
@@ -159,6 +171,16 @@ class Board:
             cell
             for field, cell, channels in self._of.get("sample", ())
             if cell.put(values.get(field.name), sure=field.metric not in incomplete and mute.isdisjoint(channels))
+        ]
+
+    def _together(self, e: Metrics) -> list[Cell]:
+        """Of a group: what is of this moment stands in the event itself."""
+        self.simulated = self.simulated or bool(e.flags & SIMULATED)
+        incomplete, values = e.incomplete.split(",") if e.incomplete else (), e.values or {}
+        return [
+            cell
+            for field, cell, _ in self._of.get("group", ())
+            if cell.put(values.get(field.name, getattr(e, field.name, None)), sure=field.name not in incomplete)
         ]
 
     def _telling(self) -> set[str]:

@@ -76,6 +76,12 @@ class Engine:
                 self._named.setdefault(_shown(name), []).append(watched)
         for name in sorted(self._met):
             self._bind(watched, name)
+        self._soon(watched)
+
+    def _soon(self, watched: Watched) -> None:
+        """Look at it before anything else comes: what holds already may change nothing more."""
+        for binding in watched.bindings.values():
+            self._wake(binding, self._now.at)
 
     def remove(self, name: str) -> None:
         """It is watched no more. Raises UsageError where there is none."""
@@ -97,6 +103,7 @@ class Engine:
         known = self.rules.get(rule.name)
         if known is not None and known.rule == rule:
             known.muted = muted
+            self._soon(known)
             return
         if known is not None:
             self.remove(rule.name)
@@ -106,6 +113,7 @@ class Engine:
         """A rule that was to be raised once may be raised again."""
         if name in self.rules:
             self.rules[name].rearm()
+            self._soon(self.rules[name])
 
     def needs(self) -> Needs:
         metrics = [fields.find(name.field).metric for watched in self.rules.values() for name in watched.names]
@@ -215,7 +223,7 @@ class Engine:
         """The first event of an instrument: now the rules that are of it begin."""
         self._met.add(name)
         board = self._board(name)
-        board.flags = e.flags & SIMULATED
+        board.simulated = bool(e.flags & SIMULATED)
         for watched in [*self._named.get(name, ()), *self._open]:
             self._bind(watched, name)
 
@@ -241,6 +249,8 @@ class Engine:
             key = instrument = _shown(keys[0]) if simulated else keys[0]
         else:
             if not _within(watched.checked.sentence.scope, name) or (name.endswith(":") and not watched.of_status):
+                return
+            if name.startswith("group:") and not watched.checked.sentence.scope and not watched.of_group:
                 return
             key, instrument = name, "" if name.endswith(":") else name
         if key in watched.bindings:
@@ -269,8 +279,7 @@ class Engine:
         )
         self._bindings, self._made = self._bindings + 1, self._made + 1
         board = self._board(name)
-        binding = Binding(watched, key, instrument, self._made, made, lambda: board.standing.reason)
-        binding.simulated = simulated
+        binding = Binding(watched, key, instrument, self._made, made, board)
         binding.reads(made.cells)
         watched.bind(binding)
 

@@ -19,7 +19,7 @@ from tapeline.events import Side, StatusKind
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.base import Metric
 
-Source = Literal["trade", "touch", "book", "ticker", "liquidation", "bar", "sample", "status"]
+Source = Literal["trade", "touch", "book", "ticker", "liquidation", "bar", "sample", "status", "group"]
 WORDS: dict[str, tuple[str, ...]] = {
     "status": get_args(StatusKind),
     "side": get_args(Side),
@@ -71,9 +71,15 @@ _FIELDS = (
     Field("liquidation_size", "liquidation", True, doc="of a forced order"),
     Field("liquidation_notional", "liquidation", True, doc="price × size of a forced order"),
     Field("liquidation_side", "liquidation", True, doc="sell closes a long: `liquidation_side is sell`"),
+    Field("members", "group", doc="of a group: how many are in"),
+    Field("bid_member", "group", doc="number of the member with the best bid"),
+    Field("ask_member", "group", doc="number of the member with the best offer"),
+    Field("arbitrage_bps", "group", unit="bps", doc="best bid of all over best offer of all"),
     Field("status", "status", doc="integrity: `status is gap or stale`"),
 )
 FIELDS = {field.name: field for field in _FIELDS}
+_OF_MEMBER = re.compile(r"(basis|correlation|lag|lag_correlation)\.\d{1,2}")
+_OF_GROUP = frozenset({"bid", "bid_size", "ask", "ask_size", "mid", "spread", "spread_bps", "microprice", "status"})
 
 
 def find(name: str) -> Field:
@@ -81,6 +87,8 @@ def find(name: str) -> Field:
     if (known := FIELDS.get(name) or _found.get(name)) is not None:
         return known
     found = _bar(name) if name.startswith("bar_") else None
+    if _OF_MEMBER.fullmatch(name):
+        found = Field(name, "group")
     if found is None:
         try:
             metric = _metric(name)
@@ -91,6 +99,11 @@ def find(name: str) -> Field:
     if len(_found) < MOST_FOUND:
         _found[name] = found
     return found
+
+
+def of_group(field: Field) -> bool:
+    """Whether `group:btc` has it."""
+    return field.source == "group" or field.name in _OF_GROUP
 
 
 def exists(name: str) -> bool:

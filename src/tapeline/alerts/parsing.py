@@ -58,6 +58,7 @@ KEYWORDS = ("and", "or", "not", "for", "within", "until", "is", "crosses", "abov
 DEEPEST = 50
 LONGEST = 31 * UNITS["d"]
 SHORTEST = 100 * MILLI
+GROUP = "group:"
 _MEANT = {"mean": "avg", "average": "avg", "mavg": "avg", "maximum": "max", "minimum": "min", "stdev": "std", "stddev": "std"}
 
 
@@ -85,6 +86,7 @@ def span_of(text: str) -> int:
 class _Parser:
     def __init__(self, source: str) -> None:
         self.source, self.tokens, self.place, self.depth = source, tokens(source), 0, 0
+        self.of_groups = False  # it is of groups, and names no instrument
 
     # Tokens
 
@@ -147,6 +149,7 @@ class _Parser:
             self.dangling(token)
             if not self.take(","):
                 break
+        self.of_groups = bool(found) and all(name.startswith(GROUP) for name in found)
         return tuple(dict.fromkeys(found))
 
     def dangling(self, token: Token) -> None:
@@ -365,6 +368,8 @@ class _Parser:
             found = fields.find(text)
         except UsageError as e:
             raise self.no_field(text, token, skip, str(e)) from None
+        if (instrument.startswith(GROUP) or (self.of_groups and not instrument)) and not fields.of_group(found):
+            raise self.wrong(f"a group has no {text}", "it has bid, ask, mid, arbitrage_bps, basis.2 and so on", token)
         return Name(found.name, instrument)
 
     def no_field(self, text: str, token: Token, skip: int, why: str = "") -> RuleError:

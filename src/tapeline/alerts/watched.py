@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from tapeline.alerts import fields
 from tapeline.alerts.binding import Binding, Kept, of_status
 from tapeline.alerts.rule import Rule
 from tapeline.alerts.standing import NEVER
@@ -32,6 +33,7 @@ class Watched:
         until = [] if self.checked.until is None else names(self.checked.until)
         self.names = [*names(sentence.condition), *until]
         self.own = bool(sentence.scope) or any(not name.instrument for name in self.names)
+        self.of_group = any(fields.find(name.field).source == "group" for name in self.names)
         self.of_status = of_status(sentence.condition)
         self.said = str(sentence.condition)
         self.subject = _subject(sentence.condition)
