@@ -100,9 +100,10 @@ def test_of_the_recorded_sessions_the_tape_and_the_lake_say_the_same(
     name, lake = INSTRUMENTS[venue], tl.open(tmp_path)
     events = list(tl.replay(tmp_path))
     trades, quotes = sum(isinstance(e, Trade) for e in events), sum(isinstance(e, Quote) for e in events)
+    mine = [e for e in events if e.instrument in (name, "")]
     for kind in KINDS:
         played = list(tl.windows(events, kind, *MORE, **ASKED))
-        assert played == list(tl.windows(tl.replay(tmp_path, instruments=[name]), kind, *MORE, **ASKED))
+        assert played == list(tl.windows(mine, kind, *MORE, **ASKED))
         assert played == list(lake.windows(name, kind, *MORE, **ASKED))
         assert sum(w.records for w in played) >= trades
     mids = {"of": "quotes", "mid": "last(mid)", "wide": "mean(spread)", "n": "count"}

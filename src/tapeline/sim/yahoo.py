@@ -126,7 +126,7 @@ class Yahoo(Wire):
         *(listed("yahoo", f"{base}-USD", base, "USD", decimals, 6) for base, decimals in CRYPTO),
         *(listed("yahoo", native, base, quote, d, 0, kind="fx") for native, base, quote, d in CURRENCIES),
     )
-    default = ("AAPL", "MSFT", "NVDA", "TSLA", "SPY", "BTC-USD", "ETH-USD", "EURUSD=X", "JPY=X")
+    default = ("AAPL", "MSFT", "NVDA", "TSLA", "AMZN", "SPY", "BTC-USD", "ETH-USD", "EURUSD=X", "JPY=X")
     stamps = True  # the envelope belongs to the address
     book_streams = "*"
 

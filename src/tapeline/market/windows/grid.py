@@ -27,7 +27,7 @@ class GridState(msgspec.Struct, tag="grid"):
 
 
 class GridWindows:
-    def __init__(self, kind: Grid, plan: Plan, lateness: int, most: int, state: GridState) -> None:  # noqa: ARG002 - as sessions
+    def __init__(self, kind: Grid, plan: Plan, lateness: int, state: GridState) -> None:
         self._kind, self._plan, self._lateness, self.state = kind, plan, lateness, state
         self._size, self._step, self._pane = kind.size, kind.step, kind.pane
 

@@ -37,6 +37,7 @@ INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED | Flag.SAMPLED
 JUMP = 60 * SECOND
 GRACE = 500 * MILLI
 FALSE_RUN = 50  # records too late in a row, with the mark ahead of our clock: what they are late for was never true
+COUNTS = ("records", "late", "revised", "keys_dropped", "windows_dropped", "rows_dropped")
 Key = Hashable
 KeyOf = Callable[[Any], Key]
 
@@ -57,7 +58,7 @@ class Keyed:
 
 
 class Windows:
-    """`counts`: records, late, revised, keys_dropped, rows_dropped. `due`: our clock, when the next window closes without a
+    """`counts`: see COUNTS. `due`: our clock, when the next window closes without a
     record.
     """
 
@@ -76,7 +77,7 @@ class Windows:
         """Times in ns. Raises UsageError where windows of that kind need more room than `limits.windows`."""
         self.kind, self.of, self.lateness, self.grace, self.limits = kind, of, lateness, grace, limits or Limits()
         self.plan = Plan(of, aggregates, self._rows(kind))
-        self.counts = dict.fromkeys(("records", "late", "revised", "keys_dropped", "rows_dropped"), 0)
+        self.counts = dict.fromkeys(COUNTS, 0)
         self.due = NEVER
         self.keys: dict[Key, Keyed] = {}
         self.sources: dict[str, Source] = {}
@@ -345,9 +346,9 @@ class Windows:
     def windows_of(self, state: GridState | SessionState | None) -> GridWindows | SessionWindows:
         if isinstance(self.kind, Grid):
             grid = state if isinstance(state, GridState) else GridState()
-            return GridWindows(self.kind, self.plan, self.lateness, self.limits.windows, grid)
+            return GridWindows(self.kind, self.plan, self.lateness, grid)
         runs = state if isinstance(state, SessionState) else SessionState()
-        return SessionWindows(self.kind, self.plan, self.lateness, self.limits.windows, runs)
+        return SessionWindows(self.kind, self.plan, self.lateness, runs, self.limits.windows, self.counts)
 
     def _drop(self, keyed: Keyed, ts_recv: int, out: list[Output]) -> None:
         self._end(keyed, ts_recv, out)

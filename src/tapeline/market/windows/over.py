@@ -123,7 +123,7 @@ class Opened:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many: records, late, revised, keys_dropped, rows_dropped, late_dropped; keys there are now."""
+        """How many: records, late, revised, keys_dropped, windows_dropped, rows_dropped, late_dropped; and keys now."""
         operator = self._door.operator
         return operator.counts | {"late_dropped": self._door.late_dropped, "keys": len(operator.keys)}
 

@@ -16,7 +16,7 @@ from tapeline.market.windows.panes import Pane, empty
 
 
 class SessionState(msgspec.Struct, tag="session"):
-    """`panes`: by start. `forgotten`: what ends at or before this event time was forgotten for want of room."""
+    """`panes`: by start. `forgotten`: a session that ended there was forgotten for want of room."""
 
     panes: list[Pane] = []
     retract: list[Pane] = []
@@ -24,14 +24,17 @@ class SessionState(msgspec.Struct, tag="session"):
 
 
 class SessionWindows:
-    def __init__(self, kind: Session, plan: Plan, lateness: int, most: int, state: SessionState) -> None:
-        self._gap, self._plan, self._lateness, self._most, self.state = kind.gap, plan, lateness, most, state
+    def __init__(
+        self, kind: Session, plan: Plan, lateness: int, state: SessionState, most: int, counts: dict[str, int]
+    ) -> None:
+        self._gap, self._plan, self._lateness, self.state = kind.gap, plan, lateness, state
+        self._most, self._counts = most, counts
 
     def place(self, ts: int, mark: int) -> tuple[Pane | None, Spans, int]:
         panes = self.state.panes
         near = [p for p in panes if p.start - self._gap < ts < p.end]
         start, end = min([ts, *(p.start for p in near)]), max([ts + self._gap, *(p.end for p in near)])
-        if end + self._lateness <= mark or end <= self.state.forgotten:
+        if end + self._lateness <= mark or ts < self.state.forgotten:
             return None, ((start, end),), 0
         if near:
             pane = self._join(near, start)
@@ -42,6 +45,7 @@ class SessionWindows:
         panes.sort(key=lambda p: p.start)
         while len(panes) > self._most and panes[0] is not pane:
             self.state.forgotten = max(self.state.forgotten, panes.pop(0).end)
+            self._counts["windows_dropped"] += 1
         return pane, (), 1
 
     def _join(self, near: list[Pane], start: int) -> Pane:
