@@ -53,7 +53,7 @@ async def test_the_five_lines_of_the_docs_run_against_simulated_yahoo():
         try:
             child.stdin.write(BLOCKS[0].encode())
             child.stdin.close()
-            rows = await asyncio.wait_for(_rows(sim, child), 30)
+            rows = await asyncio.wait_for(_rows(sim, child), 60)
         finally:
             child.kill()
             await child.wait()
@@ -69,7 +69,7 @@ async def _rows(sim: SimServer, child: Any) -> list[list[str]]:
     rows: list[list[str]] = []
     reading = asyncio.ensure_future(child.stdout.readline())
     while sum("AMZN" in r[0] for r in rows) < 2 or sum("MSFT" in r[0] for r in rows) < 2:
-        await sim.play(2)
+        await sim.play(10)
         done, _ = await asyncio.wait({reading}, timeout=0.02)
         if done:
             assert reading.result(), "it ended"

@@ -27,6 +27,8 @@ class GridState(msgspec.Struct, tag="grid"):
 
 
 class GridWindows:
+    why = "lateness"
+
     def __init__(self, kind: Grid, plan: Plan, lateness: int, state: GridState) -> None:
         self._kind, self._plan, self._lateness, self.state = kind, plan, lateness, state
         self._size, self._step, self._pane = kind.size, kind.step, kind.pane

@@ -214,8 +214,7 @@ class Windows:
             self.add(event, out)
             self.counts["records"] -= 1  # it is counted by whoever called
             return True
-        why = "lateness" if any(end + self.lateness <= keyed.mark for _, end in refused) else "forgotten"
-        out.append(Late(keyed.key, event, refused, why, keyed.mark, taking))
+        out.append(Late(keyed.key, event, refused, keyed.windows.why, keyed.mark, taking))
         self.counts["late"] += 1
         return False
 

@@ -16,10 +16,12 @@ from tapeline.market.windows.panes import Pane, empty
 
 
 class SessionState(msgspec.Struct, tag="session"):
-    """`panes`: by start. `forgotten`: a session that ended there was forgotten for want of room."""
+    """`panes`: by start. `expired`, `forgotten`: the latest end of a session that takes no more, because
+    it is too late or there was no room to keep it. What comes before that might belong to it, and cannot begin another."""
 
     panes: list[Pane] = []
     retract: list[Pane] = []
+    expired: int = -1
     forgotten: int = -1
 
 
@@ -29,12 +31,15 @@ class SessionWindows:
     ) -> None:
         self._gap, self._plan, self._lateness, self.state = kind.gap, plan, lateness, state
         self._most, self._counts = most, counts
+        self.why = "lateness"
 
     def place(self, ts: int, mark: int) -> tuple[Pane | None, Spans, int]:
         panes = self.state.panes
         near = [p for p in panes if p.start - self._gap < ts < p.end]
         start, end = min([ts, *(p.start for p in near)]), max([ts + self._gap, *(p.end for p in near)])
-        if end + self._lateness <= mark or ts < self.state.forgotten:
+        state = self.state
+        if end + self._lateness <= mark or ts < max(state.expired, state.forgotten):
+            self.why = "lateness" if end + self._lateness <= mark or ts < state.expired else "forgotten"
             return None, ((start, end),), 0
         if near:
             pane = self._join(near, start)
@@ -77,7 +82,7 @@ class SessionWindows:
             if not pane.closed and pane.end <= mark:
                 self._give(pane, give)
         while panes and panes[0].end + self._lateness <= mark:
-            panes.pop(0)
+            self.state.expired = max(self.state.expired, panes.pop(0).end)
 
     def recheck(self, whole: Callable[[int, int], bool], give: Give) -> None:
         for pane in self.state.panes:
