@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-SCRIPTS = ("pipeline", "loopback", "bars", "metrics", "sinks", "lake", "alerts", "wire", "simulator", "imports")
+SCRIPTS = ("pipeline", "loopback", "bars", "windows", "metrics", "sinks", "lake", "alerts", "wire", "simulator", "imports")
 BESIDE = {"sqlite": "SQLite", "pandas": "CSV by pandas"}
 MANY = {"sinks", "simulator"}  # scripts that print a line a row
 
@@ -80,6 +80,14 @@ def metrics_rows(measured: dict[str, Any]) -> Iterator[Row]:
             sample = f"{cost / max(r['samples'], 1) * 1e6:,.0f} µs a sample"
             beside = f"{sample}; the whole pipeline without them {r['without'] / base:.1f}"
             yield Row(what, f"{cost / base:.2f}", aim, beside, "bench/metrics.py")
+
+
+def windows_rows(measured: dict[str, Any]) -> Iterator[Row]:
+    for venue, r in measured["windows"].items():
+        what = f"trades to one-minute windows of five aggregates, {r['session']} {venue} session"
+        beside = f"{r['windows'] / r['pandas']:.2f} × pandas' resample, {r['windows'] / r['fold']:.2f} × a plain fold"
+        yield Row(what, rate(r["windows"]), "", beside, "bench/windows.py")
+        yield Row("… five features by a function of NumPy arrays", rate(r["function"]), "", "", "bench/windows.py")
 
 
 def sinks_rows(measured: dict[str, Any]) -> Iterator[Row]:
@@ -162,6 +170,7 @@ ROWS = {
     "pipeline": pipeline_rows,
     "loopback": loopback_rows,
     "bars": bars_rows,
+    "windows": windows_rows,
     "metrics": metrics_rows,
     "sinks": sinks_rows,
     "lake": lake_rows,
