@@ -77,6 +77,19 @@ def trading(session: str, ts: int, *, whole_day: bool = False) -> tuple[int, int
     return (span.start, span.end) if span.part == "regular" else None
 
 
+def next_open(session: str, ts: int) -> int | None:
+    """When trading begins the next time after `ts`; None where it never rests, or no calendar reaches."""
+    if session == FX:
+        start = _fx_span(ts).start
+        return start if start > ts else _fx_span(ts + 7 * 24 * HOUR).start
+    year = datetime.fromtimestamp(ts // SECOND, UTC).year
+    for spans in (_year(session, year), _year(session, year + 1)) if session else ():
+        later = (span.start for span in spans or () if span.start > ts and span.part == "regular")
+        if (found := next(later, None)) is not None:
+            return found
+    return None
+
+
 def _is_break(spans: tuple[Span, ...], at: int) -> bool:
     return 0 < at < len(spans) - 1 and spans[at].part == ""
 
@@ -100,13 +113,19 @@ def _span(session: str, ts: int) -> Span:
 
 
 def _fx_week(ts: int) -> Span:
+    span = _fx_span(ts)
+    return span if span.start <= ts < span.end else _SHUT
+
+
+def _fx_span(ts: int) -> Span:
+    """The trading of the week, from Sunday on, that a time is of."""
     local = datetime.fromtimestamp(ts // SECOND, ZoneInfo(_NEW_YORK))
     sunday = local.date() - timedelta(days=local.isoweekday() % 7)
     start, end = (
         int(datetime(d.year, d.month, d.day, FX_HOUR, tzinfo=local.tzinfo).timestamp()) * SECOND
         for d in (sunday, sunday + timedelta(days=5))
     )
-    return Span(start, end, "regular") if start <= ts < end else _SHUT
+    return Span(start, end, "regular")
 
 
 @cache

@@ -33,6 +33,10 @@ class Slots(Protocol):
         """[open, close) of the bar that a time (ns UTC) falls into; None: into none."""
         ...
 
+    def resume(self, ts: int) -> int | None:
+        """When, after a time that falls into no bar, the next one begins; None where that is not known."""
+        ...
+
 
 class Fixed:
     __slots__ = ("origin", "width")
@@ -43,6 +47,9 @@ class Fixed:
     def span(self, ts: int) -> Span:
         start = ts - (ts - self.origin) % self.width
         return start, start + self.width
+
+    def resume(self, ts: int) -> int:
+        return ts
 
 
 class Zoned:
@@ -59,6 +66,9 @@ class Zoned:
             self._last = self._begin(ts), self._end(ts)
         return self._last
 
+    def resume(self, ts: int) -> int:
+        return ts
+
     def _begin(self, ts: int) -> int:
         offset = _offset(self.zone, ts)
         start = self._floor(ts + offset) - offset
@@ -71,9 +81,9 @@ class Zoned:
     def _end(self, ts: int) -> int:
         offset = _offset(self.zone, ts)
         end = self._floor(ts + offset) + self.width - offset
-        if _offset(self.zone, end - 1) == offset:
+        if _offset(self.zone, end) == offset:
             return end
-        change = self._change(ts, end - 1)
+        change = self._change(ts, end)  # at `end` itself, too: put back there, the clock shows the same bar again
         after = _offset(self.zone, change)
         return change if self._splits(change) else self._floor(change + after) + self.width - after
 
@@ -114,6 +124,9 @@ class Trading:
         start = ts - (ts - opens) % self.width
         self._last = start, min(start + self.width, closes)
         return self._last
+
+    def resume(self, ts: int) -> int | None:
+        return sessions.next_open(self.session, ts)
 
 
 _zone = cache(ZoneInfo)

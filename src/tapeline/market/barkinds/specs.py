@@ -41,7 +41,7 @@ _MEASURES: tuple[Measure, ...] = ("tick", "volume", "notional")
 _HOWS: dict[str, How] = {"": "sum", "_imbalance": "imbalance", "_run": "run"}
 _THRESHOLDS: dict[str, tuple[Measure, How]] = {m + suffix: (m, how) for m in _MEASURES for suffix, how in _HOWS.items()}
 _KINDS = (*_THRESHOLDS, "renko", "heikin-ashi")
-_NUMBER = re.compile(r"(?=[\d.]{1,31}$)\d{1,15}(\.\d{1,15})?")
+_NUMBER = re.compile(r"(?=[\d.]{1,31}$)\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class BarSpec(NamedTuple):
