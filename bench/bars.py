@@ -1,4 +1,5 @@
-"""Trades a core-second into bars of nine intervals, in a run (`add_many`) and one by one (`add`).
+"""Trades a core-second into bars: of the nine usual intervals, and of ten kinds at once that go by what was traded; each in a run
+(`add_many`, of trades and of columns) and one by one (`add`).
 
     python bench/bars.py [--short] [--json]
 
@@ -16,7 +17,14 @@ from sessions import FILES, load, trades
 
 from tapeline.config import PipelineSettings
 from tapeline.events import Event, Trade
+from tapeline.market.barkinds.chunks import Columns
+from tapeline.market.barkinds.kinds import Kinds
 from tapeline.market.bars import Bars
+
+TEN = (
+    "tick:500", "volume:10", "notional:1000000", "tick_imbalance:100", "volume_imbalance:20", "notional_imbalance:1000000",
+    "tick_run:200", "volume_run:20", "notional_run:1000000", "renko:10",
+)  # fmt: skip
 
 
 def repeated(given: list[Trade], count: int) -> list[Trade]:
@@ -28,25 +36,47 @@ def repeated(given: list[Trade], count: int) -> list[Trade]:
     return out[:count]
 
 
-def in_a_run(bars: Bars, given: list[Trade], out: list[Event]) -> None:
-    bars.add_many(given, out)
+def in_a_run(given: list[Trade], _: Columns, out: list[Event]) -> None:
+    Bars(given[0].instrument, PipelineSettings()).add_many(given, out)
 
 
-def one_by_one(bars: Bars, given: list[Trade], out: list[Event]) -> None:
+def one_by_one(given: list[Trade], _: Columns, out: list[Event]) -> None:
+    bars = Bars(given[0].instrument, PipelineSettings())
     for trade in given:
         bars.add(trade, out)
 
 
-CASES: dict[str, Callable[[Bars, list[Trade], list[Event]], None]] = {"in a run": in_a_run, "one by one": one_by_one}
+def ten_in_a_run(given: list[Trade], _: Columns, out: list[Event]) -> None:
+    Kinds.of(TEN, given[0].instrument).add_many(given, out)
+
+
+def ten_of_columns(given: list[Trade], columns: Columns, out: list[Event]) -> None:
+    Kinds.of(TEN, given[0].instrument).add_columns(columns, out)
+
+
+def ten_one_by_one(given: list[Trade], _: Columns, out: list[Event]) -> None:
+    kinds = Kinds.of(TEN, given[0].instrument)
+    for trade in given:
+        kinds.add(trade, out)
+
+
+CASES: dict[str, Callable[[list[Trade], Columns, list[Event]], None]] = {
+    "in a run": in_a_run,
+    "one by one": one_by_one,
+    "ten kinds, in a run": ten_in_a_run,
+    "ten kinds, from columns": ten_of_columns,
+    "ten kinds, one by one": ten_one_by_one,
+}
 
 
 def measure(given: list[Trade], rounds: int) -> dict[str, float]:
     rates: dict[str, list[float]] = {name: [] for name in CASES}
+    columns = Columns.of(given)
     for _ in range(rounds):
         for name, case in CASES.items():
-            bars, out = Bars(given[0].instrument, PipelineSettings()), []
+            out: list[Event] = []
             began = time.process_time()
-            case(bars, given, out)
+            case(given, columns, out)
             rates[name].append(len(given) / (time.process_time() - began))
     return {name: statistics.median(r) for name, r in rates.items()}
 

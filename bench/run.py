@@ -68,7 +68,8 @@ def loopback_rows(measured: dict[str, Any]) -> Iterator[Row]:
 
 def bars_rows(measured: dict[str, Any]) -> Iterator[Row]:
     for venue, r in measured["bars"].items():
-        for case, aim in (("in a run", "2 M/s"), ("one by one", "")):
+        ten = [(f"ten kinds, {how}", aim) for how, aim in (("in a run", "500,000/s"), ("from columns", ""), ("one by one", ""))]
+        for case, aim in [("in a run", "2 M/s"), ("one by one", ""), *ten]:
             yield Row(f"trades to bars, {case}, {r['session']} {venue} session", rate(r[case]), aim, "", "bench/bars.py")
 
 

@@ -40,6 +40,8 @@ class Answers:
                     elif isinstance(record, Bar | Ticker):
                         if answer.purpose == POLL:
                             self._lanes.of(record.instrument, feed).heard["ticker"] = ts
+                        if isinstance(record, Ticker) and (lane := self._lanes.by_name.get(record.instrument)) is not None:
+                            lane.learn(record)
                         out.append(judged(record) if isinstance(record, Bar) else record)
             else:
                 self._unanswered(feed, answer, answer.error or f"HTTP {answer.status}", ts, out)

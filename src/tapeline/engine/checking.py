@@ -2,6 +2,7 @@
 
 from tapeline.config import PipelineSettings
 from tapeline.engine import extending
+from tapeline.engine.lanes import MOST_KINDS
 from tapeline.errors import ConfigError, UsageError
 from tapeline.market.barkinds.specs import BarSpec, live_kinds
 from tapeline.market.metrics.base import Metric
@@ -13,6 +14,8 @@ def check(pipeline: PipelineSettings) -> None:
     for name, kind in live_kinds(pipeline.bars):
         if not isinstance(kind, BarSpec):
             raise ConfigError("pipeline.bars", name, str(kind))
+    if len(set(pipeline.bars)) > MOST_KINDS:
+        raise ConfigError("pipeline.bars", len(set(pipeline.bars)), f"name {MOST_KINDS} kinds at most")
     for name, metric in extending.made(pipeline.metrics):
         if not isinstance(metric, Metric):
             raise ConfigError("pipeline.metrics", name, str(metric))

@@ -9,7 +9,7 @@ from tapeline.config import PipelineSettings
 from tapeline.engine.connections import Feed
 from tapeline.engine.spares import Spares
 from tapeline.engine.trades import Trades
-from tapeline.events import Event, Status, StatusKind
+from tapeline.events import Event, Status, StatusKind, Ticker
 from tapeline.market.barkinds.specs import BarSpec
 from tapeline.market.bars import Bars
 from tapeline.market.metrics import registry
@@ -147,6 +147,11 @@ class Lane:
         if ts_event > ts:
             self.latest[key] = ts_event, connection
         return True
+
+    def learn(self, ticker: Ticker) -> None:
+        """What bars bear besides their trades."""
+        if ticker.open_interest is not None:
+            self.trades.bars.open_interest = ticker.open_interest
 
     # The book, and those of redundant connections
 

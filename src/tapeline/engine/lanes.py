@@ -18,6 +18,7 @@ from tapeline.market.metrics.groups import Group, parse_group
 from tapeline.venues.base import Again, Request
 
 NEVER = 1 << 63  # past every time that 64 bits hold
+MOST_KINDS = 64  # of bars, beside the usual ones
 MOST_LANES = 10_000  # instruments at once: some three times what the largest venues trade
 
 
@@ -138,6 +139,8 @@ class Lanes:
         for _, found in live_kinds(bars):
             if isinstance(found, UsageError):
                 self.unknown.append(("bars", str(found)))
+            elif len(self.kinds) >= MOST_KINDS:
+                self.unknown.append(("bars", f"{found.text}: {MOST_KINDS} kinds of bars are made already; leave some out"))
             elif not found.standard and all(kind.text != found.text for kind in self.kinds):
                 self.kinds.append(found)
         for lane in self.by_name.values():

@@ -106,8 +106,8 @@ class Records:
             lane.told_price = getattr(e, "last", None) or lane.told_price
         if not lane.first_to_say(key, e.ts_event, connection.number) and ts < connection.overlap_until:
             return
-        if isinstance(e, Ticker) and e.open_interest is not None:
-            lane.trades.bars.open_interest = e.open_interest
+        if isinstance(e, Ticker):
+            lane.learn(e)
         out.append(judged(e) if isinstance(e, Bar) else e)
 
     def _filled(self, f: Filled, connection: Connection, ts: int, out: list[Event]) -> None:
