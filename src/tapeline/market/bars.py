@@ -67,6 +67,7 @@ class Bars:
         self._contract = None if contract_value is None else Fraction(repr(contract_value))
         self.levels = [Level(name, Fixed(width)) for name, width in INTERVALS.items()]  # each from the one before
         self.further: list[Level] = []  # each from the seconds
+        self._longer = [self.levels[i + 1 : i + 2] for i in range(len(self.levels))]  # which are made from each
         self.kinds = Kinds(instrument, flags, contract_value=contract_value, sides=sides, whole=self.whole)
         self.due = NEVER
         self.revised = 0
@@ -99,7 +100,9 @@ class Bars:
             elif spec.slots is not None and spec.text not in names:
                 names.add(spec.text)
                 now = self.levels[0].now
-                self.further.append(Level(spec.text, copy(spec.slots), now.start if now else self.closed_second))
+                level = Level(spec.text, copy(spec.slots), now.start if now else self.closed_second)
+                self.further.append(level)
+                self._longer[0].append(level)
 
     def add(self, trade: Trade, out: list[Event]) -> bool:
         """Count one trade; closed and corrected bars are appended. False: it came too late for any bar."""
@@ -237,7 +240,10 @@ class Bars:
 
     def whole(self, start: int, end: int) -> bool:
         """Whether no trade of [`start`, `end`), venue time, is known to be missing."""
-        return not any(hole.touches(start, end) for hole in self._holes)
+        for hole in self._holes:  # noqa: SIM110 - a generator is slow, and each bar that closes asks
+            if hole.since < end and start <= hole.until:
+                return False
+        return True
 
     def _whole(self, bar: Sum) -> bool:
         return not bar.partial and self.whole(bar.start, bar.end)
@@ -287,9 +293,8 @@ class Bars:
             if bar is None or bar.end > ts:
                 continue
             level.now = None
-            longer = self.levels[i + 1 : i + 2] if i else (*self.levels[1:2], *self.further)
-            for other in longer:
-                if (into := other.opened(bar.start)) is not None:
+            for longer in self._longer[i]:
+                if (into := longer.now or longer.opened(bar.start)) is not None:
                     into.merge(bar)
             self._close(level, bar, ts_recv, out)
         for level in self.further:
@@ -370,9 +375,8 @@ class Bars:
         return self._size.exact(size), self._price.exact(price)
 
     def _bar(self, interval: str, bar: Sum, ts_recv: int, flags: int) -> Bar:
-        figures = derived(bar, self._size, self._price, self._contract, sides=self._sides)
+        volume, buy, notional, vwap, sell = derived(bar, self._size.power, self._price.power, self._contract, self._sides)
         return Bar(
-            self.instrument, bar.end, ts_recv, int(flags) | self.flags, interval, bar.start,
-            bar.open, bar.high, bar.low, bar.close, *figures[:4], bar.n, self._whole(bar), bar.revision, "trades",
-            figures[4], bar.interest,
+            self.instrument, bar.end, ts_recv, int(flags) | self.flags, interval, bar.start, bar.open, bar.high, bar.low, bar.close,
+            volume, buy, notional, vwap, bar.n, self._whole(bar), bar.revision, "trades", sell, bar.interest,
         )  # fmt: skip

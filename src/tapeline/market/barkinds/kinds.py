@@ -239,11 +239,10 @@ class Kinds:
                 bar.widen(size, price)
 
     def _bar(self, name: str, bar: Sum, ts_recv: int) -> Bar:
-        figures = derived(bar, self._size, self._price, self._contract, sides=self._sides)
+        volume, buy, notional, vwap, sell = derived(bar, self._size.power, self._price.power, self._contract, self._sides)
         return Bar(
-            self.instrument, bar.end, ts_recv, bar.flags | self.flags, name, bar.start,
-            bar.open, bar.high, bar.low, bar.close, *figures[:4], bar.n, not bar.partial, bar.revision, "trades",
-            figures[4], bar.interest,
+            self.instrument, bar.end, ts_recv, bar.flags | self.flags, name, bar.start, bar.open, bar.high, bar.low, bar.close,
+            volume, buy, notional, vwap, bar.n, not bar.partial, bar.revision, "trades", sell, bar.interest,
         )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from tapeline.events import Flag
 from tapeline.market.barkinds.slots import Slots
-from tapeline.market.exact import Scale
 
 NEVER = 1 << 63  # past every time that 64 bits hold
 INHERITED = int(Flag.SIMULATED | Flag.AGGREGATED | Flag.RECOVERED)
@@ -90,13 +89,16 @@ Figures = tuple[float, float | None, float, float | None, float | None]
 """volume, buy volume, notional, vwap, sell volume"""
 
 
-def derived(bar: Sum, size: Scale, price: Scale, contract: Fraction | None, *, sides: bool) -> Figures:
-    """Each rounded once. `contract`: what one is worth in the quote asset, where the instrument is inverse."""
-    lots = size.power
-    vwap = None if bar.volume == 0 else bar.notional / (bar.volume * price.power)
-    notional = bar.notional / (lots * price.power) if contract is None else float(bar.volume * contract / lots)
-    buy, sell = (bar.buy / lots, bar.sell / lots) if sides else (None, None)
-    return bar.volume / lots, buy, notional, vwap, sell
+def derived(bar: Sum, lots: int, money: int, contract: Fraction | None, sides: bool) -> Figures:
+    """Each rounded once. `lots` and `money`: by what size and price are scaled. `contract`: what one is worth in the quote asset,
+    where the instrument is inverse.
+    """
+    volume = bar.volume
+    vwap = bar.notional / (volume * money) if volume else None
+    notional = bar.notional / (lots * money) if contract is None else float(volume * contract / lots)
+    if sides:
+        return volume / lots, bar.buy / lots, notional, vwap, bar.sell / lots
+    return volume / lots, None, notional, vwap, None
 
 
 class Hole:
