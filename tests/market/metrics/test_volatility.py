@@ -1,8 +1,8 @@
-"""Volatility: by other people's formulas written out, on drawn prices whose volatility is known, against the batch twins at small
-windows, and what late, venue's and incomplete bars do.
+"""Volatility: published values, other people's formulas written out, drawn prices whose volatility is known, the batch twins at
+small windows, and what late, venue's and incomplete bars do.
 
-The authors print no data with their estimators, and the tables of packages that do (TTR's `ttrc`) are of another shape; so
-the published values here are the estimators' own statements: their efficiencies, and that noise does not move the two-scale one.
+Close to close and Garman-Klass have a published example with data. The papers of the others print none; of those the estimators'
+own statements are held: Parkinson's efficiency, and that noise does not move the two-scale one.
 """
 
 from math import log, sqrt
@@ -59,6 +59,27 @@ def test_close_to_close_is_the_sample_deviation_of_the_returns() -> None:
     r = [log(101.7 / 100.5), log(100.1 / 101.7), log(99.0 / 100.1)]
     mean = sum(r) / 3
     assert of("vol_close_3_1m") == pytest.approx(sqrt(sum((x - mean) ** 2 for x in r) / 2 * DAYS))
+
+
+CLOSE = [
+    132.5, 133.5, 135, 133, 133, 137, 135, 135, 142.5, 143, 144.5, 145, 146, 149, 148, 147, 147, 147, 145, 145, 150,
+]  # fmt: skip
+HIGH = [
+    132.5, 134, 136, 137, 136, 137, 136.5, 136, 143.5, 145, 147, 147.5, 147, 150, 149, 149.5, 147.5, 149, 147.5, 145, 150,
+]  # fmt: skip
+LOW = [131, 131, 134, 133, 133, 133, 135, 135, 137, 142, 142, 145, 143, 148, 146.5, 147, 146, 146.5, 144.5, 144, 143.5]
+
+
+@pytest.mark.parametrize(("name", "published"), [("vol_close_20_1m", 0.0173), ("vol_garman_klass_20_1m", 0.0128)])
+def test_the_published_example(name: str, published: float) -> None:
+    """21 days and the volatilities of a day that follow, as in the tests of OpenGamma's platform (HistoricalVolatilityCloseCalculator,
+    HistoricalVolatilityHighLowCloseCalculator), where a day opens at the close before. Its high-low value, 0.0126, is of the mean
+    range, not of Parkinson's mean square.
+    """
+    opens = [CLOSE[0], *CLOSE[:-1]]
+    found = of(name, [tuple(map(float, row)) for row in zip(opens, HIGH, LOW, CLOSE, strict=True)])
+    assert found is not None
+    assert round(found / sqrt(DAYS), 4) == published
 
 
 def test_parkinson() -> None:
