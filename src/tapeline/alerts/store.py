@@ -203,12 +203,18 @@ class Store:
         cursor.execute("DELETE FROM attempts WHERE n <= (SELECT max(n) FROM attempts) - ?", (ATTEMPTS_KEPT,))
 
     def placed(self, alerts: Iterable[Alert], session: str, seq: int) -> None:
-        """They stand on the tape of `session`, at `seq` or before, if it has come so far."""
-        with self._transaction() as cursor:
-            cursor.executemany(
-                "UPDATE history SET session = ?, seq = ? WHERE id = ? AND state = ?",
-                [(session, seq, a.id or "", a.state) for a in alerts],
-            )
+        """They stand on the tape of `session`, at `seq` or before, if it has come so far. The disk is not waited for: a crash of the
+        machine that forgets it takes the tape's last moment, too.
+        """
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction() as cursor:
+                cursor.executemany(
+                    "UPDATE history SET session = ?, seq = ? WHERE id = ? AND state = ?",
+                    [(session, seq, a.id or "", a.state) for a in alerts],
+                )
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
 
     def unpublished(self, reached: Mapping[str, int]) -> list[Alert]:
         """Those that are not on the tape, oldest first. `reached`: how far the tape of each earlier session goes; one that is not
