@@ -182,6 +182,15 @@ def test_quotes_of_one_origin_and_what_is_not_known_is_left_out():
     assert (w.mid, w.n) == (8.0, 1)
 
 
+def test_a_function_gets_nan_for_what_is_not_known_also_after_the_state_was_away():
+    events = [quote(0, 1.0, 3.0), quote(2, None, 5.0), quote(3, 2.0, 3.0)]
+    bids = function("bids", lambda _, bid, ask: [bid.tolist(), ask.sum()], ("bid", "ask"), Quote)
+    one, two = Windows(tumbling("1s"), [bids], of=Quote), Windows(tumbling("1s"), [bids], of=Quote)
+    one.add_many(events[:2], [])
+    (w,) = run(taken_up(two, put_away(one)), events[2:])
+    assert w.bids == [pytest.approx([1.0, math.nan, 2.0], nan_ok=True), 11.0]
+
+
 def test_any_number_of_any_event():
     ts = T0
     metrics = Metrics(X, ts, ts, 0, 5.0, None, None, None, None, None, {"vwap_5m": 4.5})

@@ -254,12 +254,12 @@ class Distinct(msgspec.Struct, tag="distinct"):
 
 
 class Rows(msgspec.Struct, tag="rows"):
-    """Whole records, for a user's function."""
+    """Whole records, for a user's function. What is not known is NaN, or None in a state that was read."""
 
     fields: tuple[str, ...]
     most: int
     times: list[int] = []
-    columns: list[list[float]] = []
+    columns: list[list[float | None]] = []
     dropped: int = 0
 
     def fold(self, c: Chunk) -> None:
@@ -269,7 +269,7 @@ class Rows(msgspec.Struct, tag="rows"):
         self._add(other.times, other.columns)
         self.dropped += other.dropped
 
-    def _add(self, times: list[int], columns: list[list[float]]) -> None:
+    def _add(self, times: list[int], columns: list[list[float | None]]) -> None:
         self.columns = self.columns or [[] for _ in self.fields]
         room = max(0, self.most - len(self.times))
         self.dropped += max(0, len(times) - room)
