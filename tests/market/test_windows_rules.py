@@ -242,3 +242,19 @@ def test_windows_that_hold_nothing_do_not_come_out_however_long_the_silence():
     out = run(operator(sliding("5m", "1s"), COUNT), seconds(0, 30 * 86_400))
     assert sum(w.n for w in out) == 600
     assert len(out) == 600
+
+
+@pytest.mark.parametrize(("before", "late"), [(0, 1), (1, 0)])
+def test_a_window_takes_records_until_the_mark_is_the_lateness_past_its_end(before, late):
+    start = T0 - T0 % SECOND
+    events = [trade(start), trade(start + 3 * SECOND - before), trade(start + 1, recv=start + 3 * SECOND + LAG)]
+    assert len(lates(run(operator(tumbling("1s"), COUNT, lateness=2 * SECOND), events))) == late
+
+
+@pytest.mark.parametrize(("apart", "sessions"), [(SECOND, 2), (SECOND - 1, 1)])
+@pytest.mark.parametrize("order", [1, -1])
+def test_records_a_whole_gap_apart_are_of_two_sessions(apart, sessions, order):
+    events = [trade(T0, recv=T0 + SECOND), trade(T0 + apart, recv=T0 + SECOND)][::order]
+    out = run(operator(session("1s"), COUNT, lateness=9 * SECOND), events)
+    last = {w.start: w for w in out}
+    assert len([w for w in last.values() if not w.retracted]) == sessions
