@@ -142,21 +142,26 @@ class _Side:
             return self.best(levels)
         return found
 
-    def top(self, levels: int) -> tuple[list[float], list[float], bool]:
-        """Prices and sizes, best first, of the best `levels` remembered levels, without the dead and what lies past the known
-        range; and whether that is all that is known.
+    def top(self, levels: int, skip: int) -> tuple[list[float], list[float], bool]:
+        """Prices and sizes, best first, of the best `levels` remembered levels but the first `skip`, without the dead and what lies
+        past the known range; and whether that is all that is known.
         """
         if len(self.keys) < levels and self.edge > NOWHERE:
             self._sort(2 * max(self.window, levels))
         keys, sizes, sign = self.keys, self.sizes, self.sign
         known = bisect_left(keys, self.floor)
         first = max(known, len(keys) - levels)
-        prices = [key * sign for key in reversed(keys[first:])]
+        prices = [key * sign for key in keys[first : max(first, len(keys) - skip)]]
+        prices.reverse()
         found = [sizes[price] for price in prices]
         if 0.0 in found:
             prices = [price for price, size in zip(prices, found, strict=True) if size]
             found = [size for size in found if size]
         return prices, found, first == known and self.edge <= self.floor
+
+    def within(self, price: float) -> int:
+        """How many of the levels that are sorted now, dead or alive, are no worse than `price`."""
+        return len(self.keys) - bisect_left(self.keys, price * self.sign)
 
     def prices(self, levels: int) -> list[float]:
         """The prices of `best`."""
@@ -254,11 +259,16 @@ class Book:
             side.resume(levels, sweep_at)
         self.narrow(*edges)
 
-    def top(self, side: Literal["bids", "asks"], levels: int) -> tuple[list[float], list[float], bool]:
-        """(prices, sizes, whether that is all that is known) of about the best `levels` of a side, best first: those that died
-        and are still remembered count among them. The quick way to read some hundred levels again and again.
+    def top(self, side: Literal["bids", "asks"], levels: int, skip: int = 0) -> tuple[list[float], list[float], bool]:
+        """(prices, sizes, whether that is all that is known) of about the best `levels` of a side, best first, but the first
+        `skip`: those that died and are still remembered count among them. The quick way to read some hundred levels again and
+        again, piece by piece while nothing changes.
         """
-        return (self._bids if side == "bids" else self._asks).top(levels)
+        return (self._bids if side == "bids" else self._asks).top(levels, skip)
+
+    def within(self, side: Literal["bids", "asks"], price: float) -> int:
+        """How many levels `top` is to be asked for to reach `price`: as far as they are sorted already."""
+        return (self._bids if side == "bids" else self._asks).within(price)
 
     def prices(self, levels: int) -> tuple[list[float], list[float]]:
         """The prices of the best `levels` levels of each side, best first."""

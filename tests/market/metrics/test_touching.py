@@ -72,11 +72,15 @@ def test_what_bears_no_time_is_placed_by_our_clock() -> None:
 
 
 def test_a_change_of_sources_is_a_hole() -> None:
+    """The venue's own quotes are let go while the book tells the touch: they tell it from the next one on."""
     touching, clock = settled(quote(0)), VenueClock()
     touching.take(quote(SECOND, 99.0, origin="venue"))
     touching.settle(clock, T0 + 2 * SECOND, by_book=False)
-    assert np.isnan(touching.touches.bid).tolist() == [False, True, False]
-    touching.settle(clock, T0 + 3 * SECOND, by_book=True)
+    assert (np.isnan(touching.touches.bid).tolist(), touching.latest) == ([False, True], None)
+    touching.take(quote(3 * SECOND, 99.0, origin="venue"))
+    touching.settle(clock, T0 + 4 * SECOND, by_book=False)
+    assert (np.isnan(touching.touches.bid).tolist(), touching.latest) == ([False, True, False], (99.0, 1.0, 101.0, 2.0))
+    touching.settle(clock, T0 + 5 * SECOND, by_book=True)
     assert (touching.latest, touching.known_since) == (None, None)
 
 

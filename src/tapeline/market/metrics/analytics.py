@@ -87,10 +87,10 @@ class Analytics:
 
     def take(self, e: Event) -> None:
         kind = type(e)
-        if kind is Trade:
-            self._came.append(e)  # type: ignore[arg-type]
-        elif kind is Quote:
+        if kind is Quote:
             self.touching.take(e)  # type: ignore[arg-type]
+        elif kind is Trade:
+            self._came.append(e)  # type: ignore[arg-type]
         elif kind is Bar:
             self._bars.append(e)  # type: ignore[arg-type]
         elif kind is Ticker:

@@ -23,22 +23,25 @@ class Ladder:
         self._sign = -1.0 if side == "bids" else 1.0
         floor = book.bid_floor if side == "bids" else book.ask_ceiling
         self._edge = np.inf if floor is None else floor * self._sign  # the farthest that the book can speak of
-        self._depth = FIRST // 2
+        self._depth = 0
         self._ended = False
-        self._deepen()
+        self.price: Floats = np.empty(0)
+        self.size: Floats = np.empty(0)
+        self._read(FIRST)
 
-    def _deepen(self) -> None:
-        self._depth *= 2
-        prices, sizes, self._ended = self._book.top(self._side, self._depth)
-        self.price: Floats = np.array(prices, float)
-        self.size: Floats = np.array(sizes, float)
+    def _read(self, depth: int) -> None:
+        prices, sizes, self._ended = self._book.top(self._side, depth, self._depth)
+        self._depth = depth
+        self.price = np.concatenate([self.price, prices])
+        self.size = np.concatenate([self.size, sizes])
         self._far: Floats = self.price * self._sign  # the farther, the larger
         self._total: Floats = self.size.cumsum()
 
-    def _may_deepen(self) -> bool:
+    def _may_deepen(self, wanted: int = 0) -> bool:
+        """`wanted`: how deep to read, if that is known; at least half of what is read already is added."""
         if self._ended or self._depth >= MOST:
             return False
-        self._deepen()
+        self._read(min(max(wanted, self._depth + self._depth // 2), MOST))
         return True
 
     def best(self, levels: int) -> float | None:
@@ -55,8 +58,9 @@ class Ladder:
         limit = price * self._sign
         if limit > self._edge:
             return None
+        wanted = self._book.within(self._side, price) + 1
         while not len(self._far) or self._far[-1] <= limit:
-            if not self._may_deepen():
+            if not self._may_deepen(wanted):
                 if not self._ended:
                     return None
                 break

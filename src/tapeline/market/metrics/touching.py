@@ -39,6 +39,8 @@ class Touching:
         self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
 
     def take(self, q: Quote) -> None:
+        if self._by_book and q.origin == "venue":
+            return  # most of all events, where both are streamed
         self._came[q.origin].append(q.ts_recv if q.flags & UNPROVEN else q)
 
     def broken(self, channel: str, ts_recv: int) -> None:
