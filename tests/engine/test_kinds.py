@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.config import PipelineSettings, Settings
+from tapeline.engine.checking import exchanges
 from tapeline.engine.collector import Collector
 from tapeline.engine.lines import frames as frames_of
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import ConfigError
 from tapeline.events import Bar, Event, Flag, Status, Trade
 from tapeline.frames import Frame, FrameKind, Switched, pack
+from tapeline.market import sessions
 from tapeline.market.barkinds.kinds import Kinds
 from tapeline.venues.registry import venue_class
 from tests.engine.feeds import FUTURES, MS, SECOND, T0, lost, opened, play, recv, same, session, tick, trade
@@ -138,6 +140,17 @@ def test_a_wrong_name_stops_a_live_session_before_it_begins(tmp_path: Path, key:
     assert (e.value.key, e.value.value) == (f"pipeline.{key}", value)
     assert fix in str(e.value)
     assert not list(tmp_path.iterdir())
+
+
+async def test_calendars_of_exchanges_are_read_before_anything_is_streamed() -> None:
+    bars = ("1h@XHKG", "1d@XHKG", "1d@FX", "7s", "1h@Europe/Berlin")
+    given = PipelineSettings(metrics=(), bars=bars)
+    assert exchanges(given) == ["XHKG", "XHKG", "FX"]
+    sessions._year.cache_clear()
+    collector = Collector(Settings(pipeline=given), data=None)
+    await collector.start()
+    assert sessions._year.cache_info().currsize == 1
+    await collector.stop()
 
 
 def test_a_replay_says_what_it_lacks_and_goes_on() -> None:

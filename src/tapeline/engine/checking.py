@@ -4,6 +4,7 @@ from tapeline.config import PipelineSettings
 from tapeline.engine import extending
 from tapeline.engine.lanes import MOST_KINDS
 from tapeline.errors import ConfigError, UsageError
+from tapeline.market.barkinds.slots import Trading
 from tapeline.market.barkinds.specs import BarSpec, live_kinds
 from tapeline.market.metrics.base import Metric
 from tapeline.market.metrics.groups import parse_group
@@ -28,3 +29,9 @@ def check(pipeline: PipelineSettings) -> None:
         if name in names:
             raise ConfigError("pipeline.groups", text, f"there is a group {name} already: give this one another name")
         names.add(name)
+
+
+def exchanges(pipeline: PipelineSettings) -> list[str]:
+    """Whose calendars the bars go by: reading one takes a moment, so it is done before anything is streamed."""
+    kinds = (kind for _, kind in live_kinds(pipeline.bars))
+    return [kind.slots.session for kind in kinds if isinstance(kind, BarSpec) and isinstance(kind.slots, Trading)]

@@ -23,7 +23,7 @@ import structlog
 from tapeline import __version__
 from tapeline.clock import SECOND, Clock, LiveClock
 from tapeline.config import SHAPING, Settings, VenueSettings
-from tapeline.engine.checking import check
+from tapeline.engine.checking import check, exchanges
 from tapeline.engine.checkpoints import Checkpoints
 from tapeline.engine.control import Control
 from tapeline.engine.engine import Engine
@@ -32,6 +32,7 @@ from tapeline.engine.loads import Loads
 from tapeline.engine.pipeline import Pipeline
 from tapeline.engine.subscriptions import wanted
 from tapeline.frames import Frame, FrameKind, Session, Switched, pack
+from tapeline.market.sessions import prepare
 from tapeline.plans import Again, Channel
 from tapeline.tape.writer import TapeWriter, new_session_id
 from tapeline.wire.funnel import Funnel
@@ -145,6 +146,8 @@ class Collector(Engine):
     # Life
 
     async def start(self) -> None:
+        if names := exchanges(self.settings.pipeline):
+            await asyncio.to_thread(prepare, names, self.clock.now())
         if self.tape is not None:
             self.handle(0, [self.tape.head])
             await self.tape.start()

@@ -95,15 +95,14 @@ class Kinds:
         sides: bool = True,
         whole: Whole | None = None,
     ) -> None:
-        self.instrument, self.flags, self.open_interest = instrument, flags, None
+        self.instrument, self.flags = instrument, flags
+        self.open_interest: float | None = None
         self.makers: list[Maker] = []
         self._contract = None if contract_value is None else Fraction(repr(contract_value))
         self._sides, self._is_whole = sides, whole
         self._size, self._price = Scale(), Scale()
         self._last: int | None = None  # price of the trade before
         self._sign = 0
-
-    open_interest: float | None
 
     @classmethod
     def of(cls, texts: Iterable[str], instrument: str = "", flags: int = 0) -> "Kinds":
