@@ -15,10 +15,11 @@ known. Changes (`rises by 1% within 5m`) need no whole window: what they compare
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import islice
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tapeline.alerts.values import NAN, Cell
 from tapeline.clock import MILLI
@@ -193,15 +194,18 @@ class Sums:
 class Happenings(Stepped):
     """`cell`: the field whose events are taken; `read`: what is taken of each, NaN breaks the step."""
 
-    __slots__ = ("_cell", "_compute", "_done", "_holes", "_read", "_run", "_told", "_whole", "steps")
+    __slots__ = ("_both", "_cell", "_clean", "_done", "_gather", "_holes", "_read", "_run", "_told", "_whole", "steps")
 
     def __init__(self, function: str, cell: Cell, read: Read, span: int, *, lenient: bool) -> None:
         super().__init__(span)
         cell.counted = True
-        self._cell, self._read, self._whole, self._compute = cell, read, not lenient, OF_HAPPENINGS[function]
+        self._cell, self._read, self._whole = cell, read, not lenient
+        self._gather, self._both = OF_HAPPENINGS[function]
         self._told, self._holes = cell.told, cell.holes
         self.steps: deque[Sums] = deque(maxlen=max(1, self.count - 1))
-        self._done, self._run = Sums(), Sums(broken=True)
+        self._done: Any = None
+        self._run = Sums(broken=True)
+        self._clean = 0  # steps that are over since the last one that was broken
 
     def observe(self, now: int) -> None:
         if (at := now // self.step) != self._at:
@@ -220,25 +224,23 @@ class Happenings(Stepped):
     def _roll(self, at: int) -> None:
         if self._at != NONE_YET:
             self.steps.append(self._run)
-            self.steps.extend(Sums() for _ in range(min(at - self._at - 1, self.count)))
+            empty = min(at - self._at - 1, self.count)
+            self.steps.extend(Sums() for _ in range(empty))
+            self._clean = empty + (0 if self._run.broken else self._clean + 1)
             self._run = Sums()
             self._stale = True
         self._at = at
 
     def result(self) -> float:
+        if self._whole and (self._run.broken or self._clean < self.count - 1):
+            return NAN
         if self._stale:
-            self._done = Sums()
-            for step in self.steps:
-                self._done = self._done.joined(step)
-            self._stale = False
-        whole = len(self.steps) >= self.count - 1
-        both = self._done.joined(self._run)
-        return NAN if self._whole and (both.broken or not whole) else self._compute(both)
+            self._done, self._stale = self._gather(self.steps), False
+        return self._both(self._done, self._run)
 
     def left(self) -> int:
         """How long until the window is whole, ns, as far as is known."""
-        since = next((i for i, step in enumerate([self._run, *reversed(self.steps)]) if step.broken), len(self.steps) + 1)
-        return max(0, (self.count - since) * self.step)
+        return max(0, (self.count - (0 if self._run.broken else self._clean + 1)) * self.step)
 
 
 def _deviation(values: list[float]) -> float:
@@ -255,13 +257,42 @@ OF_LEVELS: dict[str, Callable[[list[Step]], float]] = {
     "first": lambda steps: steps[0].end,
     "last": lambda steps: steps[-1].end,
 }
-OF_HAPPENINGS: dict[str, Callable[[Sums], float]] = {
-    "avg": lambda s: s.mean if s.count else NAN,
-    "std": lambda s: math.sqrt(s.squares / s.count) if s.count else NAN,
-    "min": lambda s: s.low if s.count else NAN,
-    "max": lambda s: s.high if s.count else NAN,
-    "sum": lambda s: s.total,
-    "count": lambda s: float(s.count),
-    "first": lambda s: s.first,
-    "last": lambda s: s.last,
+
+
+def _joined(steps: Iterable[Sums]) -> Sums:
+    return reduce(Sums.joined, steps, Sums())
+
+
+def _first(steps: Iterable[Sums]) -> float:
+    return next((s.first for s in steps if s.count), NAN)
+
+
+def _last(steps: Iterable[Sums]) -> float:
+    return next((s.last for s in reversed(list(steps)) if s.count), NAN)
+
+
+def _deviation_of(done: Sums, run: Sums) -> float:
+    both = done.joined(run)
+    return math.sqrt(both.squares / both.count) if both.count else NAN
+
+
+def _known(extreme: float) -> float:
+    return NAN if math.isinf(extreme) else extreme
+
+
+def _mean(done: tuple[float, int], run: Sums) -> float:
+    count = done[1] + run.count
+    return (done[0] + run.total) / count if count else NAN
+
+
+OF_HAPPENINGS: dict[str, tuple[Callable[[Iterable[Sums]], Any], Callable[[Any, Sums], float]]] = {
+    "sum": (lambda steps: math.fsum(s.total for s in steps), lambda done, run: done + run.total),
+    "count": (lambda steps: sum(s.count for s in steps), lambda done, run: float(done + run.count)),
+    "avg": (lambda steps: (math.fsum(s.total for s in steps), sum(s.count for s in steps)), _mean),
+    "std": (_joined, _deviation_of),
+    "min": (lambda steps: min((s.low for s in steps), default=math.inf), lambda done, run: _known(min(done, run.low))),
+    "max": (lambda steps: max((s.high for s in steps), default=-math.inf), lambda done, run: _known(max(done, run.high))),
+    "first": (_first, lambda done, run: done if done == done else run.first),
+    "last": (_last, lambda done, run: run.last if run.count else done),
 }
+"""What is gathered of the steps that are over, once a step, and what it is together with the running one."""
