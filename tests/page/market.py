@@ -13,6 +13,7 @@ from tapeline.engine.bus import Batch, Bus
 from tapeline.engine.source import BookView, Mode
 from tapeline.events import Bar, BookUpdate, Event, Flag, Metrics, Quote, Status, Trade
 from tapeline.instruments import Instrument
+from tapeline.market.profile import Profile
 
 START = {"BTC-USDT": (67_250.0, 0.01, 2, 5), "ETH-USDT": (3_512.0, 0.01, 2, 4), "SOL-USDT": (182.4, 0.01, 2, 3), "DOGE-USDT": (0.16, 0.00001, 5, 0)}  # fmt: skip
 LEVELS = 60
@@ -195,6 +196,9 @@ class FakeSource:
         bids, asks = f.levels("bid", depth), f.levels("ask", depth)
         return BookView(instrument=instrument, ts_event=f.last_event, ts_recv=f.last_event, seq=f.seq, state=f.book_state, bids=bids, asks=asks,
                         bid_floor=bids[-1][0], ask_ceiling=asks[-1][0])  # fmt: skip
+
+    def profiles(self, instrument: str) -> dict[str, Profile]:
+        return {}
 
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         f = self.all.get(instrument)

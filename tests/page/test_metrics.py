@@ -83,3 +83,15 @@ async def test_groups_have_their_own_section(screen):
     group = Metrics("group:btc", now, now, Flag.SIMULATED, None, None, None, None, None, None, {"basis_bps": 4.25}, None)
     screen.source.publish([group])
     await expect(screen.page.locator("[aria-label='group btc']")).to_contain_text("4.25")
+
+
+async def test_the_profile_is_drawn_and_its_numbers_are_the_apis(screen):
+    page = screen.page
+    await page.keyboard.press("p")
+    await expect(page.get_by_role("button", name="Profile")).to_have_attribute("aria-pressed", "true")
+    found = (await screen.get("profile", instrument=BTC))["profile"]
+    await expect(page.get_by_test_id("profile")).to_have_attribute("data-value", repr(found["poc"]))
+    await expect(page.get_by_test_id("profile")).to_contain_text(f"POC {found['poc']:,.2f}")
+    await expect(page.get_by_test_id("profile")).to_contain_text(f"{found['val']:,.2f} to {found['vah']:,.2f}")
+    await page.keyboard.press("p")
+    await expect(page.get_by_test_id("profile")).to_be_hidden()

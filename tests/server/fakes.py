@@ -7,6 +7,7 @@ from tapeline.engine.bus import Batch, Bus
 from tapeline.engine.source import BookView, Mode
 from tapeline.events import Bar, BookUpdate, Event, Flag, Metrics, Quote, Status, Trade
 from tapeline.instruments import Instrument
+from tapeline.market.profile import Profile
 
 T0 = 1_795_132_800 * SECOND
 BTC, ETH = "sim:BTC-USDT", "sim:ETH-USDT"
@@ -79,6 +80,7 @@ class FakeSource:
         self.streams = [instrument(BTC), instrument(ETH)]
         self.others = [instrument("sim:DOGE-USDT")]
         self.connection = "up"
+        self.sampled: dict[str, Profile] = {}
         self.book_at: int | None = 1
         self.book_state = "synced"
         self.open: dict[tuple[str, str], Bar] = {}
@@ -119,6 +121,9 @@ class FakeSource:
 
     def book(self, instrument: str, depth: int) -> BookView | None:
         return None if self.book_at is None else book_view(self.book_at, instrument, depth, self.book_state)
+
+    def profiles(self, instrument: str) -> dict[str, Profile]:
+        return self.sampled if instrument == BTC else {}
 
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         return self.open.get((instrument, interval))

@@ -101,6 +101,7 @@ function keys(chart: Chart): void {
       ArrowUp: () => session.step(-1),
       ArrowDown: () => session.step(1),
       h: () => chart.toggleSmooth(),
+      p: () => chart.toggleProfile(),
       t: () => theme.toggle(),
       c: () => theme.nextPalette(),
       "?": () => help.toggle(),

@@ -12,6 +12,8 @@ from tapeline.engine.source import BookView, Mode
 from tapeline.events import Bar, Event, Flag, Status
 from tapeline.frames import Frame
 from tapeline.instruments import Instrument
+from tapeline.market.metrics.volume_profile import ProfileOf
+from tapeline.market.profile import Profile
 from tapeline.market.sync import State
 
 UNTIMED = int(Flag.NO_VENUE_TIME | Flag.BAD_TIME | Flag.RECOVERED | Flag.SAMPLED)
@@ -95,6 +97,11 @@ class Engine:
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         lane = self.pipeline.lanes.get(instrument)
         return None if lane is None else lane.trades.bars.open_bar(interval, self.clock.now())
+
+    def profiles(self, instrument: str) -> dict[str, Profile]:
+        lane = self.pipeline.lanes.get(instrument)
+        metrics = [] if lane is None else lane.analytics.metrics
+        return {m.full_name: m.profile() for m in metrics if isinstance(m, ProfileOf)}
 
     def status(self) -> dict[str, Any]:
         now = self.clock.now()

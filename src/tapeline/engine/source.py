@@ -9,6 +9,7 @@ from tapeline.engine.bus import Bus
 from tapeline.engine.subscriptions import Changed
 from tapeline.events import Bar, Level
 from tapeline.instruments import Instrument
+from tapeline.market.profile import Profile
 from tapeline.plans import Channel
 
 Mode = Literal["live", "simulated", "replay"]
@@ -66,4 +67,8 @@ class Source(Protocol):
 
     def open_bar(self, instrument: str, interval: str) -> Bar | None:
         """The bar that is still filling, None where no trade has come since the last one closed."""
+        ...
+
+    def profiles(self, instrument: str) -> dict[str, Profile]:
+        """The volume profiles that are sampled, by the full names of their metrics, as of the last sample."""
         ...

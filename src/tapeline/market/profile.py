@@ -22,13 +22,15 @@ OFF_BOOK, AGGREGATED = int(Flag.OFF_BOOK), int(Flag.AGGREGATED)
 
 
 class Bin(msgspec.Struct, frozen=True, gc=False):
-    """`low` and `high` are the lowest and the highest price that belong to it: equal where a bin is one tick."""
+    """`low` and `high` are the lowest and the highest price that belong to it: equal where a bin is one tick. `buy_volume` and
+    `sell_volume` None where they are not kept.
+    """
 
     low: float
     high: float
     volume: float
-    buy_volume: float
-    sell_volume: float
+    buy_volume: float | None
+    sell_volume: float | None
 
 
 class Profile(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
-import type { Bar, Interval, MetricHistory, MetricInfo } from "./types.ts";
+import type { Bar, Interval, MetricHistory, MetricInfo, Profile } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -29,4 +29,8 @@ export async function metricHistory(instrument: string, limit: number, signal?: 
 
 export async function catalogue(): Promise<readonly MetricInfo[]> {
   return (await get<{ catalogue: MetricInfo[] }>("metrics/catalogue", {})).catalogue;
+}
+
+export async function profile(instrument: string, signal?: AbortSignal): Promise<Profile> {
+  return (await get<{ profile: Profile }>("profile", { instrument }, signal)).profile;
 }

@@ -54,6 +54,20 @@ export interface MetricInfo {
   readonly text: string;
 }
 
+/** Volume by price: /profile. `incomplete` null where nobody judges it: of the trades in memory, from `since` on. */
+export interface Profile {
+  readonly instrument: string;
+  readonly metric: string;
+  readonly since: Micros | null;
+  readonly incomplete: boolean | null;
+  readonly step: number | null;
+  readonly volume: number;
+  readonly poc: number | null;
+  readonly val: number | null;
+  readonly vah: number | null;
+  readonly bins: readonly { readonly low: number; readonly high: number; readonly volume: number }[];
+}
+
 /** The last samples of one instrument, as columns: /metrics/history. */
 export interface MetricHistory {
   readonly instrument: string;

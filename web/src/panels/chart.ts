@@ -11,6 +11,7 @@ import { clock, day, fixed, signed, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { token } from "../ui/theme.ts";
 import { store, stored } from "../ui/theme.ts";
+import { ProfileDrawing, profileWords } from "./profile.ts";
 import { blanks, candle, type Colors, isOrdinal, placeOf, points, type Shape, smoothed, smoothedAll, volume } from "./candles.ts";
 
 const OLDER_AT = 20; // bars left of the visible range at which older ones are fetched
@@ -19,7 +20,7 @@ const FILLED = "Nothing was traded in this interval: the price before it goes on
 const VENUES = "From before this session: the venue's own candle, not made from trades seen here.";
 
 export class Chart implements Panel {
-  readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status"];
+  readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status", "profile", "link"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly chart: IChartApi;
@@ -32,6 +33,9 @@ export class Chart implements Panel {
   private readonly filled = h("span", { class: "partial", title: FILLED, hidden: true }, "nothing traded");
   private readonly kinds = h("select", { class: "kinds", "aria-label": "Bars of other kinds", hidden: true });
   private readonly smooth = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Heikin-Ashi: candles smoothed by those before them (key h)" }, "HA");
+  private readonly byPrice = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Volume by price, with the point of control and the value area (key p)" }, "Profile");
+  private readonly profileText = value("profile-text num value", "profile");
+  private readonly profile = new ProfileDrawing();
   private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
   private readonly byTime = new Map<number, Bar>();
   private hovered: number | null = null;
@@ -57,17 +61,20 @@ export class Chart implements Panel {
     bar.append(this.kinds);
     this.kinds.addEventListener("change", () => session.setInterval(this.kinds.value));
     this.smooth.addEventListener("click", () => this.toggleSmooth());
+    this.byPrice.addEventListener("click", () => this.toggleProfile());
+    session.watchesProfile = stored("profile") === "on";
     if (stored("heikin-ashi") === "on") this.shapes = [];
     const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
-    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.filled, this.venues);
-    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "views" }, this.smooth), foot);
+    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.filled, this.venues, this.profileText.el);
+    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "views" }, this.smooth, this.byPrice), foot);
     this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty));
     this.chart = createChart(box, { autoSize: true, ...staticOptions({ timeAt: (place) => this.timeAt(place), ordinal: () => isOrdinal(session.view.interval) }) });
     this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
     this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
     this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.24 } });
     this.volumes.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    this.candles.attachPrimitive(this.profile);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range && range.from < OLDER_AT && this.drawn) void session.loadOlder();
@@ -90,6 +97,18 @@ export class Chart implements Panel {
     view.barChange = "none";
     this.paintPriceLine();
     this.renderLegend();
+    this.renderProfile();
+  }
+
+  /** Of a link that is dead nothing is drawn over the chart: the chart itself says when it ends, a profile does not. */
+  private renderProfile(): void {
+    const { view, market, watchesProfile, health } = this.session;
+    const profile = watchesProfile && !health.dead ? view.profile : null;
+    this.byPrice.setAttribute("aria-pressed", String(watchesProfile));
+    this.profile.show(profile, { area: token("accent"), rest: token("muted"), poc: token("warn") });
+    const decimals = market.rows.get(view.id)?.priceDecimals ?? 2;
+    this.profileText.set(profile ? profileWords(profile, decimals) : "", profile?.poc ?? null);
+    mark(this.profileText.el, "partial", String(profile?.incomplete ?? false));
   }
 
   /** In the bar's full colour: by itself it takes that of the candle's body, which a hollow one does not have. */
@@ -157,6 +176,14 @@ export class Chart implements Panel {
     this.shapes = this.shapes === null ? [] : null;
     store("heikin-ashi", this.shapes === null ? "off" : "on");
     this.render(new Set(["bars"]));
+  }
+
+  toggleProfile(): void {
+    const { session } = this;
+    session.watchesProfile = !session.watchesProfile;
+    store("profile", session.watchesProfile ? "on" : "off");
+    void session.loadProfile();
+    this.render(new Set(["profile"]));
   }
 
   /** The kinds of bars that are switched on beside the usual intervals. */

@@ -23,7 +23,7 @@ class Tile {
   readonly name: string;
   readonly scope: string;
   private readonly number: Value;
-  private readonly flag = h("span", { class: "partial", hidden: true, title: PARTIAL }, "◔", h("span", { class: "sr" }, "incomplete"));
+  private readonly flag = h("span", { class: "quarter", hidden: true, title: PARTIAL }, h("span", { class: "sr" }, "incomplete"));
 
   constructor(scope: string, name: string) {
     this.scope = scope;
@@ -149,8 +149,8 @@ export class MetricsPanel implements Panel {
       return;
     }
     const info = this.session.catalogue.of(tile.name);
-    const hole = info?.gap === "window" ? ` ◔ ${PARTIAL}.` : "";
-    this.about.replaceChildren(h("b", {}, base(tile.name)), `${info?.unit ? ` (${info.unit})` : ""} ${explained(info) || DASH}${hole}`);
+    const hole = tile.el.dataset["partial"] === "true" ? [h("em", {}, `Now ${PARTIAL}. `)] : [];
+    this.about.replaceChildren(h("b", {}, base(tile.name)), " ", ...hole, `${info?.unit ? ` (${info.unit})` : ""} ${explained(info) || DASH}`);
     this.about.title = info?.text ?? "";
   }
 

@@ -53,7 +53,7 @@ const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: 
   raised: { sign: "▲", text: "raised", meaning: "it is true now" },
   armed: { sign: "○", text: "armed", meaning: "it is watched, and not true now" },
   cooling: { sign: "◷", text: "cooling down", meaning: "it was raised lately and waits before it is raised again" },
-  warming: { sign: "◔", text: "warming up", meaning: "its windows are not whole yet" },
+  warming: { sign: "◐", text: "warming up", meaning: "its windows are not whole yet" },
   muted: { sign: "∅", text: "muted", meaning: "it raises nothing until it is unmuted" },
   waiting: { sign: "…", text: "waiting", meaning: "nothing of its instrument has come yet" },
   done: { sign: "✓", text: "done", meaning: "it was to be raised once, and was" },

@@ -10,8 +10,8 @@ const HEADINGS: readonly (readonly [string, RegExp])[] = [
   ["Spread and cost", /spread|cost|slippage|impact/],
   ["Depth", /depth|imbalance/],
   ["Volatility", /vol(atility)?_|volatility|realised_var|realized|parkinson|garman|yang|tsrv|two_scale|atr|stdev|bbands/],
+  ["Profile", /^profile|poc|value_area/],
   ["Flow", /volume|cvd|delta|flow|ofi|trade|rate|arrival|large|size|vpin|kyle|lambda|notional|liquidation/],
-  ["Profile", /profile|poc|value_area/],
   ["Derivatives", /basis|funding|open_interest|premium/],
 ];
 const INDICATORS = "Indicators";

@@ -23,6 +23,7 @@ const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from 
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
 const RULES_MS = 2000;
+const PROFILE_MS = 2000;
 const PAST_ALERTS = 100;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
 
@@ -35,6 +36,7 @@ export class Session {
   readonly events = new Recent<StatusEvent>(EVENTS);
   readonly latency = new Latency();
   readonly alerts = new Alerts();
+  watchesProfile = false; // whether the chart shows it
   watchesRules = false; // whether the panel of rules is shown
   onAlert: (alert: AlertEvent) => void = () => undefined;
   readonly groups = new Map<string, Samples>();
@@ -73,6 +75,7 @@ export class Session {
     window.setInterval(() => this.heartbeat(), 250);
     window.setInterval(() => this.sample(), 1000);
     window.setInterval(() => void this.lookAtRules(), RULES_MS);
+    window.setInterval(() => void this.loadProfile(), PROFILE_MS);
     document.addEventListener("visibilitychange", () => this.visible(!document.hidden));
     window.addEventListener("online", () => this.feed.hurry());
   }
@@ -165,6 +168,7 @@ export class Session {
     for (const subscription of this.viewed) this.feed.subscribe(subscription);
     void this.fillBars();
     void this.fillSamples(id, this.view.samples);
+    void this.loadProfile();
   }
 
   private leave(): void {
@@ -273,6 +277,15 @@ export class Session {
   /** States change without an alert, too: warm, cooled down, sent. */
   private async lookAtRules(): Promise<void> {
     if (this.watchesRules && !document.hidden && this.feed.link === "open") await this.loadRules();
+  }
+
+  async loadProfile(): Promise<void> {
+    const { view } = this;
+    if (!this.watchesProfile || document.hidden || this.feed.link !== "open" || !view.id) return;
+    const profile = await rest.profile(view.id, this.abort.signal).catch(() => null);
+    if (profile?.instrument !== view.id) return;
+    view.profile = profile;
+    this.scheduler.touch("profile");
   }
 
   private samplesOf(id: string): Samples | undefined {

@@ -1,6 +1,6 @@
 // One paint for everything that changed since the last. In a hidden tab the browser gives no frames and nothing is drawn.
 
-export type Topic = "status" | "link" | "quotes" | "book" | "trades" | "bars" | "events" | "metrics" | "alerts" | "selection" | "clock" | "theme";
+export type Topic = "status" | "link" | "quotes" | "book" | "trades" | "bars" | "events" | "metrics" | "profile" | "alerts" | "selection" | "clock" | "theme";
 
 export interface Panel {
   readonly topics: readonly Topic[];

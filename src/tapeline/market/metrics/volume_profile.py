@@ -9,7 +9,7 @@ from tapeline.market.exact import Scale
 from tapeline.market.metrics.base import History, Ints, Metric, Parameter, Sample, Value, session_start
 from tapeline.market.metrics.sliding import Sliding
 from tapeline.market.metrics.store import Trades
-from tapeline.market.profile import edges, step_for, value_area
+from tapeline.market.profile import Bin, Profile, edges, step_for, value_area
 
 MOST_LEVELS = 100_000
 
@@ -53,6 +53,18 @@ class ProfileOf(Metric):
             self.step, self.bins = step, {}
             _add(self.bins, [price * self.coarse // step for price in self.levels], self.levels.values(), 1)
         return edges(step, self.ticks, *value_area(self.bins))
+
+    def profile(self) -> Profile:
+        """All of it, as of the last sample. Who bought and who sold is not kept."""
+        if self.answer is None:
+            return Profile(None, 0.0, None, None, None, [])
+        step, ticks = self.step, self.ticks
+        bins = [
+            Bin(n * step / ticks, (n * step + step - 1) / ticks, volume / self.lots, None, None)
+            for n, volume in sorted(self.bins.items())
+        ]
+        volume = sum(self.bins.values()) / self.lots
+        return Profile(step / ticks, volume, self.answer["poc"], self.answer["val"], self.answer["vah"], bins)
 
     def _twin(self, h: History, inside: Ints) -> Value:
         """By sorting; all prices that ever came tell the tick."""

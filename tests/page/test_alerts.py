@@ -1,0 +1,91 @@
+"""Alerts on the page, end to end: a simulated market, a real session that watches the rules, its server, a browser."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tapeline.cli.live import LiveSession
+from tapeline.config import AlertsSettings, RuleSettings, ServerSettings, Settings, SinkSettings, TapeSettings
+from tapeline.server.app import Server
+from tests.live.rig import QUICK
+from tests.page.test_page import BTC
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+SEVERE = RuleSettings(rule="binance:BTC-USDT mid < 0", severity="critical")
+
+
+def settings(data: str) -> Settings:
+    return Settings(
+        instruments=("binance:BTC-USDT",), channels=("trades", "book"), data=data, wire=QUICK, history=False,
+        tape=TapeSettings(flush_ms=20, sync_ms=100), sinks=SinkSettings(lake=False, sqlite=False),
+        server=ServerSettings(port=0), alerts=AlertsSettings(quiet_start_seconds=0.0, rules={"never": SEVERE}),
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def opened(browser: Any, data: str, errors: list[str]) -> AsyncIterator[Page]:
+    """The page's tab of alerts, on a live session."""
+    async with LiveSession(settings(data)) as live:
+        server = Server(live.collector, live.settings.server, live.collector.clock, alerts=live.alerts)
+        live.address = await server.start()
+        context = await browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        page = await context.new_page()
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("console", lambda m: errors.append(m.text) if m.type in ("error", "warning") else None)
+        try:
+            await live.connect("simulated")
+            await page.goto(live.address)
+            await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC, timeout=15_000)
+            await page.get_by_role("tab", name="Alerts").first.click()
+            yield page
+        finally:
+            await context.close()
+            await server.stop()
+
+
+async def test_a_rule_is_mended_as_it_is_written_raised_told_muted_and_removed(browser, tmp_path):
+    errors: list[str] = []
+    async with opened(browser, str(tmp_path), errors) as page:
+        text, says, toast = page.get_by_test_id("rule-text"), page.get_by_test_id("rule-says"), page.get_by_test_id("toast")
+        never = page.get_by_test_id("rule-never")
+        await expect(never.locator(".rule-state")).to_have_attribute("data-value", "armed")
+        await expect(never.get_by_role("button", name="Remove")).to_be_disabled()  # it stands in the settings
+
+        await text.fill("binance:BTC-USDT mdi > 0")
+        await expect(says).to_contain_text("did you mean mid?")
+        await expect(page.get_by_test_id("rule-place").locator("mark")).to_have_text("mdi")
+        await text.press("Enter")  # nothing is added
+        await expect(page.locator(".rule")).to_have_count(1)
+
+        await text.fill("binance:BTC-USDT mid > 0")
+        await expect(says).to_contain_text("It can be added")
+        await expect(page.get_by_test_id("rule-place")).to_be_hidden()
+        await text.press("Enter")
+        await expect(says).to_contain_text("Added as")
+        await expect(toast).to_contain_text("SIMULATED", timeout=15_000)
+        await expect(toast.locator(".severity")).to_have_text("▲ warning")
+        rule = page.locator(".rule:not([data-rule=never])")
+        await expect(rule.locator(".rule-state")).to_have_attribute("data-value", "raised")
+        await expect(page.get_by_test_id("alert-history").locator("li")).to_have_count(1)
+        await expect(page.get_by_test_id("alert-history").locator(".venue")).to_have_text("sim")
+        await expect(page.get_by_test_id("raised")).to_be_visible()
+        assert (await page.title()).startswith("▲ ")
+
+        await rule.get_by_role("button", name="Mute").click()
+        await expect(rule.locator(".rule-state")).to_have_attribute("data-value", "muted")
+        await page.reload()  # an old alert stands in the history, and is not told again
+        await page.get_by_role("tab", name="Alerts").first.click()
+        await expect(page.get_by_test_id("alert-history").locator("li[data-state=raised]")).to_have_count(1)
+        await expect(toast).to_have_count(0)
+        await rule.get_by_role("button", name="Remove").click()
+        await expect(rule).to_have_count(0)
+    assert [e for e in errors if "WebSocket" not in e] == []
+
+
+async def test_a_recording_says_that_no_rules_are_watched(screen):
+    await screen.page.get_by_role("tab", name="Alerts").first.click()
+    await expect(screen.page.get_by_text("No rules are watched here")).to_be_visible()
+    await expect(screen.page.get_by_test_id("rule-text")).to_be_hidden()
