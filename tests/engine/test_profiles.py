@@ -28,7 +28,7 @@ def test_the_profile_of_a_recording(shared_frames):
     trades = [e for e in events[:sampled] if isinstance(e, Trade)]
     (found,) = engine.profiles(BTC).values()
     assert len(trades) > 100
-    twin = profile([t.price for t in trades], [t.size for t in trades], [0.0] * len(trades), step=found.step)
+    twin = profile([t.price for t in trades], [t.size for t in trades], [t.side for t in trades], step=found.step)
     assert [(b.low, b.high, b.volume) for b in found.bins] == [(b.low, b.high, b.volume) for b in twin.bins]
     assert (found.volume, found.poc, found.val, found.vah) == (twin.volume, twin.poc, twin.val, twin.vah)
     assert engine.profiles("binance:NO-USDT") == {}

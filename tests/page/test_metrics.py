@@ -80,9 +80,9 @@ async def test_the_keyboard_reads_what_each_metric_means(screen):
 
 async def test_groups_have_their_own_section(screen):
     now = time.time_ns()
-    group = Metrics("group:btc", now, now, Flag.SIMULATED, None, None, None, None, None, None, {"basis_bps": 4.25}, None)
+    group = Metrics("group:btc", now, now, Flag.SIMULATED, None, None, None, None, None, None, {"basis.2": 4.25}, None)
     screen.source.publish([group])
-    await expect(screen.page.locator("[aria-label='group btc']")).to_contain_text("4.25")
+    await expect(screen.page.locator("[aria-label='group btc']")).to_contain_text("4.25 bps")
 
 
 async def test_the_profile_is_drawn_and_its_numbers_are_the_apis(screen):

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MetricInfo, Metrics } from "../src/api/types.ts";
-import { Catalogue, explained, grouped, metricText, short } from "../src/state/catalogue.ts";
+import { Catalogue, explained, grouped, meaning, metricText, short } from "../src/state/catalogue.ts";
 import { SAMPLE_POINTS, Samples } from "../src/state/samples.ts";
 
 const sample = (second: number, values: Record<string, number>, incomplete: string | null = null): Metrics => ({
@@ -84,4 +84,11 @@ test("numbers with their units", () => {
 test("what a metric means is the first part of its docstring, as one line", () => {
   assert.equal(explained(info("x", { text: "Mean of the `window`:\n  Σ pᵢ sᵢ / Σ sᵢ.\n\nSource: a book." })), "Mean of the window: Σ pᵢ sᵢ / Σ sᵢ.");
   assert.equal(explained(undefined), "");
+});
+
+test("figures of a group are not those of an instrument's metric of the same name", () => {
+  const catalogue = new Catalogue([info("basis", { unit: "bps", text: "Of a perpetual." }), info("vwap", { unit: "price", text: "Mean price." })]);
+  assert.match(meaning("group:btc", "basis.2", catalogue).text, /than the first/);
+  assert.equal(meaning("sim:A-B", "basis", catalogue).text, "Of a perpetual.");
+  assert.deepEqual(meaning("sim:A-B", "vwap_5m", catalogue), { unit: "price", text: "Mean price.", whole: "Mean price." });
 });

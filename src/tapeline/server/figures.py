@@ -25,7 +25,6 @@ from tapeline.server.samples import POINTS, Samples
 from tapeline.server.views import MEDIA, Row, encode
 
 MAX_METRICS = 100
-SIDES = {"buy": 1.0, "sell": -1.0, "unknown": 0.0}
 
 
 class Figures:
@@ -79,5 +78,4 @@ class Figures:
 
 
 def of_trades(trades: Sequence[Trade]) -> Profile:
-    sides = [SIDES[t.side] for t in trades]
-    return profile([t.price for t in trades], [t.size for t in trades], sides)
+    return profile([t.price for t in trades], [t.size for t in trades], [t.side for t in trades])

@@ -3,8 +3,8 @@
 // A number that a hole or the warm-up touches is marked in words, in colour and by its line; one that is not known now is a dash.
 // What a metric means stands in one line at the foot: of the tile under the pointer, or of the one the keyboard is on.
 
-import { base, type Line, type Samples } from "../state/samples.ts";
-import { explained, grouped, metricText } from "../state/catalogue.ts";
+import type { Line, Samples } from "../state/samples.ts";
+import { grouped, meaning, metricText } from "../state/catalogue.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
 import { age, clock, DASH, decimalsOf } from "../ui/format.ts";
@@ -94,7 +94,7 @@ export class MetricsPanel implements Panel {
   private text(scope: string, name: string, line: Line): string {
     const last = line.values.at(-1) ?? null;
     const row = this.session.market.rows.get(scope);
-    const unit = this.session.catalogue.of(name)?.unit ?? "";
+    const { unit } = meaning(scope, name, this.session.catalogue);
     return metricText(last, unit, row?.priceDecimals ?? Math.min(6, decimalsOf(Number((last ?? 0).toPrecision(9)))));
   }
 
@@ -142,16 +142,16 @@ export class MetricsPanel implements Panel {
 
   private explain(): void {
     const tile = this.chosen;
-    show(this.alert, tile !== null);
+    show(this.alert, tile !== null && !tile.scope.startsWith("group:")); // rules know few of a group's figures
     for (const other of this.tiles.values()) mark(other.el, "chosen", String(other === tile));
     if (!tile) {
       this.about.textContent = this.tiles.size > 0 ? "Point at a metric, or go to it with the arrow keys, to read what it means." : "";
       return;
     }
-    const info = this.session.catalogue.of(tile.name);
+    const { unit, text, whole } = meaning(tile.scope, tile.name, this.session.catalogue);
     const hole = tile.el.dataset["partial"] === "true" ? [h("em", {}, `Now ${PARTIAL}. `)] : [];
-    this.about.replaceChildren(h("b", {}, base(tile.name)), " ", ...hole, `${info?.unit ? ` (${info.unit})` : ""} ${explained(info) || DASH}`);
-    this.about.title = info?.text ?? "";
+    this.about.replaceChildren(h("b", {}, tile.name), " ", ...hole, `${unit ? `(${unit}) ` : ""}${text || DASH}`);
+    this.about.title = whole;
   }
 
   private walk(event: KeyboardEvent): void {

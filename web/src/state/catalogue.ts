@@ -8,15 +8,15 @@ import { base } from "./samples.ts";
 const HEADINGS: readonly (readonly [string, RegExp])[] = [
   ["Price", /^(vwap|twap|anchored|session|micro|mid|last|mark|index|close)/],
   ["Spread and cost", /spread|cost|slippage|impact/],
-  ["Depth", /depth|imbalance/],
+  ["Depth", /depth|imbalance|slope/],
   ["Volatility", /vol(atility)?_|volatility|realised_var|realized|parkinson|garman|yang|tsrv|two_scale|atr|stdev|bbands/],
   ["Profile", /^profile|poc|value_area/],
-  ["Flow", /volume|cvd|delta|flow|ofi|trade|rate|arrival|large|size|vpin|kyle|lambda|notional|liquidation/],
+  ["Flow", /volume|cvd|delta|flow|ofi|trade|rate|arrival|large|size|vpin|kyle|lambda|buy|sell|notional|liquidation/],
   ["Derivatives", /basis|funding|open_interest|premium/],
 ];
 const INDICATORS = "Indicators";
 /** Amounts of this instrument, and plain numbers: the word would only take the room. The foot of the panel tells it. */
-const UNIT_LESS = /^$|^1$|^ratio$|year|size|asset|amount|count|trades| to /;
+const UNIT_LESS = /^$|^1$|^ratio$|year|size|asset|amount|count|trades| to |,/;
 
 export class Catalogue {
   private readonly byName: ReadonlyMap<string, MetricInfo>;
@@ -84,6 +84,32 @@ export function short(value: number): string {
   const digits = Math.floor(Math.log10(magnitude)); // of the first significant one
   const decimals = magnitude >= 1000 ? 1 : Math.min(10, Math.max(0, 3 - digits));
   return fixed(value, Number.isInteger(value) ? 0 : decimals);
+}
+
+/** What a group's figures are, by the name before the member's number: docs/analytics.md. */
+const GROUP_FIGURES: Readonly<Record<string, readonly [unit: string, text: string]>> = {
+  members: ["", "How many members are in: a venue that is stale or disconnected is out."],
+  bid: ["price", "The best bid of those that are in."],
+  bid_size: ["size", "What they bid there together."],
+  bid_member: ["", "The number of the first member that bids it."],
+  ask: ["price", "The best offer of those that are in."],
+  ask_size: ["size", "What they offer there together."],
+  ask_member: ["", "The number of the first member that offers it."],
+  arbitrage_bps: ["bps", "10⁴ (bid − ask) / mid: above 0 one venue buys for more than another one sells."],
+  basis: ["bps", "10⁴ (midₖ − mid₁) / mid₁: how much dearer this member is than the first."],
+  correlation: ["−1 to 1", "Of the returns over whole seconds of the last five minutes, this member's with the first one's."],
+  lag: ["ms", "By how much this member follows the first; below 0 it moves before it."],
+  lag_correlation: ["−1 to 1", "How closely the two move, at that lag."],
+};
+
+/** Unit and meaning of what is shown under `scope`, an instrument or a group. */
+export function meaning(scope: string, name: string, catalogue: Catalogue): { unit: string; text: string; whole: string } {
+  if (scope.startsWith("group:")) {
+    const [unit, text] = GROUP_FIGURES[base(name)] ?? ["", ""];
+    return { unit, text, whole: text };
+  }
+  const info = catalogue.of(name);
+  return { unit: info?.unit ?? "", text: explained(info), whole: info?.text ?? "" };
 }
 
 /** The docstring as one line or two: what it is, then how it is reckoned. */
