@@ -8,10 +8,8 @@ import pyarrow as pa
 import pytest
 import websockets
 
-from tapeline.events import Flag
 from tapeline.market.metrics import registry
-from tapeline.market.profile import Bin, Profile
-from tests.server.fakes import BTC, ETH, T0, metrics, sample, trade
+from tests.server.fakes import BTC, ETH, T0, metrics, sample
 from tests.server.test_rest import get, refused
 
 US = T0 // 1000
@@ -86,33 +84,3 @@ async def test_one_kind_of_metrics_on_the_channel(server, full):
         await ws.send(json.dumps({"method": "subscribe", "params": {"channel": "metrics", "instruments": ["group:*"]}}))
         assert json.loads(await ws.recv())["result"]["instruments"] == ["group:*"]
         assert [m["instrument"] for m in json.loads(await ws.recv())["data"]] == [GROUP]
-
-
-async def test_the_profile_of_the_trades_in_memory(http, server, source):
-    trades = [trade(1, price=100.0, size=3.0), trade(2, price=101.0, size=1.0, side="sell"), trade(3, price=102.0, size=0.5)]
-    off_book = trade(4, price=999.0, size=9.0, flags=int(Flag.OFF_BOOK))
-    source.push(*trades, off_book)
-    found = (await get(http, "profile", instrument=BTC))["profile"]
-    assert (found["metric"], found["since"], found["incomplete"]) == ("trades", US + 1000, None)
-    assert (found["volume"], found["poc"], found["val"], found["vah"]) == (
-        4.5,
-        100.0,
-        100.0,
-        101.0,
-    )  # 3 of 4.5 are not yet 70 %
-    assert [(b["low"], b["volume"], b["buy_volume"], b["sell_volume"]) for b in found["bins"]] == [
-        (100.0, 3.0, 3.0, 0.0), (101.0, 1.0, 0.0, 1.0), (102.0, 0.5, 0.5, 0.0),
-    ]  # fmt: skip
-    empty = (await get(http, "profile", instrument=ETH))["profile"]
-    assert (empty["since"], empty["poc"], empty["bins"]) == (None, None, [])
-
-
-async def test_the_profile_of_a_metric_that_is_on(http, server, source):
-    source.sampled = {"profile_1h": Profile(1.0, 7.0, 100.5, 100.0, 101.0, [Bin(100.0, 100.9, 7.0, None, None)])}
-    source.push(sample(1, {"profile_1h.poc": 100.5}, "profile_1h"))
-    found = (await get(http, "profile", instrument=BTC))["profile"]
-    assert (found["metric"], found["poc"], found["incomplete"]) == ("profile_1h", 100.5, True)
-    assert found["bins"] == [{"low": 100.0, "high": 100.9, "volume": 7.0, "buy_volume": None, "sell_volume": None}]
-    assert (await get(http, "profile", instrument=BTC, metric="trades"))["profile"]["metric"] == "trades"
-    await refused(http, "profile", 400, "bad_parameter", instrument=BTC, metric="profile_4h")
-    await refused(http, "profile", 400, "missing_parameter")

@@ -2,7 +2,8 @@
 
 from tapeline.clock import MICRO
 from tapeline.events import Flag
-from tests.server.fakes import BTC, ETH, T0, trade
+from tapeline.market.profile import Bin, Profile
+from tests.server.fakes import BTC, ETH, T0, sample, trade
 from tests.server.test_rest import get, refused
 
 US = T0 // MICRO
@@ -34,3 +35,13 @@ async def test_of_nothing_and_of_what_cannot_be(http, source, server):
     assert (row["profile"]["poc"], row["profile"]["bins"], row["first"], row["more"]) == (None, [], None, False)
     await refused(http, "profile", 400, "bad_parameter", instrument=ETH, bps="0")
     await refused(http, "profile", 400, "unknown_parameter", instrument=ETH, window="1h")
+
+
+async def test_the_profile_of_a_metric_that_is_on(http, server, source):
+    source.sampled = {"profile_1h": Profile(1.0, 7.0, 100.5, 100.0, 101.0, [Bin(100.0, 100.9, 7.0, None, None)])}
+    source.push(sample(1, {"profile_1h.poc": 100.5}, "profile_1h"))
+    row = await get(http, "profile", instrument=BTC, metric="profile_1h")
+    assert (row["metric"], row["incomplete"], row["profile"]["poc"]) == ("profile_1h", True, 100.5)
+    assert row["profile"]["bins"] == [{"low": 100.0, "high": 100.9, "volume": 7.0, "buy_volume": None, "sell_volume": None}]
+    await refused(http, "profile", 400, "bad_parameter", instrument=BTC, metric="profile_4h")
+    assert "none is on" in (await refused(http, "profile", 400, "bad_parameter", instrument=ETH, metric="profile_1h"))["hint"]

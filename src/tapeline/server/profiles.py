@@ -1,4 +1,5 @@
-"""`/api/v1/profile`: how much was traded at which price, with the value area (market/profile.py), of the trades in memory.
+"""`/api/v1/profile`: how much was traded at which price, with the value area (market/profile.py), of the trades in memory, or as a
+metric that is on has it (`profile_1h`), which reaches farther back.
 
 What is older than the trades in memory (settings `server.history_trades`) is left out, and `more` says so: `Lake.profile` has all.
 """
@@ -15,7 +16,7 @@ from tapeline.market.profile import Profile, counted, profile
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, Names
 from tapeline.server.history import History
-from tapeline.server.views import MEDIA, encode
+from tapeline.server.views import MEDIA, Row, encode
 
 MOST_BPS = 1000.0
 
@@ -29,8 +30,10 @@ class Profiles:
 
     async def profile(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "from", "to", "bps"))
+        asked.only(given, ("instrument", "metric", "from", "to", "bps"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
+        if "metric" in given:
+            return self._sampled(name, given["metric"])
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
         bps = _bps(given.get("bps"))
         log = self._history.trades.get(name)
@@ -39,17 +42,22 @@ class Profiles:
         forgotten = log is not None and log.total > len(held)
         rows = [t.price for t in trades], [t.size for t in trades], [t.side for t in trades]
         made: Profile = await asyncio.to_thread(profile, *rows, bps=bps)
-        body = encode(
-            {
-                "mode": self._source.mode,
-                "instrument": name,
-                "first": min(t.ts_event for t in trades) // MICRO if trades else None,
-                "last": max(t.ts_event for t in trades) // MICRO if trades else None,
-                "more": forgotten and start < min(t.ts_event for t in held),
-                "profile": made,
-            }
-        )
-        return Response(body, 200, {"cache-control": "no-store"}, MEDIA["json"])
+        first = min(t.ts_event for t in trades) // MICRO if trades else None
+        last = max(t.ts_event for t in trades) // MICRO if trades else None
+        more = forgotten and start < min(t.ts_event for t in held)
+        return self._told({"instrument": name, "first": first, "last": last, "more": more, "profile": made})
+
+    def _sampled(self, name: str, metric: str) -> Response:
+        sampled = self._source.profiles(name)
+        if metric not in sampled:
+            hint = f"one of {', '.join(sampled)}" if sampled else "none is on: name profile_1h in pipeline.metrics"
+            raise asked.bad("metric", metric, hint)
+        latest = self._history.sample(name)
+        touched = (latest.incomplete or "").split(",") if latest else []
+        return self._told({"instrument": name, "metric": metric, "incomplete": metric in touched, "profile": sampled[metric]})
+
+    def _told(self, row: Row) -> Response:
+        return Response(encode({"mode": self._source.mode, **row}), 200, {"cache-control": "no-store"}, MEDIA["json"])
 
 
 def _bps(value: str | None) -> float:

@@ -1,6 +1,6 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
-import type { Bar, Interval, MetricHistory, MetricInfo, Profile } from "./types.ts";
+import type { Bar, Interval, MetricHistory, MetricInfo, ProfileAnswer } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -31,6 +31,7 @@ export async function catalogue(): Promise<readonly MetricInfo[]> {
   return (await get<{ catalogue: MetricInfo[] }>("metrics/catalogue", {})).catalogue;
 }
 
-export async function profile(instrument: string, signal?: AbortSignal): Promise<Profile> {
-  return (await get<{ profile: Profile }>("profile", { instrument }, signal)).profile;
+/** `metric` null: of the trades in memory. */
+export async function profile(instrument: string, metric: string | null, signal?: AbortSignal): Promise<ProfileAnswer> {
+  return await get<ProfileAnswer>("profile", { instrument, ...(metric === null ? {} : { metric }) }, signal);
 }

@@ -54,12 +54,16 @@ export interface MetricInfo {
   readonly text: string;
 }
 
-/** Volume by price: /profile. `incomplete` null where nobody judges it: of the trades in memory, from `since` on. */
-export interface Profile {
+/** Volume by price, as /profile tells it: of a metric that is on, or of the trades in memory, from `first` on. */
+export interface ProfileAnswer {
   readonly instrument: string;
-  readonly metric: string;
-  readonly since: Micros | null;
-  readonly incomplete: boolean | null;
+  readonly metric?: string;
+  readonly incomplete?: boolean;
+  readonly first?: Micros | null;
+  readonly profile: Profile;
+}
+
+export interface Profile {
   readonly step: number | null;
   readonly volume: number;
   readonly poc: number | null;

@@ -107,7 +107,7 @@ export class Chart implements Panel {
     this.byPrice.setAttribute("aria-pressed", String(watchesProfile));
     this.profile.show(profile, { area: token("accent"), rest: token("muted"), poc: token("warn") });
     const decimals = market.rows.get(view.id)?.priceDecimals ?? 2;
-    this.profileText.set(profile ? profileWords(profile, decimals) : "", profile?.poc ?? null);
+    this.profileText.set(profile ? profileWords(profile, decimals) : "", profile?.profile.poc ?? null);
     mark(this.profileText.el, "partial", String(profile?.incomplete ?? false));
   }
 

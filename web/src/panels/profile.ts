@@ -2,7 +2,7 @@
 // line at the point of control.
 
 import type { IPrimitivePaneRenderer, IPrimitivePaneView, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
-import type { Profile } from "../api/types.ts";
+import type { Profile, ProfileAnswer } from "../api/types.ts";
 import { clock, fixed } from "../ui/format.ts";
 
 const SHARE = 0.26; // of the chart's width, for the fullest bin
@@ -40,7 +40,8 @@ export class ProfileDrawing implements ISeriesPrimitive<Time>, IPrimitivePaneVie
     return this;
   }
 
-  show(profile: Profile | null, colors: ProfileColors): void {
+  show(answer: ProfileAnswer | null, colors: ProfileColors): void {
+    const profile = answer?.profile ?? null;
     if (profile === this.profile && colors.area === this.colors.area) return;
     this.profile = profile;
     this.colors = colors;
@@ -79,10 +80,10 @@ export class ProfileDrawing implements ISeriesPrimitive<Time>, IPrimitivePaneVie
 }
 
 /** What the drawing shows, in words: the numbers and what they are of. */
-export function profileWords(profile: Profile, decimals: number): string {
+export function profileWords({ profile, metric, first, incomplete }: ProfileAnswer, decimals: number): string {
   if (profile.poc === null) return "Profile: nothing was traded";
   const p = (price: number | null): string => fixed(price, decimals);
-  const of = profile.metric === "trades" ? `trades since ${clock(profile.since)}` : profile.metric;
-  const partial = profile.incomplete ? "  incomplete" : "";
-  return `POC ${p(profile.poc)}  value area ${p(profile.val)} to ${p(profile.vah)}  (${of})${partial}`.replaceAll(" ", "\u00a0").replaceAll("\u00a0\u00a0", "  ");
+  const of = metric ?? `trades since ${clock(first)}`;
+  const parts = [`POC ${p(profile.poc)}`, `value area ${p(profile.val)} to ${p(profile.vah)}`, `(${of})`, incomplete ? "incomplete" : ""];
+  return parts.filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join("  ");
 }

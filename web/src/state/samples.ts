@@ -53,6 +53,12 @@ export class Samples {
     this.cut();
   }
 
+  /** The profile that is sampled, if one is: what reaches farther back than the trades in memory. */
+  get profile(): string | null {
+    for (const name of this.lines.keys()) if (/^profile_.*\.poc$/.test(name)) return base(name);
+    return null;
+  }
+
   private append(time: number, values: Readonly<Record<string, number>>, touched: (name: string) => boolean): void {
     const before = this.times.length;
     this.times.push(time);

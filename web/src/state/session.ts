@@ -282,7 +282,7 @@ export class Session {
   async loadProfile(): Promise<void> {
     const { view } = this;
     if (!this.watchesProfile || document.hidden || this.feed.link !== "open" || !view.id) return;
-    const profile = await rest.profile(view.id, this.abort.signal).catch(() => null);
+    const profile = await rest.profile(view.id, view.samples.profile, this.abort.signal).catch(() => null);
     if (profile?.instrument !== view.id) return;
     view.profile = profile;
     this.scheduler.touch("profile");

@@ -1,6 +1,6 @@
 // The selected instrument: its book, its tape of trades and its bars.
 
-import { type Bar, type Book, INTERVALS, type Interval, type Profile, type StatusEvent, type Trade } from "../api/types.ts";
+import { type Bar, type Book, INTERVALS, type Interval, type ProfileAnswer, type StatusEvent, type Trade } from "../api/types.ts";
 import { BarSeries, type Change, Rate, Recent } from "./buffers.ts";
 import { Samples } from "./samples.ts";
 
@@ -20,7 +20,7 @@ export class View {
   readonly rate = new Rate(10_000);
   lastTrade: Trade | null = null;
   samples = new Samples();
-  profile: Profile | null = null;
+  profile: ProfileAnswer | null = null;
   series = new BarSeries(BARS);
   /** What happened to the bars since the chart last drew them; "insert" means that it must draw them all. */
   barChange: Change = "insert";
