@@ -42,9 +42,9 @@ def market(r: Any, t0: int, count: int, pause_ms: int) -> list[tuple[int, int, s
     return found
 
 
-def session(r: Any, trades: Sequence[tuple[int, int, str, str, bool]], *, ends: bool = True) -> list[Event]:
+def session(r: Any, trades: Sequence[tuple[int, int, str, str, bool]], *, ends: bool = True, **on: Any) -> list[Event]:
     """What the pipeline makes of them: some come late, some too late, some are lost and fetched, others lost for good, and the
-    connection breaks now and then.
+    connection breaks now and then. `on`: settings of the pipeline.
     """
     frames: list[Frame] = [opened(trades[0][1] * MS, streams=STREAMS)]
     now, conn, waiting = trades[0][1] * MS, 1, []
@@ -67,7 +67,7 @@ def session(r: Any, trades: Sequence[tuple[int, int, str, str, bool]], *, ends: 
         if fate > 0.97:
             known = [row for row in trades if n - 20 <= row[0] <= n and r.random() < 0.9]
             frames.append(answer(now, [_row(t) for t in known], purpose="trades", url="http://venue/api/v3/historicalTrades"))
-    return play([*frames, end(now + SECOND)] if ends else frames)
+    return play([*frames, end(now + SECOND)] if ends else frames, **{"metrics": (), **on})
 
 
 def _row(t: tuple[int, int, str, str, bool]) -> dict[str, Any]:

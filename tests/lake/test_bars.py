@@ -320,5 +320,5 @@ def test_the_recorded_sessions(shared_frames: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["", "m", "0s", "1x", "-5m", "1.5m", "99999d", "5 m"])
 def test_what_is_no_interval_is_told(tmp_path: Path, wrong: str) -> None:
     lake = keep(tmp_path, [Trade(NAME, T0, T0, 0, 1.0, 1.0, "buy", "1")])
-    with pytest.raises(UsageError, match="interval"):
+    with pytest.raises(UsageError, match="kind of bar"):
         bars(lake, NAME, wrong)

@@ -1,22 +1,24 @@
-"""Bars of any interval out of the lake.
+"""Bars of any kind out of the lake.
 
     bars(catalogue, "binance:BTC-USDT", "5m", start=…, end=…) -> pyarrow.Table, the columns of the event `bar`
 
-The bars that begin in [`start`, `end`), one a row, by time; where nothing was traded there is none. They come from two places:
+The bars that begin in [`start`, `end`), one a row, by time; where nothing was traded there is none, unless they are filled in
+(lake/filling.py). They come from two places:
 
-* An interval that the pipeline makes itself (`config.INTERVALS`) is stored: its last revision is taken, and with it every field.
-  One row a bar, chosen as in `sinks/sqlite_schema.py`: where two sessions each made a part of a bar, a complete one wins over one
-  with a hole, then the one with more trades, then the later session. Only what is not stored, the bar that is still filling and
-  what a crash kept from being closed, is folded from the trades.
-* Every other interval is folded from the trades (`lake/folding.py`), to the same last digit. Trades of several sessions that fall
-  into one bar are added up, each once.
+* A kind that the pipeline makes itself (`config.INTERVALS`, and what is switched on) is stored: its last revision is taken, and with
+  it every field. One row a bar, chosen as in `sinks/sqlite_schema.py`: where two sessions each made a part of a bar, a complete one
+  wins over one with a hole, then the one with more trades, then the later session. Only what is not stored, the bar that is still
+  filling and what a crash kept from being closed, is folded from the trades.
+* Every other kind is folded from the trades, to the same last digit: what goes by time, also by the clock of a place or an exchange
+  (lake/grids.py), by `lake/folding.py`, where trades of several sessions that fall into one bar are added up, each once; what goes
+  by the trades by `lake/counting.py`, session by session. Heikin-Ashi is drawn from either.
 
 `complete` of a folded bar follows from the stored seconds, because what the live pipeline knew of gaps, lost connections and repairs
 lies in them: every hole touches the second of the last trade before it and that of the first after it. A bar is complete where
 all its trades are in complete seconds, a later second of the same session shows that the session went on past its end, and
 retention took out none of its days. That is never True too often; where the seconds are not kept it is False. `revision` of a
-folded bar is 0, `ts_recv` is that of the last trade to come. What one contract of an inverse instrument is worth is not kept beside
-trades either: the stored bars tell it.
+folded bar is 0, `ts_recv` is that of the last trade to come, `open_interest` the last that had come by its end. What one contract of
+an inverse instrument is worth is not kept beside trades either: the stored bars tell it.
 
 `source` "trades" folds the bars of any interval, to check those that are stored; "stored" folds none.
 """
@@ -25,25 +27,31 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tapeline.clock import SECOND, parse_iso
 from tapeline.config import INTERVALS
+from tapeline.errors import UsageError
 from tapeline.events import Bar, arrow_schema
 from tapeline.instruments import split_id
-from tapeline.lake import folding, scan
+from tapeline.lake import counting, folding, scan
 from tapeline.lake.catalogue import Catalogue
+from tapeline.lake.filling import filled, heikin_ashi_of
 from tapeline.lake.folding import Folded
-from tapeline.lake.intervals import Interval, interval_of
+from tapeline.lake.grids import NOWHERE, Even, Grid, Placed, grid_of
+from tapeline.lake.interest import Interest
 from tapeline.lake.layout import DAY
 from tapeline.lake.tables import RENAMED
+from tapeline.market.barkinds.slots import Fixed
+from tapeline.market.barkinds.specs import BarSpec, parse
 
 Source = Literal["auto", "stored", "trades"]
 Ints = npt.NDArray[np.int64]
 SOME = 1000  # stored bars that are looked at for what kind of instrument it is
+WARM_UP = 64  # bars after which nobody can see where a view began
 FEW = 32  # spans without stored bars that are looked at one by one
 MOST = (1 << 63) - 1
 KEPT = ("session_id", "n", "instrument_id", *Bar.__struct_fields__[1:])
@@ -57,37 +65,96 @@ def bars(
     start: int | None = None,
     end: int | None = None,
     source: Source = "auto",
+    fill: bool = False,
 ) -> pa.Table:
-    """Times are ns UTC, None is all there is. Raises UsageError for no interval or instrument, FileNotFoundError where a file was
+    """Times are ns UTC, None is all there is. `fill`: bars of time also where nothing was traded (lake/filling.py).
+
+    Raises UsageError for no kind of bars or instrument, FileNotFoundError where a file was
     swapped away meanwhile (`catalogue.fresh`).
     """
     split_id(instrument)
-    asked = interval_of(interval)
-    span = _span(catalogue, instrument, asked, start, end)
+    asked = named(interval)
+    if asked.base is not None:
+        return _view(catalogue, instrument, asked, start, end, source, fill=fill)
+    if asked.slots is not None:
+        grid = grid_of(asked.text, asked.slots)
+        made = _of_time(catalogue, instrument, grid, start, end, source)
+        return filled(made, grid) if fill else made
+    if fill:
+        raise UsageError(f"{asked.text}: only bars of time can be filled in, the others end where trades are")
+    return _of_trades(catalogue, instrument, asked, start, end, source)
+
+
+def named(interval: str) -> BarSpec:
+    """What a text asks for, a usual interval by its usual name (`60s` is `1m`). Raises UsageError."""
+    asked = parse(interval)
+    if isinstance(slots := asked.slots, Fixed) and not slots.origin:
+        return next((parse(name) for name, width in INTERVALS.items() if width == slots.width), asked)
+    return asked
+
+
+def _view(
+    catalogue: Catalogue, instrument: str, asked: BarSpec, start: int | None, end: int | None, source: Source, *, fill: bool
+) -> pa.Table:
+    """Begun some bars before `start`, so that it is the same wherever it is asked for from."""
+    base = asked.base or asked
+    early = max(WARM_UP * base.slots.width if base.slots is not None else 0, DAY)
+    begin = None if start is None else start - early
+    table = heikin_ashi_of(bars(catalogue, instrument, base.text, start=begin, end=end, source=source, fill=fill), asked.text)
+    return table if start is None else table.filter(pc.greater_equal(table["ts_open"], start))
+
+
+def _of_time(catalogue: Catalogue, instrument: str, grid: Grid, start: int | None, end: int | None, source: Source) -> pa.Table:
+    span = _span(catalogue, instrument, grid, start, end)
     if span is None:
         return arrow_schema(Bar).empty_table()
     kept = Kept(catalogue, instrument, *span)
-    name = next((n for n, width in INTERVALS.items() if width == asked.width and not asked.origin), "")
-    rows = kept.best(name) if name and source != "trades" else np.empty(0, np.int64)
-    stored, opens = kept.table(rows, Bar.__struct_fields__), kept.opens[rows]
+    rows = kept.best(grid.name) if source != "trades" else np.empty(0, np.int64)
+    stored = kept.table(rows, Bar.__struct_fields__)
     if source == "stored":
         return stored
-    folded = _Folding(kept, msgspec.structs.replace(asked, name=name or asked.name))
-    made = folded.bars(folded.missing(opens) if name and source != "trades" else [span], opens)
+    folded = _Folding(kept, grid)
+    return joined(stored, folded.bars(folded.missing(rows) if source != "trades" else [span], kept.opens[rows]))
+
+
+def _of_trades(
+    catalogue: Catalogue, instrument: str, spec: BarSpec, start: int | None, end: int | None, source: Source
+) -> pa.Table:
+    """Bars that begin anew with each session, and so are made from its first trade on, wherever they are asked for from."""
+    everything = _span(catalogue, instrument, Even("", 1, 0), start, end)
+    if everything is None:
+        return arrow_schema(Bar).empty_table()
+    kept = Kept(catalogue, instrument, *everything)
+    rows = kept.best(spec.text) if source != "trades" else np.empty(0, np.int64)
+    stored = kept.table(rows, Bar.__struct_fields__)
+    if source == "stored":
+        return stored
+    example = _example(kept)
+    contract, sided = _contract(example), not len(example) or example["buy_volume"].null_count < len(example)
+    of = counting.Instrument(folding.source(catalogue, instrument), contract, sided)
+    found = [
+        bar
+        for bar in counting.fold(of, spec, everything[0], end, stored=source != "trades")
+        if (start is None or bar.ts_open >= start) and (end is None or bar.ts_open < end)
+    ]
+    schema = arrow_schema(Bar)
+    columns = [pa.array([getattr(bar, f.name) for bar in found], f.type) for f in schema]
+    return joined(stored, pa.Table.from_arrays(columns, schema=schema))
+
+
+def joined(stored: pa.Table, made: pa.Table) -> pa.Table:
     if not len(made) or not len(stored):
         return stored if len(stored) else made
     return pa.concat_tables([stored, made]).sort_by("ts_open")
 
 
-def _span(catalogue: Catalogue, name: str, asked: Interval, start: int | None, end: int | None) -> tuple[int, int] | None:
+def _span(catalogue: Catalogue, name: str, asked: Grid, start: int | None, end: int | None) -> tuple[int, int] | None:
     """From where the first bar asked for begins to where the last one ends, no further than there are any."""
     found = [(f.first_ts, f.last_ts) for kind in ("trade", "bar") for f in catalogue.chosen(kind, [name], start, end)]
     if not found:
         return None
-    first, last = min(a for a, _ in found), max(b for _, b in found) + 1
-    begin = asked.slot(first) if start is None else max(asked.slot(first), -((asked.origin - start) // asked.width))
-    stop = asked.slot(last) + 1 if end is None else min(asked.slot(last) + 1, asked.slot(end - 1) + 1)
-    return (asked.begin(begin), asked.begin(stop)) if begin < stop else None
+    begin, stop = asked.cover(min(a for a, _ in found), max(b for _, b in found) + 1, start, end)
+    return (begin, stop) if begin < stop else None
 
 
 class Kept:
@@ -158,25 +225,26 @@ def _last_of(*keys: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 class _Folding:
     """What is not stored, from the trades."""
 
-    def __init__(self, kept: Kept, interval: Interval) -> None:
+    def __init__(self, kept: Kept, interval: Grid) -> None:
         self.kept, self.interval = kept, interval
         self.trades = folding.source(kept.catalogue, kept.instrument)
         self.seconds = kept.best("1s")
 
     def missing(self, stored: Ints) -> list[tuple[int, int]]:
-        """The spans of bars that have trades and are not stored. `stored`: where bars begin."""
-        interval, opens = self.interval, self.kept.opens[self.seconds]
-        slots = set(np.unique((opens - interval.origin) // interval.width).tolist())
+        """The spans of bars that have trades and are not stored. `stored`: the rows of those that are."""
+        interval, opens = self.interval, self.kept.opens
+        slots = set(np.unique(interval.slot(opens[self.seconds])).tolist())
         for start, end in self._unheard(stored):
             slots |= folding.slots(self.trades, interval, start, end)
-        slots -= set(((stored - interval.origin) // interval.width).tolist())
-        spans = _joined((interval.begin(s), interval.begin(s + 1)) for s in sorted(slots))
+        slots -= {NOWHERE} if isinstance(interval, Placed) else set()
+        slots -= set(interval.slot(opens[stored]).tolist())
+        spans = _joined((interval.begin(s), interval.end(s)) for s in sorted(slots))
         return spans if len(spans) <= FEW else [(spans[0][0], spans[-1][1])]
 
     def _unheard(self, stored: Ints) -> list[tuple[int, int]]:
         """The spans outside of what each session's seconds and the stored bars cover: before, between and after sessions."""
-        width, opens, sessions = self.interval.width, self.kept.opens[self.seconds], self.kept.session[self.seconds]
-        covered = [(begin, begin + width) for begin in stored.tolist()]
+        kept, opens, sessions = self.kept, self.kept.opens[self.seconds], self.kept.session[self.seconds]
+        covered = list(zip(kept.opens[stored].tolist(), kept.ends[stored].tolist(), strict=True))
         by_session = [opens[sessions == number] for number in range(len(self.kept.sessions))]
         covered += [(int(mine.min()), int(mine.max()) + SECOND) for mine in by_session if len(mine)]
         at, found = self.kept.start, []
@@ -187,7 +255,8 @@ class _Folding:
         return [*found, (at, self.kept.end)] if at < self.kept.end else found
 
     def bars(self, spans: Iterable[tuple[int, int]], stored: Ints) -> pa.Table:
-        known = set(((stored - self.interval.origin) // self.interval.width).tolist())
+        """`stored`: when bars begin that are not to be made."""
+        known = set(self.interval.slot(stored).tolist())
         folded = (bar for start, end in spans for bar in folding.fold(self.trades, self.interval, start, end))
         found = [bar for bar in folded if bar.slot not in known]
         if not found:
@@ -198,7 +267,7 @@ class _Folding:
         interval, kept, seconds = self.interval, self.kept, self.seconds
         if not len(seconds):
             return [False] * len(found)
-        slots = (kept.opens[seconds] - interval.origin) // interval.width
+        slots = interval.slot(kept.opens[seconds])
         starts = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
         last = np.append(starts[1:], len(slots)) - 1
         whole, counted = np.logical_and.reduceat(kept.complete[seconds], starts), np.add.reduceat(kept.trades[seconds], starts)
@@ -208,7 +277,7 @@ class _Folding:
         complete = []
         for bar in found:
             ok, n, session = told.get(bar.slot, (False, 0, 0))
-            end = interval.begin(bar.slot + 1)
+            end = interval.end(bar.slot)
             complete.append(ok and n == bar.trades and went_on[session] >= end and not self._cut(interval.begin(bar.slot), end))
         return complete
 
@@ -239,13 +308,14 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _table(found: list[Folded], kept: Kept, interval: Interval, complete: list[bool]) -> pa.Table:
+def _table(found: list[Folded], kept: Kept, interval: Grid, complete: list[bool]) -> pa.Table:
     example = _example(kept)
     contract, sided = _contract(example), not len(example) or example["buy_volume"].null_count < len(example)
-    opens = [interval.begin(b.slot) for b in found]
+    opens, ends = [interval.begin(b.slot) for b in found], [interval.end(b.slot) for b in found]
+    interest = Interest(kept.catalogue, kept.instrument)
     values: dict[str, list[Any]] = {
         "instrument": [kept.instrument] * len(found),
-        "ts_event": [o + interval.width for o in opens],
+        "ts_event": ends,
         "ts_recv": [b.ts_recv for b in found],
         "flags": [b.flags for b in found],
         "interval": [interval.name] * len(found),
@@ -258,8 +328,8 @@ def _table(found: list[Folded], kept: Kept, interval: Interval, complete: list[b
         "complete": complete,
         "revision": [0] * len(found),
         "origin": ["trades"] * len(found),
-        "sell_volume": [None] * len(found),
-        "open_interest": [None] * len(found),
+        "sell_volume": [b.sell / 10**b.size_digits if sided else None for b in found],
+        "open_interest": [interest.known_at(end) for end in ends],
     }
     schema = arrow_schema(Bar)
     return pa.Table.from_arrays([pa.array(values[f.name], f.type) for f in schema], schema=schema)

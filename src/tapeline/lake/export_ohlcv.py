@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 
 from tapeline.clock import iso
 from tapeline.lake import outputs, rows
-from tapeline.lake.bars import bars
+from tapeline.lake.bars import bars, named
 from tapeline.lake.catalogue import Catalogue, fresh, read
 from tapeline.lake.exporting import Exported, Told, nothing
-from tapeline.lake.intervals import Interval, interval_of
 from tapeline.lake.layout import DAY
 from tapeline.lake.outputs import Counted
 from tapeline.lake.rows import Selection
 from tapeline.lake.views import quoted
+from tapeline.market.barkinds.specs import BarSpec
 
 MOST_BARS = 10_000
 """Of a span, where a day has fewer."""
@@ -68,8 +68,8 @@ def export(
     told: Told = nothing,
 ) -> Exported:
     """The bars that begin in [`start`, `end`). `origin`: made from trades, or the venue's own candles. As `exporting.export`."""
-    asked, done = interval_of(interval), Exported()
-    where = f"interval = {quoted(interval)} AND origin = 'venue'"
+    asked, done = named(interval), Exported()
+    where = f"interval = {quoted(asked.text)} AND origin = 'venue'"
     candles = (pa.table(b) for b in rows.batches(data, Selection("bars", (instrument,), start, end, where)))
     found = candles if origin == "venue" else _made(data, instrument, asked, start, end)
     with outputs.opened(target) as file, _writer(form, file, target) as write:
@@ -84,21 +84,26 @@ def export(
     return done
 
 
-def _made(data: Path, instrument: str, asked: Interval, start: int | None, end: int | None) -> Iterator[pa.Table]:
-    """The bars from trades, a span at a time, so that a year of seconds fits into memory."""
+def _made(data: Path, instrument: str, asked: BarSpec, start: int | None, end: int | None) -> Iterator[pa.Table]:
+    """The bars from trades; those of time a span at a time, so that a year of seconds fits into memory. The others are fewer, and
+    are made from a session's beginning anyhow.
+    """
+    if (slots := asked.slots) is None:
+        yield fresh(data, partial(_span, instrument, asked.text, start, end))
+        return
     catalogue = read(data)
     files = [f for kind in ("trade", "bar") for f in catalogue.chosen(kind, (instrument,), start, end)]
     if not files:
         return
-    at = max(min(f.first_ts for f in files) - asked.width, start if start is not None else 0)
+    at = max(min(f.first_ts for f in files) - 2 * slots.width, start if start is not None else 0)
     last = max(f.last_ts for f in files) + 1
-    until, step = last if end is None else min(last, end), max(DAY, MOST_BARS * asked.width)
+    until, step = last if end is None else min(last, end), max(DAY, MOST_BARS * slots.width)
     while at < until:
-        yield fresh(data, partial(_span, instrument, asked.name, at, min(at + step, until)))
+        yield fresh(data, partial(_span, instrument, asked.text, at, min(at + step, until)))
         at += step
 
 
-def _span(instrument: str, interval: str, start: int, end: int, catalogue: Catalogue) -> pa.Table:
+def _span(instrument: str, interval: str, start: int | None, end: int | None, catalogue: Catalogue) -> pa.Table:
     return bars(catalogue, instrument, interval, start=start, end=end)
 
 

@@ -32,7 +32,7 @@ from tapeline.clock import parse_iso
 from tapeline.events import Flag
 from tapeline.lake import scan
 from tapeline.lake.catalogue import Catalogue
-from tapeline.lake.intervals import Interval
+from tapeline.lake.grids import NOWHERE, Even, Grid, Placed
 from tapeline.lake.layout import DAY, date_text
 from tapeline.lake.lots import lots, products, sums
 from tapeline.lake.placing import placed, strange
@@ -49,7 +49,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Folded(msgspec.Struct):
-    """What a bar adds up to. `volume` and `buy` × 10^-`size_digits`, `notional` × 10^-(`size_digits` + `price_digits`)."""
+    """What a bar adds up to. `volume`, `buy` and `sell` × 10^-`size_digits`, `notional` × 10^-(`size_digits` + `price_digits`)."""
 
     slot: int
     trades: int
@@ -59,6 +59,7 @@ class Folded(msgspec.Struct):
     close: float
     volume: int
     buy: int
+    sell: int
     notional: int
     size_digits: int
     price_digits: int
@@ -70,13 +71,14 @@ class Folded(msgspec.Struct):
         size, price = max(self.size_digits, later.size_digits), max(self.price_digits, later.price_digits)
         for part in (self, later):
             more_size, more_price = 10 ** (size - part.size_digits), 10 ** (price - part.price_digits)
-            part.volume, part.buy, part.notional = (
-                part.volume * more_size, part.buy * more_size, part.notional * more_size * more_price,
+            part.volume, part.buy, part.sell, part.notional = (
+                part.volume * more_size, part.buy * more_size, part.sell * more_size, part.notional * more_size * more_price,
             )  # fmt: skip
             part.size_digits, part.price_digits = size, price
         self.trades += later.trades
         self.high, self.low, self.close = max(self.high, later.high), min(self.low, later.low), later.close
-        self.volume, self.buy, self.notional = self.volume + later.volume, self.buy + later.buy, self.notional + later.notional
+        self.volume, self.buy, self.sell = self.volume + later.volume, self.buy + later.buy, self.sell + later.sell
+        self.notional += later.notional
         self.flags, self.ts_recv = self.flags | later.flags, max(self.ts_recv, later.ts_recv)
 
 
@@ -97,6 +99,7 @@ class Rows(msgspec.Struct):
     price: npt.NDArray[np.float64]
     size: npt.NDArray[np.float64]
     buy: Mask
+    sell: Mask
 
     def only(self, chosen: "Mask | Ints | slice") -> "Rows":
         return Rows(*(column[chosen] for column in msgspec.structs.astuple(self)))
@@ -106,7 +109,7 @@ def source(catalogue: Catalogue, instrument: str) -> Source:
     return Source(catalogue, instrument, _late(catalogue, instrument))
 
 
-def fold(trades: Source, interval: Interval, start: int, end: int) -> list[Folded]:
+def fold(trades: Source, interval: Grid, start: int, end: int) -> list[Folded]:
     """The bars of the trades with `start` <= time < `end`; both should be where bars begin. Raises FileNotFoundError."""
     windows = [window for day in _days(trades, start, end) for window in _windows(trades, *day)]
     found: list[Folded] = []
@@ -127,13 +130,13 @@ def fold(trades: Source, interval: Interval, start: int, end: int) -> list[Folde
     return found
 
 
-def slots(trades: Source, interval: Interval, start: int, end: int) -> set[int]:
+def slots(trades: Source, interval: Grid, start: int, end: int) -> set[int]:
     """The bars that may have trades with `start` <= time < `end`: what `fold` makes of them is another matter."""
     catalogue, found = trades.catalogue, set()
     files = scan.in_order(catalogue, catalogue.chosen("trade", [trades.instrument], start, end))
     ts = scan.numbers(scan.rows(files, ("ts_event",), column="ts_event", start=start, end=end), "ts_event")
-    found.update(np.unique((ts[(ts >= start) & (ts < end)] - interval.origin) // interval.width).tolist())
-    return found
+    found.update(np.unique(interval.slot(ts[(ts >= start) & (ts < end)])).tolist())
+    return found - {NOWHERE} if isinstance(interval, Placed) else found
 
 
 def _days(trades: Source, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -217,7 +220,7 @@ def _taken(tables: Sequence[pa.Table]) -> Rows:
     ts, recv = (scan.numbers(tables, name) for name in ("ts_event", "ts_recv"))
     flags = scan.numbers(tables, "flags", np.int32)
     price, size = (scan.numbers(tables, name, np.float64) for name in ("price", "size"))
-    return Rows(ts, recv, flags, price, size, scan.equals(tables, "side", "buy"))
+    return Rows(ts, recv, flags, price, size, scan.equals(tables, "side", "buy"), scan.equals(tables, "side", "sell"))
 
 
 def _ordered(rows: Rows, start: int, end: int) -> Rows:
@@ -261,8 +264,10 @@ def _first_kind(trades: Source, session: str) -> int:
     return kind
 
 
-def _folded(rows: Rows, interval: Interval, memory: Ints) -> list[Folded]:
+def _folded(rows: Rows, interval: Grid, memory: Ints) -> list[Folded]:
     """`memory`: three rows to compute in, new ones are taken where it is too short."""
+    if isinstance(interval, Placed) and len(rows.ts):
+        rows = rows.only(interval.slot(rows.ts) != NOWHERE)
     if not (count := len(rows.ts)):
         return []
     one, two, three = memory[:, :count] if count <= memory.shape[1] else np.empty((3, count), np.int64)
@@ -270,25 +275,26 @@ def _folded(rows: Rows, interval: Interval, memory: Ints) -> list[Folded]:
     ends = np.append(starts[1:], len(rows.ts))
     size, price = lots(rows.size, one), lots(rows.price, two)
     bought = sums(products(size.values, rows.buy, three), starts)
+    sold = sums(products(size.values, rows.sell, three), starts)
     notional = sums(products(size.values, price.values, three), starts)
     columns: list[list[Any]] = [
         numbers, (ends - starts).tolist(),
         rows.price[starts].tolist(), np.maximum.reduceat(rows.price, starts).tolist(),
         np.minimum.reduceat(rows.price, starts).tolist(), rows.price[ends - 1].tolist(),
-        sums(size.values, starts), bought, notional,
+        sums(size.values, starts), bought, sold, notional,
         [size.digits] * len(starts), [price.digits] * len(starts),
         (np.bitwise_or.reduceat(rows.flags, starts) & INHERITED).tolist(), np.maximum.reduceat(rows.recv, starts).tolist(),
     ]  # fmt: skip
     return [Folded(*values) for values in zip(*columns, strict=True)]
 
 
-def _runs(ts: Ints, interval: Interval) -> tuple[list[int], Ints]:
+def _runs(ts: Ints, interval: Grid) -> tuple[list[int], Ints]:
     """The bars that sorted times fall into, and where each begins. Few bars of many trades are found by bisection."""
     first, last = interval.slot(int(ts[0])), interval.slot(int(ts[-1]))
-    if last - first < len(ts) // 8:
+    if isinstance(interval, Even) and last - first < len(ts) // 8:
         edges = np.searchsorted(ts, interval.origin + np.arange(first, last + 2) * interval.width)
         filled = np.flatnonzero(np.diff(edges))
         return (filled + first).tolist(), edges[filled]
-    numbers = (ts - interval.origin) // interval.width
+    numbers = interval.slot(ts)
     starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
     return numbers[starts].tolist(), starts

@@ -35,7 +35,7 @@ from tapeline.market.windows.over import LateTo, Over, made
 T = TypeVar("T")
 Time = str | int | datetime
 """ISO 8601 text or datetime (also pandas' Timestamp), UTC where no zone is given, or ns."""
-BAR_KINDS = ("bar", "trade", "status")
+BAR_KINDS = ("bar", "trade", "status", "ticker")
 BOOK_KINDS = ("book", "status")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -89,16 +89,18 @@ class Lake:
         start: Time | None = None,
         end: Time | None = None,
         source: Source = "auto",
+        fill: bool = False,
     ) -> pa.Table:
-        """The bars of any interval (`7s`, `5m`, `2h`, `1w`, …) that begin in [`start`, `end`), with the columns of the event
-        `bar`.
+        """The bars of any kind (`7s`, `1d@America/New_York`, `1h@XNYS`, `tick:500`, `renko:10`, `heikin-ashi:1m`, …) that begin in
+        [`start`, `end`), with the columns of the event `bar`.
 
         They equal those that were live to the last digit. `source` "trades" makes them from the trades even where they are
-        stored, "stored" gives what is stored and nothing else. Raises UsageError. See docs/bars-and-books.md.
+        stored, "stored" gives what is stored and nothing else. `fill`: also where nothing was traded, flagged FILLED. Raises
+        UsageError. See docs/bars-and-books.md.
         """
         first, last = nanoseconds("start", start), nanoseconds("end", end)
         split_id(instrument)
-        made = partial(bars, instrument=instrument, interval=interval, start=first, end=last, source=source)
+        made = partial(bars, instrument=instrument, interval=interval, start=first, end=last, source=source, fill=fill)
         table = self._current(instrument, BAR_KINDS, made)
         if not len(table):
             known.check(self.data, [instrument])
