@@ -66,6 +66,16 @@ def test_bars_into_files_and_between_times(data: Path, tmp_path: Path, capsys: p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.arrow", "b.csv", "b.jsonl", "b.parquet"]
 
 
+def test_bars_of_other_kinds_and_filled_in(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (("tick:20",), ("heikin-ashi:1m",), ("5s", "--fill"), ("15m@XNYS", "--fill")):
+        code, text = run(capsys, "bars", NAME, *args, "--data", data, "--format", "json")
+        table = Lake(data).bars(NAME, args[0], fill="--fill" in args)
+        assert code == 0
+        assert [json.loads(line) for line in text.splitlines()] == table.to_pylist()
+    assert main(["bars", NAME, "tick:20", "--fill", "--data", str(data)]) == 2
+    assert "only bars of time can be filled in" in capsys.readouterr().err
+
+
 def test_a_book_for_the_eye_and_as_rows(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     view = Lake(data).book(NAME, T0 + 5 * SECOND, depth=2)
     code, text = run(capsys, "book", NAME, "--at", "2026-11-21T10:05:05", "--depth", "2", "--data", data)
@@ -103,7 +113,7 @@ def test_books_every_so_often(data: Path, tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("bars", NAME, "5x"), "no interval"),
+        (("bars", NAME, "5x"), "5x' is no kind of bar"),
         (("bars", "BTC", "5m"), "venue:symbol"),
         (("bars", NAME, "5m", "--from", "yesterday"), "no ISO 8601 time"),
         (("bars", NAME, "5m", "--output", "bars.xls"), "--format"),

@@ -10,12 +10,13 @@ import pytest
 from tapeline.config import PipelineSettings
 from tapeline.engine.lines import decode_lines, open_lines
 from tapeline.engine.pipeline import Pipeline
-from tapeline.events import Bar, Event, Flag, Status, Trade
+from tapeline.events import Bar, Event, Flag, Status, Ticker, Trade
+from tapeline.frames import Frame, FrameKind, Switched, pack
 from tapeline.lake.bars import bars
 from tapeline.lake.catalogue import Catalogue
 from tapeline.market.barkinds.specs import parse
 from tapeline.venues.registry import venue_class
-from tests.engine.feeds import T0
+from tests.engine.feeds import MS, SECOND, T0, opened, play, recv, trade
 from tests.engine.recordings import INSTRUMENTS, recording
 from tests.lake.keeping import NAME, final, keep, market, session
 
@@ -87,3 +88,73 @@ def test_a_recorded_session(shared_frames: Path, tmp_path: Path, venue: str) -> 
         return [e for e in events if isinstance(e, Trade | Status) or (isinstance(e, Bar) and e.origin == "trades")]
 
     compare(tmp_path, name, played(kinds), played(()), kinds)
+
+
+def test_sessions_each_begin_anew(tmp_path: Path) -> None:
+    """Of two sessions one behind the other each has its own bars; one that overlaps has of its trades only what the first lacks."""
+    trades = market(random.Random(8), T0, 900, 60)
+    parts = [session(random.Random(n), part, bars=("tick:50",)) for n, part in enumerate((trades[:400], trades[400:]))]
+    for n, events in enumerate(parts):
+        lake = keep(tmp_path, [e for e in events if not isinstance(e, Bar) or e.interval != "tick:50"], f"s{n}")
+    expected = {ts: bar for (interval, ts), bar in final(*parts).items() if interval == "tick:50"}
+    assert sum(bar.trades or 0 for bar in expected.values()) == sum(isinstance(e, Trade) for part in parts for e in part)
+    found = bars(lake, NAME, "tick:50").to_pylist()
+    assert [(r["ts_open"], r["trades"], r["close"]) for r in found] == [
+        (ts, bar.trades, bar.close) for ts, bar in sorted(expected.items())
+    ]
+    again = keep(tmp_path, [e for e in parts[0] if isinstance(e, Trade)], "s2")
+    assert bars(again, NAME, "tick:50").to_pylist() == found
+
+
+def test_a_kind_that_is_switched_on_while_it_runs(tmp_path: Path) -> None:
+    """What came before is folded; what was made live stands; what is open still is summed up."""
+    trades = market(random.Random(9), T0, 600, 60)
+    frames = [opened(T0 - SECOND, streams=("btcusdt@trade",))]
+    for n, ms, price, size, maker in trades:
+        frames.append(recv(ms * MS + n, trade(n, ms, price, size, maker=maker)))
+    switched = Frame(frames[300].ts_recv, FrameKind.SWITCHED, 0, pack(Switched(bars=["tick:50", "renko:3"])))
+    events = play([*frames[:300], switched, *frames[300:]], metrics=())
+    lake = keep(tmp_path, events)
+    for kind in ("tick:50", "renko:3"):
+        live_ones = [
+            {f: getattr(e, f) for f in Bar.__struct_fields__} for e in events if isinstance(e, Bar) and e.interval == kind
+        ]
+        found = bars(lake, NAME, kind).to_pylist()
+        at = found.index(live_ones[0])
+        assert found[at : at + len(live_ones)] == live_ones
+        assert sum(row["trades"] for row in found) == len(trades)
+        rest = [row for row in found if row not in live_ones]
+        assert [row["complete"] for row in rest[at - 1 :]] == [False] * len(rest[at - 1 :])
+        assert {row["interval"] for row in found} == {kind}
+    before = bars(lake, NAME, "tick:50").to_pylist()[:6]
+    assert [row["trades"] for row in before] == [50, 50, 50, 50, 50, 49]
+    assert [row["trades"] for row in bars(lake, NAME, "tick:50").to_pylist()[6:]] == [50, 50, 50, 50, 50, 50, 1]
+
+
+def test_trades_that_are_unsubscribed_end_the_bar(tmp_path: Path) -> None:
+    """As live: subscribed again within the session, bars begin anew."""
+    events: list[Event] = []
+    for number, (start, count) in enumerate(((0, 7), (10, 5))):
+        at = T0 + start * SECOND
+        events += [Trade(NAME, at + i, at + i, 0, 1.0 + i, 1.0, "buy", str(i)) for i in range(count)]
+        if not number:
+            events.append(
+                Status(NAME, at + SECOND, at + SECOND, 0, "disconnected", "binance", "trades", "unsubscribed", None, None, None)
+            )
+    found = bars(keep(tmp_path, events), NAME, "tick:3").to_pylist()
+    assert [(row["trades"], row["complete"]) for row in found] == [(3, False), (3, False), (1, False), (3, False), (2, False)]
+    assert found[2]["ts_recv"] == T0 + SECOND
+    assert found[4]["ts_recv"] == T0 + 10 * SECOND + 4
+
+
+def test_the_open_interest_that_was_known_when_a_bar_closed(tmp_path: Path) -> None:
+    events: list[Event] = []
+    for i in range(10):
+        events.append(Trade(NAME, T0 + i, T0 + i, 0, 1.0, 1.0, "buy", str(i)))
+        if i in (2, 5):
+            events.append(Ticker(NAME, T0 + i, T0 + i, 0, open_interest=100.0 + i))
+        if i == 6:
+            events.append(Ticker(NAME, T0 + i, T0 + i, 0, mark=1.5))
+    found = bars(keep(tmp_path, events), NAME, "tick:2").to_pylist()
+    assert [row["open_interest"] for row in found] == [None, 102.0, 102.0, 105.0, 105.0]
+    assert bars(keep(tmp_path, [], "s2"), NAME, "1m").to_pylist()[0]["open_interest"] == 105.0

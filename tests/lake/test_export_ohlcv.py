@@ -10,6 +10,7 @@ import pytest
 from tapeline.errors import UsageError
 from tapeline.events import Bar, Event, Trade
 from tapeline.lake import export_ohlcv
+from tapeline.lake.lake import Lake
 from tests.engine.feeds import SECOND
 from tests.lake.exports import BTC, events_of, lake_of, market
 
@@ -80,7 +81,7 @@ def test_incomplete_bars_are_told_or_left_out(tmp_path: Path, made: list[Event])
 
 def test_json_lines_and_what_is_no_interval(tmp_path: Path, made: list[Event]) -> None:
     assert exported(tmp_path, "o.jsonl").read_bytes().count(b"\n") == len(bars(made))
-    with pytest.raises(UsageError, match="'7x' is no interval"):
+    with pytest.raises(UsageError, match="'7x' is no kind of bar"):
         export_ohlcv.export(tmp_path, BTC, "7x", None, None, "csv", str(tmp_path / "x.csv"))
 
 
@@ -89,3 +90,13 @@ def test_an_interval_that_is_not_stored_is_folded(tmp_path: Path, made: list[Eve
     found = frame(tmp_path / "o.csv")
     assert found.Volume.sum() == pytest.approx(sum(e.size for e in made if isinstance(e, Trade)))
     assert {int(t.value) % (7 * SECOND) for t in found.index.as_unit("ns")} == {0}
+
+
+@pytest.mark.parametrize(("kind", "most"), [("tick:50", 50), ("30s@Europe/Berlin", 10**9), ("renko:0.2", 10**9)])
+def test_any_kind_of_bar(tmp_path: Path, made: list[Event], kind: str, most: int) -> None:
+    done = export_ohlcv.export(tmp_path, BTC, kind, None, None, "csv", str(tmp_path / "o.csv"))
+    found, table = frame(tmp_path / "o.csv"), Lake(tmp_path).bars(BTC, kind)
+    assert done.rows == len(found) == len(table) > 3
+    assert found.Volume.tolist() == table["volume"].to_pylist()
+    assert found.Volume.sum() == pytest.approx(sum(e.size for e in made if isinstance(e, Trade)))
+    assert max(table["trades"].to_pylist()) <= most

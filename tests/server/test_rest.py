@@ -123,6 +123,22 @@ async def test_bars_with_revisions_late_bars_and_the_open_one(http, source):
     assert (await get(http, "bars", instrument=BTC, interval="5m"))["bars"] == []
 
 
+async def test_bars_of_a_kind_that_is_switched_on(http, source):
+    source.push(bar(0, interval="tick:20"), bar(1, interval="tick:20"))
+    source.open[BTC, "tick:20"] = bar(2, interval="tick:20", complete=False)
+    rows = (await get(http, "bars", instrument=BTC, interval="tick:20.0"))["bars"]
+    assert [(b["interval"], b["closed"]) for b in rows] == [("tick:20", True), ("tick:20", True), ("tick:20", False)]
+
+
+async def test_heikin_ashi_is_drawn_from_the_bars_in_memory(http, source):
+    source.push(bar(0, open=10.0, high=14.0, low=8.0, close=12.0), bar(1, open=12.0, high=12.0, low=10.0, close=11.0))
+    rows = (await get(http, "bars", instrument=BTC, interval="heikin-ashi:1m"))["bars"]
+    assert [(b["open"], b["high"], b["low"], b["close"]) for b in rows] == [(11.0, 14.0, 8.0, 11.0), (11.0, 12.0, 10.0, 11.25)]
+    assert [b["interval"] for b in rows] == ["heikin-ashi:1m"] * 2
+    last = (await get(http, "bars", instrument=BTC, interval="heikin-ashi:1m", limit=1))["bars"]
+    assert last == rows[1:]
+
+
 @pytest.mark.parametrize("name", ["trades", "quotes", "bars", "metrics", "instruments"])
 async def test_every_format_has_the_same_rows(http, source, name):
     source.push(trade(3), trade(4, side="unknown", flags=129), quote(1), bar(0), bar(1, vwap=None), metrics(2))
@@ -176,7 +192,10 @@ async def test_an_empty_table_keeps_its_columns(http):
         ("trades", {"instrument": BTC, "from": -1}, 400, "bad_parameter"),
         ("trades", {"instrument": BTC, "lmit": 5}, 400, "unknown_parameter"),
         ("trades", {"instrument": BTC, "format": "xml"}, 400, "bad_parameter"),
+        ("bars", {"instrument": BTC, "interval": "2x"}, 400, "bad_parameter"),
+        ("bars", {"instrument": BTC, "interval": "tick:0"}, 400, "bad_parameter"),
         ("bars", {"instrument": BTC, "interval": "2m"}, 400, "bad_parameter"),
+        ("bars", {"instrument": BTC, "interval": "heikin-ashi:2m"}, 400, "bad_parameter"),
         ("book", {"instrument": BTC, "depth": 1001}, 400, "bad_parameter"),
         ("book", {"instrument": BTC, "format": "csv"}, 400, "unknown_parameter"),
         ("quotes", {"instrument": "nonsense"}, 404, "unknown_instrument"),
@@ -190,6 +209,7 @@ async def test_a_wrong_question_gets_a_reason(http, path, params, status, code):
 async def test_hints_help(http):
     assert BTC in (await refused(http, "trades", 404, "unknown_instrument", instrument="sim:BTC-USTD"))["hint"]
     assert "1m" in (await refused(http, "bars", 400, "bad_parameter", instrument=BTC, interval="2m"))["hint"]
+    assert "tick:500" in (await refused(http, "bars", 400, "bad_parameter", instrument=BTC, interval="tock:500"))["hint"]
 
 
 async def test_only_get(http):

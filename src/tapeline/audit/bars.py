@@ -2,7 +2,8 @@
 
 The trades of each second are added up with `math.fsum`, longer bars from the shorter ones; the last edition of each bar of a
 session is compared: open, high, low, close and the number of trades to the digit, sums to twelve digits (`fsum` adds the floats, the
-bar adds the decimals they stand for). Bars near a trade that had no true time, or came too late for any bar, are not judged: it was
+bar adds the decimals they stand for). Of the intervals that are always made; bars of other kinds are held against the tape like
+every event that is stored (lake.py). Bars near a trade that had no true time, or came too late for any bar, are not judged: it was
 placed by other rules.
 """
 
@@ -20,7 +21,7 @@ SLACK = 120 * SECOND
 
 
 class _Made:
-    """What the trades of one interval add up to. `parts`: sizes, sizes bought, prices × sizes."""
+    """What the trades of one interval add up to. `parts`: sizes, sizes bought, prices × sizes, sizes sold."""
 
     __slots__ = ("close", "first", "high", "last", "low", "open", "parts", "trades")
 
@@ -29,7 +30,7 @@ class _Made:
         self.open = self.close = 0.0
         self.high, self.low = float("-inf"), float("inf")
         self.trades = 0
-        self.parts: tuple[list[float], list[float], list[float]] = ([], [], [])
+        self.parts: tuple[list[float], ...] = ([], [], [], [])
 
     def add(self, t: Trade) -> None:
         if t.ts_event < self.first:
@@ -38,11 +39,13 @@ class _Made:
             self.last, self.close = t.ts_event, t.price
         self.high, self.low = max(self.high, t.price), min(self.low, t.price)
         self.trades += 1
-        sizes, bought, money = self.parts
+        sizes, bought, money, sold = self.parts
         sizes.append(t.size)
         money.append(t.price * t.size)
         if t.side == "buy":
             bought.append(t.size)
+        elif t.side == "sell":
+            sold.append(t.size)
 
     def merge(self, other: "_Made") -> None:
         if other.first < self.first:
@@ -135,9 +138,9 @@ class BarsAgain:
 
     def _compare(self, bar: Bar, made: _Made) -> None:
         self.compared += 1
-        volume, bought, money = (fsum(part) for part in made.parts)
+        volume, bought, money, sold = (fsum(part) for part in made.parts)
         exact = {"open": made.open, "high": made.high, "low": made.low, "close": made.close, "trades": made.trades}
-        sums = {"volume": volume, "buy_volume": bought} | ({} if self.inverse else {"notional": money})
+        sums = {"volume": volume, "buy_volume": bought, "sell_volume": sold} | ({} if self.inverse else {"notional": money})
         off = [
             f"{name} {getattr(bar, name)!r}, the trades give {value!r}"
             for name, value in exact.items()

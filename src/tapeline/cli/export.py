@@ -37,9 +37,7 @@ FormatOption = Annotated[
     Literal["csv", "jsonl", "parquet", "arrow"] | None,
     Parameter(name="--format", help="By default what the file's name says, else csv.", show_default=False),
 ]
-Interval = Annotated[
-    str, Parameter(help="Of ohlcv: any kind, as in 1s, 90s, 1d@Europe/Berlin, tick:500.")
-]
+Interval = Annotated[str, Parameter(help="Of ohlcv: any kind, as in 1s, 90s, 1d@Europe/Berlin, tick:500.")]
 Origin = Annotated[Literal["trades", "venue"], Parameter(help="Of ohlcv: bars from trades, or the venue's candles.")]
 Complete = Annotated[bool, Parameter(help="Of ohlcv: only bars that lack no trade.")]
 Type = Annotated[

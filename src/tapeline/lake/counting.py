@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tapeline.clock import SECOND
 from tapeline.events import Bar, Event
 from tapeline.lake import scan
 from tapeline.lake.folding import AGGREGATED, NAMES, OFF_BOOK, Source
@@ -93,6 +94,11 @@ class Known:
     def whole(self, start: int, end: int) -> bool:
         return self._session.whole(start, end) and not (self.done and end > self._latest)
 
+    def settled(self, bars: Iterable[Bar]) -> bool:
+        """Whether the stretch surely goes on past the seconds of these bars."""
+        last = max((bar.ts_event for bar in bars), default=-1)
+        return last - last % SECOND + SECOND <= self._latest
+
     def ended(self, stretch: Stretch) -> int:
         """When what was open was given out: where nothing tells, when the last trade came."""
         if stretch.ended is None or (stretch.before is not None and stretch.ended >= stretch.before + self._lag):
@@ -155,7 +161,7 @@ class _Folding:
                 numbers, ends = np.concatenate(in_none), np.cumsum([bar.trades for bar in closed])
                 found += self._with_interest(closed, numbers[ends - 1])
                 in_none = [numbers[int(ends[-1]) :]]
-                if until is not None and found[-1].ts_open >= until:
+                if until is not None and found[-1].ts_open >= until and known.settled(b for b in found if b.ts_open < until):
                     return found
         known.done = True
         rest: list[Event] = []

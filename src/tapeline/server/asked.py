@@ -12,6 +12,7 @@ from tapeline.clock import MICRO, parse_iso
 from tapeline.config import INTERVALS
 from tapeline.engine.source import Source
 from tapeline.errors import UsageError
+from tapeline.market.barkinds.specs import BarSpec, parse
 from tapeline.server.history import History
 
 MAX_TIME = 2**63 - 1
@@ -51,6 +52,15 @@ class Names:
             name in d for d in (h.trades, h.books, h.metrics, h.samples, h.venue_quotes, h.book_quotes)
         )
 
+    def made(self, value: str | None) -> BarSpec:
+        """A kind of bars that is made here, or a view of one. Raises ApiError."""
+        spec = interval(value)
+        text = (spec.base or spec).text
+        if text not in INTERVALS and text not in (kinds := self.kinds()):
+            others = "`pipeline.bars` switches others on, and `tapeline bars` makes them from what is stored"
+            raise bad("interval", value, f"one of {', '.join([*INTERVALS, *kinds])}; {others}")
+        return spec
+
     def check(self, name: str) -> str:
         """The name itself. Raises ApiError 404 with the nearest names where it is not known."""
         if self.known(name):
@@ -81,12 +91,12 @@ def whole(name: str, value: object, default: int, most: int) -> int:
     return number
 
 
-def interval(value: str | None, names: Names) -> str:
-    """Of the usual bars, or of those that are made besides."""
-    value = "1m" if value is None else value
-    if value not in INTERVALS and value not in (kinds := names.kinds()):
-        raise bad("interval", value, f"one of {', '.join([*INTERVALS, *kinds])}; `pipeline.bars` switches others on")
-    return value
+def interval(value: str | None) -> BarSpec:
+    """Any kind of bar."""
+    try:
+        return parse("1m" if value is None else value[:80])
+    except UsageError as e:
+        raise bad("interval", value, str(e)) from None
 
 
 def choice(name: str, value: str | None, choices: Iterable[str]) -> str:

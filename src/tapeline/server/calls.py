@@ -68,10 +68,17 @@ def key_of(params: Params | None, names: Names) -> Key:
     channel = params.channel
     if channel in ("status", "alerts"):
         return Key(channel, ())
-    interval = asked.interval(params.interval, names) if channel == "bars" else ""
+    interval = _kind(params.interval, names) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
     kind = params.kind or "" if channel == "metrics" else ""
     return Key(channel, _instruments(params, names), interval, depth, kind)
+
+
+def _kind(interval: str | None, names: Names) -> str:
+    spec = names.made(interval)
+    if spec.base is not None:
+        raise asked.bad("interval", interval, f"a view is drawn from its bars: subscribe to {spec.base.text}")
+    return spec.text
 
 
 def _instruments(params: Params, names: Names) -> tuple[str, ...]:

@@ -8,12 +8,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tapeline.engine.source import Source
 from tapeline.events import Bar, Event, Metrics, Quote, Trade
+from tapeline.market.barkinds.specs import BarSpec
+from tapeline.market.barkinds.views import Prices, heikin_ashi
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, ApiError
 from tapeline.server.history import History
@@ -139,21 +142,33 @@ class Rest:
         given = request.query_params
         asked.only(given, ("instrument", "interval", "origin", "limit", "from", "to", "format"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
-        interval = asked.interval(given.get("interval"), self._names)
+        spec = self._names.made(given.get("interval"))
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
         limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        series = self._history.bars.get((name, interval, origin))
-        bars = [(bar, True) for bar in (series.between(start, end) if series else [])]
-        still = self._source.open_bar(name, interval) if origin == "trades" else None
-        if still is not None and start <= still.ts_open < end:
-            bars.append((still, False))
+        bars = [(bar, closed) for bar, closed in self._bars(name, spec, origin) if start <= bar.ts_open < end]
         last = bars[-limit:]
 
         def make() -> Table:
             return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in last))
 
         return await self._table(request, len(last), make, more=len(last) < len(bars))
+
+    def _bars(self, name: str, spec: BarSpec, origin: str) -> list[tuple[Bar, bool]]:
+        """All that memory has, and whether each is closed."""
+        interval = (spec.base or spec).text
+        series = self._history.bars.get((name, interval, origin))
+        found = [(bar, True) for bar in (series.between(0, MAX_TIME) if series else [])]
+        still = self._source.open_bar(name, interval) if origin == "trades" else None
+        if still is not None:
+            found.append((still, False))
+        if spec.base is None:
+            return found
+        view = heikin_ashi(Prices(bar.open, bar.high, bar.low, bar.close) for bar, _ in found)
+        return [
+            (msgspec.structs.replace(bar, interval=spec.text, **prices._asdict()), closed)
+            for (bar, closed), prices in zip(found, view, strict=True)
+        ]
 
     async def livez(self, _: Request) -> Response:
         return self._json({"live": True})
