@@ -92,11 +92,11 @@ def test_an_interval_that_is_not_stored_is_folded(tmp_path: Path, made: list[Eve
     assert {int(t.value) % (7 * SECOND) for t in found.index.as_unit("ns")} == {0}
 
 
-@pytest.mark.parametrize(("kind", "most"), [("tick:50", 50), ("30s@Europe/Berlin", 10**9), ("renko:0.2", 10**9)])
+@pytest.mark.parametrize(("kind", "most"), [("tick:50", 50), ("5s@Europe/Berlin", 10**9), ("volume:7", 10**9)])
 def test_any_kind_of_bar(tmp_path: Path, made: list[Event], kind: str, most: int) -> None:
     done = export_ohlcv.export(tmp_path, BTC, kind, None, None, "csv", str(tmp_path / "o.csv"))
     found, table = frame(tmp_path / "o.csv"), Lake(tmp_path).bars(BTC, kind)
-    assert done.rows == len(found) == len(table) > 3
+    assert done.rows == len(found) == len(table) > 1
     assert found.Volume.tolist() == table["volume"].to_pylist()
     assert found.Volume.sum() == pytest.approx(sum(e.size for e in made if isinstance(e, Trade)))
     assert max(table["trades"].to_pylist()) <= most
