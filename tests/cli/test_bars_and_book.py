@@ -73,7 +73,7 @@ def test_bars_of_other_kinds_and_filled_in(data: Path, capsys: pytest.CaptureFix
         assert code == 0
         assert [json.loads(line) for line in text.splitlines()] == table.to_pylist()
     assert main(["bars", NAME, "tick:20", "--fill", "--data", str(data)]) == 2
-    assert "only bars of time can be filled in" in capsys.readouterr().err
+    assert "only bars of time can be empty" in capsys.readouterr().err
 
 
 def test_a_book_for_the_eye_and_as_rows(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,10 +64,10 @@ def test_nothing_is_filled_in_while_an_exchange_is_closed(tmp_path: Path) -> Non
 
 def test_what_cannot_be_filled_in_is_told(lake: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("tick:50", "renko:2", "heikin-ashi:tick:50"):
-        with pytest.raises(UsageError, match="only bars of time can be filled in"):
+        with pytest.raises(UsageError, match="only bars of time can be empty"):
             bars(lake, NAME, kind, fill=True)
     monkeypatch.setattr(filling, "MOST", 100)
-    with pytest.raises(UsageError, match="more than 100 bars of 1s would be filled in"):
+    with pytest.raises(UsageError, match="more than 100 bars of 1s with those filled in"):
         bars(lake, NAME, "1s", fill=True)
 
 

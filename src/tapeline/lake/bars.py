@@ -34,12 +34,11 @@ import pyarrow.compute as pc
 
 from tapeline.clock import SECOND, parse_iso
 from tapeline.config import INTERVALS
-from tapeline.errors import UsageError
 from tapeline.events import Bar, arrow_schema
 from tapeline.instruments import split_id
 from tapeline.lake import counting, folding, scan
 from tapeline.lake.catalogue import Catalogue
-from tapeline.lake.filling import filled, heikin_ashi_of
+from tapeline.lake.filling import filled, heikin_ashi, table_of
 from tapeline.lake.folding import Folded
 from tapeline.lake.grids import NOWHERE, Even, Grid, Placed, grid_of
 from tapeline.lake.interest import Interest
@@ -77,11 +76,10 @@ def bars(
     if asked.base is not None:
         return _view(catalogue, instrument, asked, start, end, source, fill=fill)
     if asked.slots is not None:
-        grid = grid_of(asked.text, asked.slots)
-        made = _of_time(catalogue, instrument, grid, start, end, source)
-        return filled(made, grid) if fill else made
+        made = _of_time(catalogue, instrument, grid_of(asked.text, asked.slots), start, end, source)
+        return filled(made, asked) if fill else made
     if fill:
-        raise UsageError(f"{asked.text}: only bars of time can be filled in, the others end where trades are")
+        filled(arrow_schema(Bar).empty_table(), asked)  # which says why it cannot be
     return _of_trades(catalogue, instrument, asked, start, end, source)
 
 
@@ -100,7 +98,7 @@ def _view(
     base = asked.base or asked
     early = max(WARM_UP * base.slots.width if base.slots is not None else 0, DAY)
     begin = None if start is None else start - early
-    table = heikin_ashi_of(bars(catalogue, instrument, base.text, start=begin, end=end, source=source, fill=fill), asked.text)
+    table = heikin_ashi(bars(catalogue, instrument, base.text, start=begin, end=end, source=source, fill=fill))
     return table if start is None else table.filter(pc.greater_equal(table["ts_open"], start))
 
 
@@ -137,9 +135,7 @@ def _of_trades(
         for bar in counting.fold(of, spec, everything[0], end, stored=source != "trades")
         if (start is None or bar.ts_open >= start) and (end is None or bar.ts_open < end)
     ]
-    schema = arrow_schema(Bar)
-    columns = [pa.array([getattr(bar, f.name) for bar in found], f.type) for f in schema]
-    return joined(stored, pa.Table.from_arrays(columns, schema=schema))
+    return joined(stored, table_of(found))
 
 
 def joined(stored: pa.Table, made: pa.Table) -> pa.Table:

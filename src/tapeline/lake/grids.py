@@ -40,10 +40,6 @@ class Grid(Protocol):
         """
         ...
 
-    def next(self, end: int, until: int) -> tuple[int, int] | None:
-        """The bar that begins at `end` or next after it, before `until`."""
-        ...
-
 
 class Even:
     def __init__(self, name: str, width: int, origin: int) -> None:
@@ -66,9 +62,6 @@ class Even:
         begin = self.slot(first) if start is None else max(self.slot(first), -((self.origin - start) // self.width))
         stop = self.slot(last) + 1 if end is None else min(self.slot(last) + 1, self.slot(end - 1) + 1)
         return self.begin(begin), self.begin(stop)
-
-    def next(self, end: int, until: int) -> tuple[int, int] | None:
-        return (end, end + self.width) if end < until else None
 
 
 class Placed:
@@ -111,13 +104,6 @@ class Placed:
         stop = last if end is None else min(last, end - 1)
         after = self._slots.span(stop)
         return begin, stop + 1 if after is None else after[1]
-
-    def next(self, end: int, until: int) -> tuple[int, int] | None:
-        while end < until:
-            if (span := self._slots.span(end)) is not None:
-                return span
-            end += MINUTE - end % MINUTE
-        return None
 
 
 def grid_of(name: str, slots: Slots) -> Grid:

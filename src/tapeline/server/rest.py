@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +15,7 @@ from starlette.routing import Route
 from tapeline.engine.source import Source
 from tapeline.events import Bar, Event, Metrics, Quote, Trade
 from tapeline.market.barkinds.specs import BarSpec
-from tapeline.market.barkinds.views import Prices, heikin_ashi
+from tapeline.market.barkinds.views import heikin_ashi
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, ApiError
 from tapeline.server.history import History
@@ -164,11 +163,8 @@ class Rest:
             found.append((still, False))
         if spec.base is None:
             return found
-        view = heikin_ashi(Prices(bar.open, bar.high, bar.low, bar.close) for bar, _ in found)
-        return [
-            (msgspec.structs.replace(bar, interval=spec.text, **prices._asdict()), closed)
-            for (bar, closed), prices in zip(found, view, strict=True)
-        ]
+        view = heikin_ashi(bar for bar, _ in found)
+        return [(drawn, closed) for drawn, (_, closed) in zip(view, found, strict=True)]
 
     async def livez(self, _: Request) -> Response:
         return self._json({"live": True})
