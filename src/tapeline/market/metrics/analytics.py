@@ -117,10 +117,9 @@ class Analytics:
         """What there is to say at `ts_recv`; None where nothing is known, or nothing has changed since the last sample."""
         aggregated = source.aggregated or 0
         came = [t for t in self._came if not t.flags & OFF_BOOK and t.flags & AGGREGATED == aggregated]
-        for t in came:
-            self.clock.learn(t)
+        timed = self.clock.learn_all(came)
         self.touching.learn(self.clock, by_book=source.by_book)
-        times = [self.clock.place(t) for t in came]
+        times = [t.ts_event for t in came] if timed else [self.clock.place(t) for t in came]
         self.touching.settle(self.clock, ts_recv, by_book=source.by_book)
         if self.now < 0 and not came and self._nothing_came():
             self._clear()

@@ -22,19 +22,24 @@ Row = tuple[float | None, float | None, float | None, float | None]
 _NOTHING: Row = (None, None, None, None)
 
 
+def _own_time(q: Quote) -> int:
+    return q.ts_event
+
+
 class Touching:
     """`take` and `broken` gather; `settle` puts what was gathered into `touches`, once a sample.
 
     `known_since`: the venue's time, None while the touch is not known; `first_new`: from which place on touches are new.
     """
 
-    __slots__ = ("_by_book", "_came", "_last", "first_new", "known_since", "touches")
+    __slots__ = ("_by_book", "_came", "_last", "_timed", "first_new", "known_since", "touches")
 
     def __init__(self) -> None:
         self.touches = Touches()
         self.known_since: int | None = None
         self.first_new = 0
         self._by_book: bool | None = None
+        self._timed = True  # all that came bear a time that can be true
         self._last = 0  # the latest venue time of a quote, were it one that changed nothing
         self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
 
@@ -50,9 +55,8 @@ class Touching:
 
     def learn(self, clock: VenueClock, *, by_book: bool) -> None:
         """Let the lag be learned from what came of that source."""
-        for e in self._came["book" if by_book else "venue"]:
-            if isinstance(e, Quote):
-                clock.learn(e)
+        came = self._came["book" if by_book else "venue"]
+        self._timed = clock.learn_all([e for e in came if isinstance(e, Quote)])
 
     def settle(self, clock: VenueClock, ts_recv: int, *, by_book: bool) -> None:
         """File what came under its venue time."""
@@ -62,7 +66,8 @@ class Touching:
             first = came[0] if came else ts_recv
             came = [first.ts_recv if isinstance(first, Quote) else first, *came]
         self._by_book = by_book
-        times = [clock.place(e) if isinstance(e, Quote) else clock.at(e) for e in came]
+        place = _own_time if self._timed else clock.place
+        times = [place(e) if isinstance(e, Quote) else clock.at(e) for e in came]
         rows = [(e.bid, e.bid_size, e.ask, e.ask_size) if isinstance(e, Quote) else _NOTHING for e in came]
         self.first_new = self._add(np.array(times, np.int64), np.array(rows, float).reshape(-1, 4).T)
 

@@ -5,6 +5,8 @@ bears one is placed by our clock; so is what bears none. What the venue only sam
 and tells nothing of the lag either.
 """
 
+from collections.abc import Sequence
+
 from tapeline.clock import SECOND
 from tapeline.events import Flag, Quote, Trade
 
@@ -20,6 +22,19 @@ class VenueClock:
 
     def __init__(self) -> None:
         self.lag: int | None = None
+
+    def learn_all(self, events: Sequence[Trade | Quote]) -> bool:
+        """True where all of them bear a time of their own that can be true: nearly always, and quickly seen."""
+        lags = [e.ts_recv - e.ts_event for e in events]
+        if not lags:
+            return True
+        least, flags = min(lags), {e.flags for e in events}
+        if self.lag is not None and not self._is_false(least) and not any(f & UNTIMED for f in flags):
+            self.lag = min(self.lag, least)
+            return True
+        for e in events:
+            self.learn(e)
+        return False
 
     def learn(self, e: Trade | Quote) -> None:
         lag = e.ts_recv - e.ts_event
