@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -11,15 +12,19 @@ from tapeline.alerts.room import Wanted
 from tapeline.alerts.rule import Rule
 from tapeline.alerts.watch import beside
 from tapeline.cli import main
-from tapeline.clock import SECOND
+from tapeline.clock import SECOND, LiveClock
 from tapeline.config import AlertsSettings, RuleSettings
+from tapeline.engine import checkpoint
 from tapeline.engine.collector import Collector
 from tapeline.errors import UsageError
 from tapeline.events import Alert, Metrics, to_json
 from tapeline.frames import Frame, FrameKind
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
-from tests.live.rig import SIM_BTC, running
+from tapeline.tape import reader
+from tapeline.tape.retention import prune
+from tests.live.rig import SIM_BTC, SIM_ETH, SIM_PERP, running
+from tests.live.test_retention import OLD, segment
 
 RULES = {
     "wide": RuleSettings(rule="spread_bps > 0.001 for 300ms"),
@@ -111,3 +116,20 @@ async def test_a_backtest_needs_no_rule_to_have_been_there(tmp_path, capsys):
     assert (row["state"], row["flags"], row["instrument"]) == ("raised", ["SIMULATED"], SIM_BTC)
     assert main([*QUICK, "alerts", "backtest", "mid >", "--data", str(tmp_path)]) == 2
     assert "the rule ends" in capsys.readouterr().err
+
+
+async def test_what_was_removed_from_the_tape_is_said(tmp_path):
+    async with SimServer(seed=4, rate=2.0) as sim, running(sim, tmp_path) as run:
+        await run.synced()
+        for _ in range(3):
+            await segment(run)
+            await asyncio.sleep(0.3)
+    (gone,) = await asyncio.to_thread(prune, tmp_path, OLD, LiveClock().now(), lambda _: gone_to(tmp_path), checkpoint.stamp())
+    found = backtest(Rule.of(name="r", text="mid > 1"), tmp_path, quiet_seconds=0)
+    assert any(f"frames 1 to {gone.last_seq}" in note for note in found.notes)
+    assert {a.instrument for a in found.alerts} == {SIM_BTC, SIM_ETH, SIM_PERP}
+
+
+def gone_to(data: Path) -> int:
+    """All but the last segment may go."""
+    return reader.sessions(data)[0].segments[-1].first_seq - 1
