@@ -172,6 +172,8 @@ async def test_a_server_that_restarts_needs_no_reload(screen):
     await expect(page.get_by_test_id("state")).to_have_text("RECONNECTING")
     await expect(page.get_by_test_id("reason")).to_contain_text("the values below are old")
     await expect(page.get_by_test_id("mid")).to_have_css("opacity", "0.42")
+    await expect(page.get_by_test_id("metric-vwap_5m")).to_have_css("opacity", "0.42")
+    await expect(page.get_by_test_id("rules")).to_have_css("opacity", "0.42")
     await screen.restart()
     screen.move()
     await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
