@@ -28,7 +28,9 @@ INTERVALS: dict[str, int] = {
 """Bar intervals by name, in nanoseconds. Each divides the next, so that each is cascaded from the one before."""
 
 
-DEFAULT_METRICS = ("volume_1m", "vwap_5m")
+DEFAULT_METRICS = (
+    "volume_1m", "trades_1m", "vwap_5m", "vwap_session", "cvd_5m", "buy_ratio_1m", "ofi_1m", "vol_yang_zhang_20_1m",
+)  # fmt: skip
 """What is sampled where nobody says otherwise."""
 
 
