@@ -1,5 +1,8 @@
 """A lake that an earlier release began, whose files lack the columns that bars, metrics and alerts have got since."""
 
+import csv
+import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tapeline.audit.audit import audit
+from tapeline.cli.grid import grid
 from tapeline.clock import ReplayClock
 from tapeline.config import PipelineSettings, TapeSettings
 from tapeline.engine.pipeline import BEFORE
 from tapeline.events import Alert, Bar, Event, Metrics
 from tapeline.frames import Frame, Session
-from tapeline.lake import rows
+from tapeline.lake import formats, rows
 from tapeline.lake.lake import Lake
 from tapeline.lake.rows import Selection
 from tapeline.lake.tables import GROWN
@@ -120,3 +124,14 @@ def record_then(data: Path, session: str, frames: Iterable[Frame]) -> None:
     for frame in frames:
         tape.append(frame)
     tape.close_sync()
+
+
+def test_values_are_an_object_in_every_form(both: tuple[Path, list[Event]]) -> None:
+    table = Lake(both[0]).sql("SELECT values FROM metrics WHERE values['vwap_5m'] IS NOT NULL OR n < 0")
+    expected = {"vwap_5m": 1.5, "volume_1m": 0.0, "profile_1h.poc": -1e-7}
+    written = {form: b"".join(formats.pieces(table, form)).decode() for form in ("csv", "json", "jsonl")}
+    assert json.loads(written["json"]) == [{"values": expected}]
+    assert json.loads(written["jsonl"]) == {"values": expected}
+    (row,) = csv.DictReader(io.StringIO(written["csv"]))
+    assert json.loads(row["values"]) == expected
+    assert '{"vwap_5m":1.5,' in grid(table)

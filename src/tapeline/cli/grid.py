@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from tapeline.lake.formats import encode, readable
+from tapeline.lake.formats import encode, readable, values
 
 WIDEST = 40
 PIPED_WIDTH = 160
@@ -59,7 +59,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _cells(field: pa.Field, column: pa.ChunkedArray) -> list[str | None]:
     show = _moment if pa.types.is_timestamp(field.type) else _shown
-    return [None if value is None else _safe(show(value)) for value in column.to_pylist()]
+    return [None if value is None else _safe(show(value)) for value in values(column)]
 
 
 def _shown(value: Any) -> str:

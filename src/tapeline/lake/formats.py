@@ -1,7 +1,8 @@
 """An answer as CSV, JSON, JSON lines, Arrow (the stream format) or Parquet, piece by piece.
 
 Times that are `time` or another TIMESTAMP are ISO 8601 texts, dates too; `ts_event` and its kin stay integers. What JSON has no
-word for (NaN, infinity) is null there. Lists and structs are JSON inside of CSV. Arrow and Parquet are the table as it is.
+word for (NaN, infinity) is null there. Lists, maps and structs are JSON inside of CSV; a map by names is an object. Arrow and
+Parquet are the table as it is.
 """
 
 import csv
@@ -40,8 +41,23 @@ def micros(table: pa.Table) -> pa.Table:
 def rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
     """Rows as JSON can say them, some thousand at a time."""
     plain = readable(table)
+    named = [field.name for field in plain.schema if _is_named(field.type)]
     for batch in plain.to_batches(ROWS):
-        yield batch.to_pylist()
+        found = batch.to_pylist()
+        for name in named:
+            for row in found:
+                row[name] = None if row[name] is None else dict(row[name])
+        yield found
+
+
+def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column as JSON can say it: a map by names, as the metrics' values are, as an object."""
+    found: list[Any] = column.to_pylist()
+    return [None if v is None else dict(v) for v in found] if _is_named(column.type) else found
+
+
+def _is_named(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_map(kind) and pa.types.is_string(kind.key_type))
 
 
 def readable(table: pa.Table) -> pa.Table:
@@ -95,7 +111,7 @@ def _cells(column: pa.Array) -> list[Any]:
 def _flat(table: pa.Table) -> pa.Table:
     for at, field in enumerate(table.schema):
         if pa.types.is_nested(field.type):
-            texts = [None if v is None else encode(v).decode() for v in table.column(at).to_pylist()]
+            texts = [None if v is None else encode(v).decode() for v in values(table.column(at))]
             table = table.set_column(at, field.name, pa.array(texts, pa.string()))
     return table
 
