@@ -31,6 +31,12 @@ SHOWN = (
     "bybit:BTC-USDT-PERP", "okx:ETH-USDT", "yahoo:AAPL",
 )  # fmt: skip
 
+METRICS = (
+    "profile_1h", "vwap_5m", "volume_1m", "cvd_5m", "buy_ratio_1m", "spread_bps_1m", "imbalance_5", "depth_10bps", "ofi_1m",
+    "effective_spread_1m", "vol_two_scale_5m_30", "rsi_14_1m", "trade_rate_1m", "basis",
+)  # fmt: skip
+GROUPS = "btc: binance:BTC-USDT kraken:BTC-USD coinbase:BTC-USD"
+
 
 def free_port() -> int:
     with socket.socket() as s:
@@ -53,7 +59,9 @@ def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
         env = {**os.environ, "TAPELINE_SERVER_PORT": str(port), "TAPELINE_DATA": data, "BROWSER": "true"}
-        process = subprocess.Popen([sys.executable, "-m", "tapeline", "run", "--simulate", *SHOWN], cwd=ROOT, env=env)
+        sets = ("--set", f"pipeline.metrics={','.join(METRICS)}", "--set", f"pipeline.groups={GROUPS}")
+        command = [sys.executable, "-m", "tapeline", "run", "--simulate", *sets, *SHOWN]
+        process = subprocess.Popen(command, cwd=ROOT, env=env)
         try:
             for _ in range(100):
                 if is_ready(address):
@@ -67,7 +75,7 @@ def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
             process.wait(timeout=15)
 
 
-def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, keys: str = "1") -> Page:
+def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, keys: str = "1p") -> Page:
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if scheme == "dark" else "light",
