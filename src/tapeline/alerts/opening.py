@@ -11,7 +11,7 @@ from tapeline.frames import Frame
 
 
 async def open_room(collector: Collector, data: Path, settings: AlertsSettings, link: Callable[[], str]) -> Room:
-    """Before anything else is begun: raises ConfigError where a rule or a target is wrong. `link`: where the page is."""
+    """Before anything is streamed: raises ConfigError where a rule or a target is wrong. `link`: where the page is."""
 
     def deliver(frames: list[Frame]) -> int:
         """What waits at the door comes onto the tape after what is there."""

@@ -106,15 +106,15 @@ class LiveSession:
 
         for name in rebuild.settle(self.data):
             say(f"{name}: an interrupted `tapeline repair` is finished")
+        self.sinks = make(self.data, self.settings)
+        for sink in self.sinks:  # before the tape: what may not be written is said once, by the first that needs it
+            sink.open()
         self.collector = LiveCollector(self.settings, data=self.data)
         if self.settings.alerts.on:
             from tapeline.alerts.opening import open_room
 
             room = await open_room(self.collector, self.data, self.settings.alerts, lambda: self.address)
             self.alerts = self.collector.alerts = room
-        self.sinks = make(self.data, self.settings)
-        for sink in self.sinks:
-            sink.open()
         control = self.collector.control
         control.tell, control.keep, control.prepare = say, self._keep, self._prepare
         await self.collector.start()
