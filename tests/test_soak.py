@@ -21,6 +21,10 @@ def bar(revision=0, volume=1.5):
     return Bar(NAME, T, T, SIM, "1s", T - 10**9, 1.0, 2.0, 0.5, 1.5, volume, None, 1.1, None, 3, True, revision, "trades")
 
 
+def sample(ts, values, incomplete=None):
+    return Metrics(NAME, ts, ts, SIM, 67250.015, 0.01, 0.00148, -0.9999600007999841, 67250.01, 7, values, incomplete)
+
+
 def events():
     touch = (67250.01, 0.5, 67250.02, 1e-05, 7, "book")
     return [
@@ -31,6 +35,10 @@ def events():
         Quote(NAME, T + 1, T + 1, SIM, *touch),  # says nothing new: not in SQLite
         Quote(NAME, T + 2, T + 2, SIM, None, None, 67250.02, 1.0, 8, "book"),
         Metrics(NAME, T, T, SIM, 67250.015, 0.01, 0.00148, -0.9999600007999841, 67250.01, 7),
+        sample(T, {"volume_1m": 0.1 + 0.2, "delta_1m": -12.5}),
+        sample(T + 1, {"volume_1m": 0.1 + 0.2, "delta_1m": -12.5}),  # says nothing new: not in SQLite
+        sample(T + 2, {"volume_1m": 0.1 + 0.2, "delta_1m": -12.5}, "volume_1m"),
+        sample(T + 3, {}),
         bar(),
         bar(1, 1.75),
         Status("", T, T, SIM, "gap", "sim", "trades", "Lücke „zwölf“", 5, 2**63 + 5, None),  # an id that no table holds
@@ -75,6 +83,8 @@ def test_what_is_kept_equals_what_was_made(kept, expected):
     assert soak_proof.differences("lake", expected.lake(), soak_proof.kept_in_lake(kept)) == []
     assert expected.sqlite()["quote"]["rows"] == 2
     assert expected.lake()["quote"]["rows"] == 3
+    assert expected.sqlite()["metrics"]["rows"] == 4
+    assert expected.lake()["metrics"]["rows"] == 5
     assert expected.sqlite()["bar"]["rows"] == 1
 
 
@@ -86,6 +96,10 @@ def test_what_is_kept_equals_what_was_made(kept, expected):
         (
             "UPDATE trades SET price = price + 0.01 WHERE id = '1'",
             "sqlite: the rows of kind trade differ from the tape's in price",
+        ),
+        (
+            """UPDATE metrics SET "values" = replace("values", '-12.5', '-12.6')""",
+            "sqlite: the rows of kind metrics differ from the tape's in values",
         ),
         ("UPDATE bars SET revision = 0", "sqlite: the rows of kind bar differ from the tape's in revision"),
         ("DELETE FROM status", "sqlite: 0 rows of kind status, and the tape makes 1"),

@@ -4,10 +4,11 @@ Every event goes into a digest, in order; live and replay must give the same one
 for each kind of event the number of rows and, for each column, a sum modulo a prime, so that a row that is missing,
 doubled or changed shows. The database sums its own columns, in SQL, and the sums of the replay are made here:
 
-    integer n: n    float x: trunc(x · 10⁸)    text: its length    list: its length    unknown: 0
+    integer n: n    float x: trunc(x · 10⁸)    text: its length    list: its length    map: its values, as floats    unknown: 0
 
-SQLite's table of bars keeps the latest revision, and book quotes and metrics only where they change (`sinks/sqlite.py`);
-the same rules are applied here, written a second time.
+SQLite's table of bars keeps the latest revision, and book quotes, metrics and samples of metrics only where they change
+(`sinks/sqlite.py`); the same rules are applied here, written a second time. A map is JSON there, and is read by Python: what SQLite
+makes of a number in it may be one bit off.
 """
 
 import hashlib
@@ -59,7 +60,13 @@ def _number(value: Any) -> int:
         return 0
     if isinstance(value, float):
         return _remainder(int(value * SCALE))
+    if isinstance(value, dict):
+        return sum(map(_number, value.values()))
     return _remainder(int(value)) if isinstance(value, int) else len(value)
+
+
+def _map_number(text: str | None) -> int:
+    return 0 if text is None else _number(msgspec.json.decode(text, type=dict[str, float]))
 
 
 def _add(sums: Sums, kind: type[Event], event: Event) -> None:
@@ -97,20 +104,17 @@ class Expected:
             _add(self._sqlite, kind, event)
 
     def _changes(self, event: Event) -> bool:
+        name = type(event).__name__
         if isinstance(event, Metrics):
-            values: tuple[Any, ...] = (
-                event.mid,
-                event.spread,
-                event.spread_bps,
-                event.imbalance,
-                event.microprice,
-                event.flags,
-            )
+            of_book = (event.mid, event.spread, event.spread_bps, event.imbalance, event.microprice, event.flags)
+            sample = event.values is not None
+            values: tuple[Any, ...] = (*of_book, event.values, event.incomplete) if sample else of_book
+            name = f"{name} sampled" if sample else name
         elif isinstance(event, Quote) and event.origin == "book":
             values = (event.bid, event.bid_size, event.ask, event.ask_size, event.flags)
         else:
             return True
-        key = (type(event).__name__, event.instrument)
+        key = (name, event.instrument)
         changed, self._standing[key] = self._standing.get(key) != values, values
         return changed
 
@@ -124,11 +128,16 @@ class Expected:
         return {kind: dict(row) for kind, row in sums.items()}
 
 
-def _expression(column: str, hint: Any, trunc: str, wide: str) -> str:
+MAP_IN_LAKE = f"list_sum(list_transform(map_values({{}}), lambda x: CAST(trunc(x * {SCALE}.0) AS BIGINT) % {PRIME}))"
+
+
+def _expression(column: str, hint: Any, trunc: str, wide: str, of_map: str) -> str:
     bare, _ = bare_type(hint)
     column = f'"{column}"'
     if get_origin(bare) is list:
         number = f"len({column})"
+    elif get_origin(bare) is dict:
+        number = of_map.format(column)
     elif bare is float:
         number = f"CAST({trunc.format(f'{column} * {SCALE}.0')} AS {wide}) % {PRIME}"
     elif bare is int or bare is bool:
@@ -138,17 +147,19 @@ def _expression(column: str, hint: Any, trunc: str, wide: str) -> str:
     return f"coalesce(sum({number}), 0)"
 
 
-def _sums(db: Any, kind: type[Event], source: str, trunc: str, wide: str, renamed: Mapping[str, str]) -> dict[str, int]:
+def _sums(db: Any, kind: type[Event], source: str, dialect: tuple[str, str, str], renamed: Mapping[str, str]) -> dict[str, int]:
     names = fields(kind)
-    columns = ", ".join(_expression(renamed.get(name, name), hint, trunc, wide) for name, hint in names.items())
+    columns = ", ".join(_expression(renamed.get(name, name), hint, *dialect) for name, hint in names.items())
     row = db.execute(f"SELECT {columns}, count(*) FROM {source}").fetchone()
     return {name: int(value) for name, value in zip([*names, "rows"], row, strict=True)}
 
 
 def kept_in_sqlite(data: Path) -> Sums:
     db = sqlite3.connect(data / FILE)
+    db.create_function("map_number", 1, _map_number, deterministic=True)
+    dialect = ("{}", "INTEGER", "map_number({})")
     try:
-        found = {tag: _sums(db, kind, TABLES[kind], "{}", "INTEGER", {}) for tag, kind in TYPES.items() if kind in TABLES}
+        found = {tag: _sums(db, kind, TABLES[kind], dialect, {}) for tag, kind in TYPES.items() if kind in TABLES}
     finally:
         db.close()
     return {tag: row for tag, row in found.items() if row["rows"]}
@@ -166,7 +177,7 @@ def kept_in_lake(data: Path) -> Sums:
             glob = dataset_glob(data, tag)
             if any(data.glob(str(Path(glob).relative_to(data)))):
                 source = f"read_parquet('{glob}', hive_partitioning = false)"
-                found[tag] = _sums(db, kind, source, "trunc({})", "BIGINT", RENAMED)
+                found[tag] = _sums(db, kind, source, ("trunc({})", "BIGINT", MAP_IN_LAKE), RENAMED)
     return found
 
 
