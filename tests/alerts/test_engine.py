@@ -76,6 +76,21 @@ def test_what_ended_by_until_while_beyond_needs_a_new_crossing():
     assert run(text, events) == [(2.0, "raised"), (3.0, "resolved"), (6.0, "raised")]
 
 
+def test_what_ended_by_until_while_it_holds_waits_until_it_was_false():
+    text, events = "mid > 100 until mid > 110", [mid(1, 101), mid(2, 111), mid(3, 112), mid(4, 101)]
+    first = engine(text)
+    assert told(first.feed(events)) == [(1.0, "raised"), (2.0, "resolved")]
+    later = Engine()
+    later.add(Rule.of(name="r", text=text), first.states()["r"])
+    assert told(later.feed([mid(5, 101), mid(6, 99), mid(7, 101)])) == [(7.0, "raised")]
+
+
+def test_two_alerts_of_one_instant_are_two():
+    alerts = engine("price crosses above 100").feed([trade(1, price) for price in (99, 101, 99, 101, 99)])
+    assert told(alerts) == [(1.0, "raised"), (1.0, "resolved")] * 2
+    assert [a.id for a in alerts] == [f"r/{BTC}/{ns(1)}"] * 2 + [f"r/{BTC}/{ns(1)}.1"] * 2
+
+
 def test_cool_down_delays_what_still_holds_and_drops_what_does_not():
     events = [mid(1, 101), mid(2, 99), mid(3, 101), mid(4, 99)]
     assert run("mid > 100", events, cooldown="10s") == [(1.0, "raised"), (2.0, "resolved")]

@@ -3,7 +3,8 @@
     idle ──holds, and nothing stands in the way──▶ raised ──stays is false, or until is true──▶ idle
 
 In the way are: the cool-down since it was raised last, the schedule, that it is muted, that it was to be raised once and was. What
-holds when the last of them is out of the way is raised then. What is not known neither raises nor resolves.
+holds when the last of them is out of the way is raised then. What is not known neither raises nor resolves. An alert that `until`
+ended while the condition still held is raised again only once that was false in between.
 """
 
 from typing import TYPE_CHECKING
@@ -26,17 +27,20 @@ SIMULATED = int(Flag.SIMULATED)
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
-    """What survives a restart. `alert`: the id while it is raised; `last`: when it was raised last; `armed`: of its crossings."""
+    """What survives a restart. `alert`: the id while it is raised; `last`: when it was raised last; `armed`: of its crossings;
+    `ended`: by `until`, and the condition was not false since.
+    """
 
     alert: str = ""
     last: int = 0
     armed: list[int] = []
+    ended: bool = False
 
 
 class Binding:
     __slots__ = (
-        "_board", "_crossings", "_holds", "_lead", "_stays", "_until", "_watchers", "alert", "due", "instrument", "key",
-        "last", "number", "stamp", "value", "watched", "windows",
+        "_board", "_crossings", "_ended", "_holds", "_lead", "_same", "_stays", "_until", "_watchers", "alert", "due", "instrument",
+        "key", "last", "number", "stamp", "value", "watched", "windows",
     )  # fmt: skip
 
     def __init__(self, watched: "Watched", key: str, instrument: str, number: int, made: Compiled, board: Board) -> None:
@@ -51,6 +55,7 @@ class Binding:
         self._crossings = [w for w in self._watchers if isinstance(w, Crossing)]
         self.windows = [w for w in self._watchers if isinstance(w, Window | Happenings)]
         self.alert, self.last, self.due, self.stamp = "", 0, NEVER, 0
+        self._ended, self._same = False, 0
         self.value: float | None = None
 
     def reads(self, cells: dict[Cell, None]) -> None:
@@ -61,10 +66,10 @@ class Binding:
 
     def kept(self) -> Kept | None:
         armed = [c.armed for c in self._crossings]
-        return Kept(self.alert, self.last, armed) if self.alert or self.last or any(armed) else None
+        return Kept(self.alert, self.last, armed, self._ended) if self.alert or self.last or any(armed) else None
 
     def restore(self, kept: Kept) -> None:
-        self.alert, self.last = kept.alert, kept.last
+        self.alert, self.last, self._ended = kept.alert, kept.last, kept.ended
         for crossing, armed in zip(self._crossings, kept.armed, strict=False):
             crossing.armed = armed
 
@@ -76,8 +81,11 @@ class Binding:
         for watcher in self._watchers:
             watcher.observe(now)
         if not self.alert:
-            if self._holds():
+            holds = self._holds()
+            if holds and not self._ended:
                 due = self._raise(now, out)
+            elif holds is False:
+                self._ended = False
         elif self._until() is True if self._until is not None else self._stays() is False:
             self._resolve(now, out)
         for watcher in self._watchers:
@@ -91,8 +99,9 @@ class Binding:
         allowed = watched.allowed(now, self.last)
         if allowed > now:
             return allowed
+        self._same = self._same + 1 if now == self.last else 0  # of one message with several trades, say
         self.last = now
-        self.alert = f"{watched.rule.name}/{self.key}/{now}"
+        self.alert = f"{watched.rule.name}/{self.key}/{now}" + (f".{self._same}" if self._same else "")
         watched.was_raised(now)
         out.append(self._told("raised", now))
         return NEVER
@@ -100,6 +109,7 @@ class Binding:
     def _resolve(self, now: int, out: list[Alert]) -> None:
         out.append(self._told("resolved", now))
         self.alert = ""
+        self._ended = self._until is not None
         self.watched.was_changed()
         for crossing in self._crossings:
             crossing.disarm()
