@@ -269,7 +269,7 @@ class RuleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rule: Annotated[str, Doc(description="What is watched for, as in `binance:BTC-USDT mid crosses above 100000`.")] = ""
     severity: Annotated[Severity, Doc(description="How much it matters.")] = "warning"
     cooldown: Annotated[str, Doc(description="It is not raised again so soon, as in `5m`; empty: at once.")] = ""
-    once: Annotated[bool, Doc(description="Raised once, then never again until it is switched on anew.")] = False
+    once: Annotated[bool, Doc(description="Raised once, then never again until it is muted and unmuted.")] = False
     schedule: Annotated[
         str, Doc(description="When it is looked at, as in `mon-fri 09:30-16:00 America/New_York`; empty: always.")
     ] = ""

@@ -9,10 +9,10 @@ from pathlib import Path
 from tapeline.errors import ConfigError
 
 
-def connect(path: Path, version: int, key: str, what: str) -> sqlite3.Connection:
+def connect(path: Path, version: int, key: str, what: str, then: str = "it is made anew from the tape") -> sqlite3.Connection:
     """WAL, synchronous=FULL, transactions by hand, usable from several threads in turns. The caller makes the tables and sets
     `user_version`. Raises sqlite3.Error, and ConfigError naming the setting `key` where the file is of another version than ours:
-    then `what` it belongs to is to be moved away.
+    then `what` it belongs to is to be moved away, and `then` says what becomes of it.
     """
     db = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
     try:
@@ -24,6 +24,6 @@ def connect(path: Path, version: int, key: str, what: str) -> sqlite3.Connection
         raise
     if found not in (0, version):
         db.close()
-        text = f"is of version {found}, this program writes {version}: move {what} away, it is made anew from the tape"
+        text = f"is of version {found}, this program writes {version}: move {what} away, {then}"
         raise ConfigError(key, str(path), text)
     return db

@@ -97,10 +97,13 @@ def test_cool_down_delays_what_still_holds_and_drops_what_does_not():
     assert run("mid > 100", events[:3], until=20, cooldown="10s") == [(1.0, "raised"), (2.0, "resolved"), (11.0, "raised")]
 
 
-def test_once_is_once_for_all_instruments_until_it_is_rearmed():
+def test_once_is_once_for_all_instruments_until_it_was_muted_and_unmuted():
     made = engine("mid > 100", once=True)
     assert told(made.feed([mid(1, 101), mid(2, 99), mid(3, 101), mid(4, 101, USD)])) == [(1.0, "raised"), (2.0, "resolved")]
-    made.rearm("r")
+    rule = made.rules["r"].rule
+    for muted in (False, True, False):
+        assert made.advance(ns(4)) == []
+        made.replace(rule, muted=muted)
     assert [(a.instrument, a.ts_event) for a in made.advance(ns(5))] == [(BTC, ns(4))]
 
 

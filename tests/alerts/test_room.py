@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -162,6 +163,29 @@ async def test_a_store_that_cannot_be_written_holds_alerts_back_until_it_can(tmp
         await until(lambda: len(recorder.messages) == 2)
         assert house.published() == [("a1", "raised"), ("a2", "raised")]
         assert (house.room.error, house.room.status()["held"]) == ("", 0)
+
+
+async def test_a_store_that_hangs_does_not_keep_the_end_waiting_and_the_next_start_publishes(tmp_path, recorder, monkeypatch):
+    monkeypatch.setattr("tapeline.alerts.room.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("tapeline.alerts.keeper.CLOSE_SECONDS", 0.05)
+    commit, hanging, done = Store.commit, threading.Event(), threading.Event()
+
+    def slow(self, *arguments, **more):
+        hanging.wait(30)
+        try:
+            return commit(self, *arguments, **more)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(Store, "commit", slow)
+    async with opened(tmp_path, recorder) as house:
+        house.room.take([alert(1)], {})
+    assert (house.published(), recorder.messages, done.is_set()) == ([], [], False)
+    hanging.set()
+    await until(done.is_set)
+    async with opened(tmp_path, recorder, session="s2") as house:
+        await until(lambda: recorder.messages)
+        assert house.published() == [("a1", "raised")]
 
 
 async def test_more_alerts_than_are_held_are_counted(tmp_path, recorder, monkeypatch):

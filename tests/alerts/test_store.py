@@ -4,10 +4,12 @@ import sqlite3
 
 import pytest
 
+from tapeline.alerts.engine import Engine
 from tapeline.alerts.store import FILE, Store
 from tapeline.config import RuleSettings
 from tapeline.errors import ConfigError, UsageError
 from tests.alerts.making import T0, alert
+from tests.alerts.streams import engine, mid
 
 WIDE = {"outbox": 100, "history": 1000}
 
@@ -59,6 +61,22 @@ def test_muting_is_by_name_and_removal_ends_it(store):
     store.mute("a", T0)
     store.remove("a")
     assert store.muted() == {}
+
+
+def test_a_rule_that_was_raised_once_may_be_raised_again_when_it_is_unmuted(store):
+    once = engine("mid > 100", once=True)
+    once.feed([mid(1, 101), mid(2, 99)])
+    store.commit([], {**once.states(), "of-another-version": b"up"}, T0, **WIDE)
+    for name in ("r", "of-another-version"):
+        store.mute(name, None)  # it was not muted: nothing changes
+        assert store.states()["r"] == once.states()["r"]
+    for name in ("r", "of-another-version"):
+        store.mute(name, T0)
+        store.mute(name, None)
+    later = Engine()
+    later.add(once.rules["r"].rule, store.states()["r"])
+    assert (later.rules["r"].spent, later.rules["r"].raised) == (False, 1)
+    assert store.states()["of-another-version"] == b"up"
 
 
 def test_an_alert_comes_once_however_often_it_is_committed(store):

@@ -171,7 +171,16 @@ def test_the_history_says_what_became_of_each(run, place):
     assert "write a time" in run("history", "--from", "yesterday", code=2)
 
 
+def test_a_file_that_cannot_be_used_is_said(run, place):
+    (place / "data").mkdir()
+    (place / "data" / "alerts.sqlite").write_bytes(b"no database" * 9)
+    for words in (["ls"], ["add", RULE], ["history"], ["mute", "x"]):
+        assert "alerts' file cannot be used: file is not a database" in run(*words, code=3)
+
+
 def test_without_a_session_ever_there_is_nothing_and_nothing_is_made(run, place):
     assert json.loads(run("history", "--json")) == []
     assert json.loads(run("ls", "--json")) == []
+    assert "there is no rule x" in run("mute", "x", code=2)
+    assert "a number from 1" in run("history", "--limit", "-1", code=2)
     assert not (place / "data").exists()

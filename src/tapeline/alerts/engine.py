@@ -99,21 +99,19 @@ class Engine:
                 cell.readers[:] = [b for b in cell.readers if b not in gone]
 
     def replace(self, rule: Rule, state: bytes | None = None, *, muted: bool = False) -> None:
-        """Add it, in place of another one of its name, if there is one. The same rule goes on from where it is."""
+        """Add it, in place of another one of its name, if there is one. The same rule goes on from where it is; one that was to be
+        raised once may be raised again once it is muted no more.
+        """
         known = self.rules.get(rule.name)
         if known is not None and known.rule == rule:
+            if known.muted and not muted:
+                known.rearm()
             known.muted = muted
             self._soon(known)
             return
         if known is not None:
             self.remove(rule.name)
         self.add(rule, state, muted=muted)
-
-    def rearm(self, name: str) -> None:
-        """A rule that was to be raised once may be raised again."""
-        if name in self.rules:
-            self.rules[name].rearm()
-            self._soon(self.rules[name])
 
     def needs(self) -> Needs:
         metrics = [fields.find(name.field).metric for watched in self.rules.values() for name in watched.names]

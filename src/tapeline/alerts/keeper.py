@@ -1,6 +1,8 @@
 """The store in a thread of its own: SQLite waits for the disk at each commit, and the feed must not wait with it."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +11,8 @@ from tapeline.errors import TapelineError
 from tapeline.sinks.worker import Worker
 
 T = TypeVar("T")
+CLOSE_SECONDS = 0.5
+"""Then a disk that hangs is left to itself: the thread is a daemon, and SQLite's journal is whole at any moment."""
 
 
 class Keeper:
@@ -36,5 +40,7 @@ class Keeper:
     async def close(self) -> None:
         store, self._store = self._store, None
         if store is not None:
-            await self._worker.call(store.close)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._worker.call(store.close)
         self._worker.stop()

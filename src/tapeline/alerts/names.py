@@ -6,8 +6,8 @@ from itertools import count
 
 from tapeline.errors import UsageError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NEEDS = "small letters, digits, hyphens and underscores, at most 64, as in btc-high"
 LONGEST = 48
 
 
@@ -19,6 +19,6 @@ def name_of(text: str, taken: Collection[str]) -> str:
 
 def check_name(name: str) -> str:
     """The name itself. Raises UsageError."""
-    if _NAME.fullmatch(name) is None:
-        raise UsageError(f"{name[:80]!r} can be no name: small letters, digits and hyphens, at most 64, as in btc-high")
+    if NAME.fullmatch(name) is None:
+        raise UsageError(f"{name[:80]!r} can be no name: {NEEDS}")
     return name

@@ -154,15 +154,18 @@ class Room:
         return list(found.values())
 
     async def rest(self) -> None:
-        """Look at nothing any more, and commit what was found. The posts go on."""
+        """Look at nothing any more, and commit what was found, unless the disk hangs. The posts go on."""
         watch, self.watch = self.watch, None
         for task in self._tasks:
             if task.get_name() != "alerts":  # what is being published is published, lest the next start does it again
                 task.cancel()
         self._wake.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(sqlite3.Error):
-            await self._write({} if watch is None else watch.states())
+        with suppress(sqlite3.Error, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._write({} if watch is None else watch.states())
+        if self._held:
+            log.error("alerts could not be written down before the end", alerts=len(self._held))
 
     async def close(self) -> None:
         """What is not sent by now is sent by the next start."""

@@ -6,27 +6,25 @@ Every text of it is read here, so that whoever has a `Rule` has one that can run
 fix: of an option, the text of that option is its source.
 """
 
-import re
 from typing import Any
 
 import msgspec
 
 from tapeline.alerts.lexing import tokens
+from tapeline.alerts.names import NAME, NEEDS
 from tapeline.alerts.parsing import parse, parse_condition, span_of
 from tapeline.alerts.problems import RuleError
 from tapeline.alerts.schedule import Schedule
 from tapeline.alerts.syntax import AMOUNTS, Change, Condition, Node, Number, Sentence, children
 from tapeline.config import RuleSettings, Severity
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """As it is written. `text` is the rule, `until` a condition that ends the alert in place of its contrary; `hysteresis` how far
-    back the value must go before it ends: `50` in the value's unit, `0.5%` or `25bps` of the threshold. `cooldown`: how long it is
-    not raised again. `once`: raised once, for whichever instrument, then no more until `Engine.rearm`. `schedule`: when it may be
-    raised, as in `mon-fri 09:30-16:00 America/New_York`. `incomplete`: also on data that is known to be incomplete. `notify`: names
-    of targets; `resolved`: tell them the end, too.
+    """As it is written. `text` is the rule, `until` a condition that ends the alert in place of its contrary; `hysteresis` how
+    far back the value must go before it ends: `50` in the value's unit, `0.5%` or `25bps` of the threshold. `cooldown`: how
+    long it is not raised again. `once`: raised once, for whichever instrument, then no more until it was muted and unmuted.
+    `schedule`: when it may be raised, as in `mon-fri 09:30-16:00 America/New_York`. `incomplete`: also on data that is known to
+    be incomplete. `notify`: names of targets; `resolved`: tell them the end, too.
     """
 
     name: str
@@ -56,8 +54,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
     def checked(self) -> "Checked":
         """What it says, read. Raises RuleError."""
-        if not _NAME.fullmatch(self.name):
-            raise RuleError("this is no name of a rule", self.name, 0, "write letters, digits, - _ and . only, at most 64")
+        if not NAME.fullmatch(self.name):
+            raise RuleError("this is no name of a rule", self.name, 0, f"write {NEEDS}", len(self.name))
         sentence = parse(self.text)
         if self.until and sentence.until is not None:
             at = self.text.rfind("until")
@@ -73,7 +71,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         return Checked(
             sentence,
             until,
-            _amount(self.hysteresis),
+            hysteresis,
             span_of(self.cooldown) if self.cooldown else 0,
             Schedule.of(self.schedule),
         )

@@ -69,6 +69,11 @@ UPDATE outbox SET status = 'failed', error = 'there is no such target any more'
 WHERE status IN ('waiting', 'sending') AND target NOT IN ({})
 """
 
+_REARM = """
+UPDATE states SET state = CAST(json_remove(CAST(state AS TEXT), '$.spent') AS BLOB)
+WHERE name = ? AND json_valid(CAST(state AS TEXT))
+"""
+
 
 class Added(msgspec.Struct, frozen=True):
     """A rule that was added at run time. `added` is ns UTC."""
@@ -93,7 +98,7 @@ class Store:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE
-        self._db = connect(self.path, VERSION, "data", str(self.path))
+        self._db = connect(self.path, VERSION, "data", str(self.path), "and add the rules again that were added by hand")
         self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._seen = self._data_version()
@@ -148,11 +153,13 @@ class Store:
         return gone
 
     def mute(self, name: str, now: int | None) -> None:
-        """`now` None: no longer."""
-        if now is None:
-            self._db.execute("DELETE FROM muted WHERE name = ?", (name,))
-        else:
+        """`now` None: no longer; then a rule that was to be raised once, and was, may be raised again."""
+        if now is not None:
             self._db.execute("INSERT OR IGNORE INTO muted VALUES (?, ?)", (name, now))
+            return
+        with self._transaction() as cursor:
+            if cursor.execute("DELETE FROM muted WHERE name = ?", (name,)).rowcount:
+                cursor.execute(_REARM, (name,))
 
     def muted(self) -> dict[str, int]:
         """Since when, ns UTC."""

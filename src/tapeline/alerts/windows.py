@@ -63,13 +63,14 @@ class Stepped:
 
 
 class Levels(Stepped):
-    __slots__ = ("_high", "_low", "_read", "_whole", "steps", "value")
+    __slots__ = ("_clean", "_high", "_low", "_read", "_whole", "steps", "value")
 
     def __init__(self, read: Read, span: int, *, lenient: bool) -> None:
         super().__init__(span)
         self._read, self._whole = read, not lenient
         self.value = self._low = self._high = NAN
         self.steps: deque[Step] = deque(maxlen=self.count)
+        self._clean = 0  # steps that are over since the last one that was broken
 
     def observe(self, now: int) -> None:
         at = now // self.step
@@ -92,8 +93,9 @@ class Levels(Stepped):
             return
         held, unknown = self.value, self.value != self.value
         self.steps.append(Step(held, self._low, self._high, self.broken))
-        for _ in range(min(at - self._at - 1, self.count)):
-            self.steps.append(Step(held, held, held, unknown))
+        empty = min(at - self._at - 1, self.count)
+        self.steps.extend(Step(held, held, held, unknown) for _ in range(empty))
+        self._clean = 0 if unknown else empty + (0 if self.broken else self._clean + 1)
         self._at, self._stale = at, True
         self._low = self._high = held
         self.broken = unknown
@@ -102,8 +104,7 @@ class Levels(Stepped):
         """How long until the window is whole, ns, as far as is known."""
         if self._at == NONE_YET:
             return self.span
-        since = next((i for i, step in enumerate(reversed(self.steps)) if step.broken), len(self.steps))
-        return max(0, (self.count - since) * self.step)
+        return max(0, (self.count - self._clean) * self.step)
 
 
 class Window(Levels):
@@ -122,7 +123,7 @@ class Window(Levels):
 
     def _computed(self) -> float:
         steps = self.steps
-        if self._whole and (len(steps) < self.count or any(step.broken for step in steps)):
+        if self._whole and self._clean < self.count:
             return NAN
         known = [step for step in steps if step.end == step.end]
         return self._compute(known) if known else NAN

@@ -4,6 +4,7 @@ A session that runs looks at that file twice a second: what is added, removed or
 settings are shown, too; they can be muted, but neither changed nor removed here.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from tapeline.cli import context, output
 from tapeline.cli.live import say
 from tapeline.clock import SECOND, LiveClock, iso, parse_iso
 from tapeline.config import AlertsSettings, RuleSettings, Severity
-from tapeline.errors import UsageError, VenueError
+from tapeline.errors import ConfigError, UsageError, VenueError
 from tapeline.events import Alert, to_json
 from tapeline.masking import mask
 
@@ -139,8 +140,10 @@ def unmute(*names: Annotated[str, Parameter(help="Rules that were muted.")], dat
 
 def _mute(names: Iterable[str], data: Path | None, *, on: bool) -> None:
     settings, where = _settings(data)
+    with _store(where, make=False) as store:
+        wanted = _known(names, settings, store)
     with _store(where, make=True) as store:
-        for name in _known(names, settings, store):
+        for name in wanted:
             store.mute(name, LiveClock().now() if on else None)
 
 
@@ -226,10 +229,12 @@ def history(
     json: context.Json = False,
 ) -> None:
     """What was raised and resolved, newest first, and what became of its messages."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit {limit}: a number from 1 to {MOST}")
     _, where = _settings(data)
     start, end = _moment(from_, 0, "--from"), _moment(to, 2**63 - 1, "--to")
     with _store(where, make=False) as store:
-        asked = {"start": start, "end": end, "rule": rule or "", "instrument": instrument or "", "limit": min(limit, MOST)}
+        asked = {"start": start, "end": end, "rule": rule or "", "instrument": instrument or "", "limit": limit}
         found = [] if store is None else store.history(**asked)
     if json:
         output.write_json([msgspec.to_builtins(x["event"]) | {"deliveries": x["deliveries"]} for x in found])
@@ -259,13 +264,18 @@ def _settings(data: Path | None) -> tuple[AlertsSettings, Path]:
 
 @contextmanager
 def _store(where: Path, *, make: bool) -> Iterator[Any]:
-    """The store; None where there is none and it is not to be made."""
+    """The store; None where there is none and it is not to be made. Raises ConfigError where the file cannot be used."""
     if not make and not (where / FILE).is_file():
         yield None
         return
-    where.mkdir(parents=True, exist_ok=True)
-    with closing(Store(where)) as store:
-        yield store
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with closing(Store(where)) as store:
+            yield store
+    except sqlite3.Error as e:
+        raise ConfigError("data", str(where / FILE), f"the alerts' file cannot be used: {e}") from None
+    except OSError as e:
+        raise ConfigError("data", str(where), f"cannot be made: {e.strerror}; name another directory") from None
 
 
 def _rules(settings: AlertsSettings, store: Store | None) -> list[tuple[str, RuleSettings, str]]:
