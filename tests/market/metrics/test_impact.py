@@ -3,6 +3,7 @@
 No paper prints data with its VPIN or lambda, so the values here follow from the definitions.
 """
 
+import random
 from math import erf, sqrt
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_market_that_moves_by_half_a_unit_a_size_has_that_lambda() -> None:
     found = traded("kyle_lambda_1m_1s", trades, 6.2)
     assert found["kyle_lambda_1m_1s"] == pytest.approx(0.5)
     assert found["kyle_lambda_1m_1s.r2"] == pytest.approx(1.0)
+
+
+def test_an_interval_that_left_the_window_counts_no_more() -> None:
+    """At 20 s the window of 20 s holds ten intervals from 0 on; a second later that first one is no longer wholly within it."""
+    trial, dice = Trial("kyle_lambda_20s_2s"), random.Random(1)
+    for second in range(1, 60):
+        for tenth in (1, 4, 8):
+            ts, side = T0 + (10 * second - 10 + tenth) * SECOND // 10, dice.choice(("buy", "sell"))
+            trial.event(Trade(INSTRUMENT, ts, ts, 0, 100 + dice.random(), dice.randint(1, 9), side, ""))  # type: ignore[arg-type]
+        found = trial.sample(T0 + second * SECOND)
+        assert found == pytest.approx(trial.expected(T0 + second * SECOND), rel=1e-9), second
 
 
 def test_where_flow_does_not_vary_there_is_no_lambda() -> None:

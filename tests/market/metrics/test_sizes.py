@@ -64,6 +64,13 @@ def test_without_large_ones_there_is_no_last_one() -> None:
     assert found.keys() == {f"large_trades_1m.{part}" for part in ("threshold", "count", "volume", "share")}
 
 
+def test_trades_of_no_size_are_no_large_ones() -> None:
+    """As of some venues' indices and currencies."""
+    trial = Trial("large_trades_1m")
+    assert feed(trial, [(1, 100.0, 0.0)], 2) == {}
+    assert feed(trial, [(3, 100.0, 2.0)], 4)["large_trades_1m.volume"] == 2.0
+
+
 def walk(seed: int, n: int) -> list[tuple[float, float, float]]:
     dice, price = random.Random(seed), 60_000
     rows = []

@@ -32,14 +32,15 @@ class KyleLambda(Metric):
     def begin(self) -> None:
         if not 3 <= self.reach // self.step <= MOST_STEPS:
             raise UsageError(f"{self.full_name}: the window must hold 3 to {MOST_STEPS} steps")
-        self.until = -1
+        self.span = (-1, -1)  # of the intervals that the answer is made of
         self.answer: dict[str, float | None] | None = None
 
     def sample(self, s: Sample) -> Value:
         edges = self._edges(s.now)
         new = s.new_trades
-        if edges[-1] != self.until or (len(new) and int(s.trades.ts[int(new.min())]) < edges[-1]):
-            self.until = int(edges[-1])
+        span = int(edges[0]), int(edges[-1])
+        if span != self.span or (len(new) and int(s.trades.ts[int(new.min())]) < span[1]):
+            self.span = span
             self.answer = self._of(s.trades, edges)
         return self.answer
 

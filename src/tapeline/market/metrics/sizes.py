@@ -113,16 +113,15 @@ class LargeTrades(Sized):
 
     def sample(self, s: Sample) -> Value:
         self._slide(s)
-        bucket = self._border(self.counts)
-        if bucket is None:
+        bucket, first = self._border(self.counts), self.first(s)
+        if bucket is None or not (volume := s.trades.volume(first)):
             return None
-        first = self.first(s)
         large = sum(volume for number, volume in self.volumes.items() if number > bucket) / self.lots
         found: dict[str, float] = {
             "threshold": upper(bucket),
             "count": int(self.counts[bucket + 1 :].sum()),
             "volume": large,
-            "share": large / s.trades.volume(first),
+            "share": large / volume,
         }
         return found | self._last(s, first, bucket) if found["count"] else found
 
@@ -155,7 +154,7 @@ class LargeTrades(Sized):
         size, price = h.size[inside], h.price[inside]
         buckets = buckets_of(size)
         border = self._border(np.bincount(buckets, minlength=BUCKETS)) if len(size) else None
-        if border is None:
+        if border is None or not size.any():
             return None
         large = np.flatnonzero(buckets > border)
         volume = float(size[large].sum())
