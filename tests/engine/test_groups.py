@@ -1,6 +1,7 @@
 """Groups within a session: who is in and who is not by what the pipeline knows, whatever the batches, put away or lost."""
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -126,6 +127,20 @@ def test_switched_on_while_it_runs() -> None:
 def test_a_live_session_does_not_begin_with_a_wrong_group(texts: tuple[str, ...], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check(PipelineSettings(groups=texts))
+
+
+def test_sampled_seldom_it_says_the_same() -> None:
+    """What the grid reads must not be let go before it is read."""
+    frames, dice = both(), Random(1)
+    for second in range(600):
+        at, price = second * SECOND + 500 * MS, 100 + dice.random()
+        frames += [quote(at, 1, price, price + 1), quote(at + MS, 2, price + 2 + dice.random() / 9, price + 3)]
+    often, seldom = (
+        {e.ts_recv: (e.values, e.incomplete) for e in groups(play(frames, groups=[GROUP], metrics_ms=ms))}
+        for ms in (1000, 60_000)
+    )
+    assert seldom == {ts: often[ts] for ts in seldom}
+    assert "correlation.2" in (seldom[max(seldom)][0] or {})
 
 
 def test_a_touch_of_the_venues_quotes_is_lost_with_their_connection() -> None:

@@ -115,6 +115,7 @@ class Analytics:
 
     def sample(self, ts_recv: int, source: Source) -> Metrics | None:
         """What there is to say at `ts_recv`; None where nothing is known, or nothing has changed since the last sample."""
+        self._forget()
         aggregated = source.aggregated or 0
         came = [t for t in self._came if not t.flags & OFF_BOOK and t.flags & AGGREGATED == aggregated]
         timed = self.clock.learn_all(came)
@@ -135,9 +136,12 @@ class Analytics:
         )  # fmt: skip
         made = self._metrics(s, source.bars)
         self._clear()
-        self._trades.forget(self.now - self._reach)
-        touches.forget(self.now - self._reach)
         return made
+
+    def _forget(self) -> None:
+        """What the latest sample did not reach back to. Only now: groups looked at it after the sample."""
+        self._trades.forget(self.now - self._reach)
+        self.touching.touches.forget(self.now - self._reach)
 
     def _nothing_came(self) -> bool:
         """Beside trades."""

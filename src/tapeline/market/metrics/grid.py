@@ -4,8 +4,9 @@ The grid has a point each 100 ms; its value is the log of the mid of the last to
 sampling), NaN where the touch was not known. Points older than `RECENT` stay as they are; younger ones are read anew at each
 sample, as touches may still come that lie before them.
 
-    correlation    of returns over whole seconds:  Pearson's ρ over the window lag            θ* = argmax |ρ(θ)|,  ρ(θ) = Σ r(t)
-    s(t + θ) / √(Σ r² Σ s²)  over returns of 100 ms, θ = −1 s … 1 s: how far s follows r
+    correlation   of returns over whole seconds: Pearson's ρ over the window
+    lag           θ* = argmax |ρ(θ)|,  ρ(θ) = Σ r(t) s(t + θ) / √(Σ r² Σ s²)  over returns of 100 ms, θ = −1 s … 1 s: how far s
+                  follows r
 
 Source: Hoffmann, Rosenbaum and Yoshida 2013, "Estimation of the lead-lag parameter from non-synchronous data", Bernoulli 19(2),
 for the contrast that is maximised; on a grid, as in de Jong and Nijman 1997, instead of over all pairs of ticks: the work does

@@ -5,8 +5,9 @@ records come from:
 
     gap            of the instrument, of its venue's tape, or of a consumer that was too slow
     disconnected   of the instrument's stream, or of any connection of its venue: which streams it carried is not said, so all
-    are marked connected      of the instrument's stream; of a connection only where its number shows that a new session has
-    begun recovered      mends the holes of the ids that it names
+                   are marked
+    connected      of the instrument's stream; of a connection only where its number shows that a new session has begun
+    recovered      mends the holes of the ids that it names
 
 The first hole is what was before the first record. Never is a hole overlooked that is told of; some are marked where nothing
 was missing: a connection that another one replaced, or whose trade ids went on without a jump.

@@ -69,7 +69,8 @@ class Limits(msgspec.Struct, frozen=True):
     windows   kept a key, open ones and those that may still be revised; of fixed sizes more are refused when it is made; of
               sessions the oldest are forgotten
     rows      kept a window for a user's function, for quantiles and for distinct values; further ones are not kept:
-    `Window.dropped` holes     kept an instrument; of more, the two oldest are taken for one
+              `Window.dropped`
+    holes     kept an instrument; of more, the two oldest are taken for one
     late      late records that wait to be read; of more, the oldest go
     """
 
