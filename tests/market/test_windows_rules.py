@@ -87,6 +87,17 @@ def test_a_hole_that_is_told_late_or_mended_gives_windows_out_again():
     assert [w.flags & Flag.RECOVERED for w in out[-3:]] == [0, Flag.RECOVERED, 0]
 
 
+def test_a_window_that_takes_no_more_is_not_given_out_again_from_what_is_left_of_it():
+    """That of [0, 60) was empty when it closed, and first given out, by late records, after that of [15, 75)."""
+    start = 10  # T0 is 5 s behind a multiple of 15
+    said = status("gap", T0 - 180 * SECOND, ids=(7, 9)), status("recovered", T0 + (start + 132) * SECOND, ids=(7, 9))
+    late = [trade(T0 + (start + at) * SECOND, recv=T0 + (start + 77) * SECOND) for at in (5, 20)]
+    events = [*seconds(-190), said[0], *seconds(start + 70, start + 76), *late, *seconds(start + 132), said[1]]
+    out = run(operator(sliding("1m", "15s"), COUNT, lateness=60 * SECOND), events)
+    windows = [w for w in out if isinstance(w, Window) and w.start == T0 + start * SECOND]
+    assert [(w.n, w.complete) for w in windows] == [(1, False), (2, False)]
+
+
 def test_flags_are_carried_and_a_revision_by_a_late_record_says_so():
     simulated = int(Flag.SIMULATED)
     events = [*seconds(0, 1.5, flags=simulated), trade(T0 + MILLI, recv=T0 + 2 * SECOND, flags=simulated)]

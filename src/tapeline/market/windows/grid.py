@@ -1,6 +1,6 @@
 """The windows of fixed size of one key: panes by their start, merged into windows when those close.
 
-`given` remembers of each closed window that may still be revised its revision, and whether it was complete then.
+`given` remembers of each closed window that may still be revised its revision, and whether it was complete then, by start.
 """
 
 from bisect import insort
@@ -73,7 +73,7 @@ class GridWindows:
 
     def recheck(self, whole: Callable[[int, int], bool], give: Give) -> None:
         """Give out again what is complete now and was not, or the other way."""
-        for start, (_, was) in sorted(self.state.given.items()):
+        for start, (_, was) in list(self.state.given.items()):
             if whole(start, start + self._size) != was:
                 self._give(start, give)
 
@@ -98,7 +98,15 @@ class GridWindows:
         if found:
             revision = self.state.given.get(start, (-1, True))[0] + 1
             complete = give(joined(self._plan, found, start, end), start, end, revision, False)
-            self.state.given[start] = revision, complete
+            self._remember(start, revision, complete=complete)
+
+    def _remember(self, start: int, revision: int, *, complete: bool) -> None:
+        """In the order of their starts: one that was empty when it closed may come behind later ones."""
+        given = self.state.given
+        behind = not revision and next(reversed(given), start) > start
+        given[start] = revision, complete
+        if behind:
+            self.state.given = dict(sorted(given.items()))
 
     def _forget(self, mark: int) -> None:
         state, horizon = self.state, mark - self._lateness
