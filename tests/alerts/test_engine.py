@@ -27,6 +27,23 @@ from tests.alerts.streams import (
 UNPROVEN = int(Flag.BOOK_UNPROVEN)
 
 
+HOUR = [sample(12 * n, volume_1m=1.0) for n in range(1, 304)]
+EXAMPLES = {
+    f"{BTC} mid crosses above 100000": ([mid(1, 99_999), mid(2, 100_000), mid(3, 100_001)], 3.0),
+    "spread_bps > 5 for 10s": ([mid(1, 1000, half=0.25), mid(2, 1000, half=0.26), mid(9, 1000, half=0.3)], 12.0),
+    "volume_1m > 3 * avg(volume_1m, 60m)": ([*HOUR, sample(3640, volume_1m=3.0), sample(3641, volume_1m=3.1)], 3641.0),
+    "status is gap or stale": ([status(1, "synced"), status(2, "stale", "trades")], 2.0),
+    f"{USD}.mid - {BTC}.mid > 20": ([mid(1, 100), mid(2, 120, USD), mid(3, 120.5, USD)], 3.0),
+    "price changes by 1% within 5m": ([trade(1, 100), trade(2, 100.9), trade(3, 101)], 3.0),
+}
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_rules_that_everybody_asks_for_first(text):
+    events, at = EXAMPLES[text]
+    assert run(text, events, until=max(at, events[-1].ts_event / SECOND)) == [(at, "raised")]
+
+
 def test_a_crossing_is_raised_once_and_ends_when_it_is_back():
     events = [mid(1, 99), mid(2, 101), mid(3, 102), mid(4, 100), mid(5, 101), mid(6, 90)]
     expected = [(2.0, "raised"), (4.0, "resolved"), (5.0, "raised"), (6.0, "resolved")]
@@ -296,6 +313,7 @@ def test_a_restart_raises_nothing_twice():
     (raised,) = one.feed([mid(1, 99), mid(2, 101)])
     other = Engine()
     other.add(Rule.of(name="r", text=text), one.states()["r"])
+    assert other.rows()["r"]["state"] == "raised"  # also while nothing of its instrument has come yet
     assert other.feed([mid(10, 102)]) == []
     (resolved,) = other.feed([mid(11, 99)])
     assert (resolved.id, resolved.state) == (raised.id, "resolved")

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertEvent, RuleRow } from "../src/api/alerts.ts";
-import { Alerts, KEPT, marked, severityOf, spanUs, stateOf } from "../src/state/alerts.ts";
+import { Alerts, inOrder, KEPT, marked, severityOf, spanUs, stateOf } from "../src/state/alerts.ts";
 
 const alert = (n: number, state = "raised", more: Partial<AlertEvent> = {}): AlertEvent => ({
   instrument: "sim:A-B", ts_event: n * 1e6, ts_recv: n * 1e6, flags: [], rule: "r", state, value: n, text: "r", severity: "warning", id: `a${n}`, ...more,
@@ -52,4 +52,12 @@ test("states: muted before all, cooling down while the cool-down lasts, warming 
   assert.equal(stateOf(rule("armed", { value: null, warming: 0 }), now), "armed");
   assert.deepEqual(["5m", "1h30m", "250ms", ""].map(spanUs), [300e6, 5400e6, 250e3, 0]);
   assert.deepEqual(["info", "critical", null, "odd"].map(severityOf), ["info", "critical", "warning", "warning"]);
+});
+
+test("what is raised stands first, the others as they were", () => {
+  const rule = (name: string, state: string): RuleRow => ({
+    name, rule: "mid > 1", origin: "added", muted: false, severity: "info", state, since: 0, value: null, raised: 0,
+  });
+  const rules = [rule("a", "armed"), rule("b", "raised"), rule("c", "waiting"), rule("d", "raised")];
+  assert.deepEqual(inOrder(rules, 0).map((r) => r.name), ["b", "d", "a", "c"]);
 });

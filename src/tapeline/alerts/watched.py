@@ -63,7 +63,7 @@ class Watched:
 
     def row(self) -> dict[str, Any]:
         bindings = self.bindings.values()
-        on = [b for b in bindings if b.alert]
+        on = any(b.alert for b in bindings) or any(kept.alert for kept in self.waiting.values())
         state = "raised" if on else "muted" if self.muted else "spent" if self.spent else "armed" if bindings else "waiting"
         latest = max(bindings, key=lambda b: b.last, default=None)
         return {

@@ -2,7 +2,7 @@
 
 import * as api from "../api/alerts.ts";
 import type { AlertEvent, RuleRow } from "../api/alerts.ts";
-import { alertValue, SEVERITY_SIGNS, severityOf, stateOf, stateWords } from "../state/alerts.ts";
+import { alertValue, inOrder, SEVERITY_SIGNS, severityOf, stateOf, stateWords } from "../state/alerts.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
 import { age, clock, day } from "../ui/format.ts";
@@ -113,9 +113,12 @@ export class AlertsPanel implements Panel {
       line.el.remove();
       this.lines.delete(key);
     }
-    rules.forEach((rule, at) => {
+    const held = this.rules.matches(":hover, :focus-within"); // nothing moves away from under the pointer
+    const order = held ? rules : inOrder(rules, this.session.now);
+    order.forEach((rule, at) => {
       let line = this.lines.get(keyOf(rule));
       if (!line) this.lines.set(keyOf(rule), (line = new RuleLine(rule, (what, which) => void this.act(what, which))));
+      else if (held) return;
       if (this.rules.children[at] !== line.el) this.rules.insertBefore(line.el, this.rules.children[at] ?? null);
     });
   }

@@ -46,8 +46,12 @@ export class Toasts {
   }
 }
 
-/** Two short tones, made here: no file, no permission beyond the click that switched it on. */
+let sounding = false;
+
+/** Two short tones, made here: no file, no permission beyond the click that switched it on. One at a time, however many alerts come. */
 export function chime(severity: string): void {
+  if (sounding) return;
+  sounding = true;
   const audio = new AudioContext();
   const tones = severity === "critical" ? [880, 1175, 880, 1175] : [660, 880];
   tones.forEach((frequency, i) => {
@@ -62,5 +66,8 @@ export function chime(severity: string): void {
     oscillator.start(at);
     oscillator.stop(at + 0.16);
   });
-  window.setTimeout(() => void audio.close(), tones.length * 160 + 300);
+  window.setTimeout(() => {
+    sounding = false;
+    void audio.close();
+  }, tones.length * 160 + 300);
 }

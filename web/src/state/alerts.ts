@@ -70,6 +70,10 @@ export function stateOf(rule: RuleRow, now: number): RuleState {
   return (rule.warming ?? 0) > 0 ? "warming" : "armed";
 }
 
+/** Raised ones first, else as they are: what is true now must not be looked for among those that wait. */
+export const inOrder = (rules: readonly RuleRow[], now: number): RuleRow[] =>
+  [...rules].sort((a, b) => Number(stateOf(b, now) === "raised") - Number(stateOf(a, now) === "raised"));
+
 const SPANS: Readonly<Record<string, number>> = { ms: 1e3, s: 1e6, m: 60e6, h: 3600e6, d: 86_400e6 };
 
 /** `5m`, `1h30m` in microseconds. */

@@ -23,6 +23,7 @@ const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from 
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
 const RULES_MS = 2000;
+const RULES_SOON_MS = 200; // however many alerts come at once, the rules are asked for once
 const PROFILE_MS = 2000;
 const PAST_ALERTS = 100;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
@@ -52,6 +53,7 @@ export class Session {
   private entering: number | undefined;
   private readonly seeded = new Set<string>();
   private resting: number | undefined;
+  private rulesSoon: number | undefined;
 
   constructor(url: string, scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -254,8 +256,15 @@ export class Session {
 
   private putAlerts(alerts: readonly AlertEvent[], fresh: boolean): void {
     for (const alert of this.alerts.put(alerts, fresh)) this.onAlert(alert);
-    if (this.watchesRules || !fresh) void this.loadRules();
+    if (this.watchesRules || !fresh) this.loadRulesSoon();
     this.scheduler.touch("alerts");
+  }
+
+  private loadRulesSoon(): void {
+    this.rulesSoon ??= window.setTimeout(() => {
+      this.rulesSoon = undefined;
+      void this.loadRules();
+    }, RULES_SOON_MS);
   }
 
   /** Rules and their states, as they stand now. */
