@@ -81,10 +81,11 @@ def measure(given: list[Trade], rounds: int) -> dict[str, float]:
     return {name: statistics.median(r) for name, r in rates.items()}
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+def run(about: str, what: str, measure: Callable[[list[Trade], int], dict[str, float]], rounds: int) -> None:
+    """The command line of a benchmark of trades, and what it prints. `measure(trades, rounds)` gives rates by name."""
+    arguments = argparse.ArgumentParser(description=about.split("\n", 1)[0])
     arguments.add_argument("--short", action="store_true", help="few trades, one round")
-    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--rounds", type=int, default=rounds)
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     results: dict[str, dict[str, float | str]] = {}
@@ -93,7 +94,7 @@ def main() -> None:
         made = repeated(trades(frames), 5_000 if given.short else 300_000)
         results[venue] = {"session": where, **measure(made, 1 if given.short else given.rounds)}
     if given.json:
-        print(json.dumps({"bars": results}))
+        print(json.dumps({what: results}))
         return
     for venue, rates in results.items():
         text = "   ".join(f"{name} {rate:>9,.0f}" for name, rate in rates.items() if not isinstance(rate, str))
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", "bars", measure, rounds=7)

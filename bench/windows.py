@@ -8,15 +8,12 @@ script would write, a dictionary by minute, float sums, no lateness, no holes. `
 at the end, its making included. Counted is CPU time, medians of several rounds that take turns.
 """
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bars import repeated
-from sessions import FILES, load, trades
+from bars import run
 
 import tapeline as tl
 from tapeline.clock import SECOND
@@ -84,24 +81,5 @@ def measure(given: list[Trade], rounds: int) -> dict[str, float]:
     return {name: statistics.median(r) for name, r in rates.items()}
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    arguments.add_argument("--short", action="store_true", help="few trades, one round")
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--json", action="store_true")
-    given = arguments.parse_args()
-    results: dict[str, dict[str, float | str]] = {}
-    for venue in FILES:
-        frames, where = load(venue, 20_000 if given.short else None)
-        made = repeated(trades(frames), 5_000 if given.short else 300_000)
-        results[venue] = {"session": where, **measure(made, 1 if given.short else given.rounds)}
-    if given.json:
-        print(json.dumps({"windows": results}))
-        return
-    for venue, rates in results.items():
-        text = "   ".join(f"{name} {rate:>9,.0f}" for name, rate in rates.items() if not isinstance(rate, str))
-        print(f"{venue:13} {rates['session']}, trades a core-second: {text}")
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", "windows", measure, rounds=5)

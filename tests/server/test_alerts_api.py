@@ -167,6 +167,9 @@ async def test_viewers_see_alerts_as_they_come(server, source):
             "update",
             [("a2", "raised"), ("a2", "resolved")],
         )
+        source.push(*(alert(n) for n in range(3, 133)))
+        burst = await received(socket)
+        assert ([a["id"] for a in burst["data"]][::99], burst["missed"]) == (["a33", "a132"], 30)
 
 
 async def received(socket: Any) -> Any:

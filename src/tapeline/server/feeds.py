@@ -8,7 +8,7 @@
     bars              those that closed or were revised, by `ts_open`, and the one still open (`closed: false`) where it has changed;
                       more than the log of changes holds: a `snapshot`
     status            the engine's status once a second and with every status event
-    alerts            those since the last one; a viewer that missed some gets a snapshot
+    alerts            those since the last one, the newest SNAPSHOT_ALERTS at most; `missed` counts the others
 
 A snapshot reaches exactly to where the next update begins, so that a viewer who comes between two pushes gets no trade twice.
 Feeds read memory only; they are driven by the hub.
@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from tapeline.engine.source import Source
-from tapeline.events import Bar, Event, Status, Trade
+from tapeline.events import Alert, Bar, Event, Status, Trade
 from tapeline.server.history import CHANGED_BARS, Bars, History, Log
 from tapeline.server.pipe import text_frame
 from tapeline.server.views import Row, bar_row, book_row, encode, event_row
@@ -276,16 +276,18 @@ class AlertsFeed(Feed):
         self._cursor = context.history.alerts.total
 
     def snapshot(self) -> Message:
-        found = self.context.history.alerts.until(self._cursor, SNAPSHOT_ALERTS)
-        return self.message("snapshot", [self.context.event(a) for a in found])
+        return self._message("snapshot", self.context.history.alerts.until(self._cursor, SNAPSHOT_ALERTS), 0)
 
     def update(self) -> Message | None:
         log = self.context.history.alerts
         if log.total == self._cursor:
             return None
-        found, _ = log.since(self._cursor, SNAPSHOT_ALERTS)
+        found, missed = log.since(self._cursor, SNAPSHOT_ALERTS)
         self._cursor = log.total
-        return self.message("update", [self.context.event(a) for a in found])
+        return self._message("update", found, missed)
+
+    def _message(self, kind: str, alerts: list[Alert], missed: int) -> Message:
+        return self.message(kind, [self.context.event(a) for a in alerts], f',"missed":{missed}')
 
 
 FEEDS: dict[Channel, type[Feed]] = {
