@@ -61,7 +61,7 @@ def test_every_kind_has_its_view_and_its_own_field_names(tmp_path):
     write(tmp_path, [events])
     lake = tl.open(tmp_path)
     views = ["trades", "quotes", "book_updates", "bar_revisions", "metrics", "tickers", "liquidations", "status", "alerts"]
-    rows = {view: lake.sql(f"select * from {view} order by n").to_pylist() for view in views}
+    rows = {view: lake.sql(f"select * from {view} order by n").to_pylist(maps_as_pydicts="strict") for view in views}
     found = sorted((row for own in rows.values() for row in own), key=lambda row: row["n"])
     assert len(found) == len(events)
     for row, event in zip(found, events, strict=True):
