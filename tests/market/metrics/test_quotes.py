@@ -1,5 +1,6 @@
 """Metrics of the touch and of executions against loops over plain lists, and against figures worked out by hand."""
 
+from bisect import bisect_right
 from random import Random
 from typing import Any
 
@@ -81,10 +82,11 @@ def test_executions_by_hand() -> None:
 
 def plain(trades: list[Trade], touches: list[tuple[int, float]], now: int, window: int, horizon: int) -> list[float | None]:
     """Effective, realised, impact; a mid for each touch, None of a hole, with its time."""
+    times = [t for t, _ in touches]
 
     def mid(ts: int) -> float | None:
-        known = [m for t, m in touches if t <= ts]
-        return known[-1] if known else None
+        known = bisect_right(times, ts)
+        return touches[known - 1][1] if known else None
 
     sums = [[0.0, 0.0] for _ in range(3)]
     for t in trades:
