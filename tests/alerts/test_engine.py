@@ -383,3 +383,21 @@ def test_what_an_alert_says():
     (alert,) = engine(f"{BTC} mid crosses above 100", severity="critical").feed([mid(1, 99), mid(2, 101)])
     assert alert.text == "binance:BTC-USDT mid crosses above 100: mid is 101"
     assert (alert.value, alert.severity, alert.rule, alert.id) == (101.0, "critical", "r", f"r/{BTC}/2000000000")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mid > 1.01 * avg(mid, 1m)", "mid rises by 1% within 1m", "count(price, 1m) < 1", "avg(avg(mid, 10s), 30s) < 103"],
+)
+def test_a_night_in_which_nothing_comes_is_the_same_in_one_leap_and_second_by_second(text):
+    night = 3 * 3600
+    events = [mid(i, 100 + i % 2) for i in range(90)] + [trade(90, 100), mid(91, 104)]
+    after = [mid(night + i, 104 + 2 * (i > 5)) for i in range(40)]
+    whole, parts = engine(text), engine(text)
+    found = whole.feed([*events, *after])
+    expected = parts.feed(events)
+    for second in range(92, night):
+        expected += parts.advance(ns(second))
+    expected += parts.feed(after)
+    assert found == expected
+    assert found, "it was raised"

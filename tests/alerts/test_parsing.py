@@ -123,6 +123,7 @@ def test_a_rule_means(text, meant):
         ("side > 5", 6, "is is expected", "side is buy"),
         ("mid is gap", 1, "mid is a number", "compare"),
         ("mid > 5 for 40d", 13, "out of range", "31d"),
+        ("mid > 5 for 1e999s", 13, "out of range", "31d"),
         ("binance:*.mid > 5", 1, "many instruments", "first"),
         ("(" * 60 + "mid" + ")" * 60 + " > 1", 52, "deep", ""),
         ("mid > 1 " * 400, 1, "at most", ""),

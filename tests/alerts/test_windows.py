@@ -88,3 +88,49 @@ def test_levels(function, expected):
         value = float(n)
         window.observe((20 + n) * TICK)
     assert window.result() == expected
+
+
+@pytest.mark.parametrize("function", ["avg", "max", "first"])
+def test_a_window_that_says_the_same_throughout_is_not_looked_at_again(function):
+    """A machine that slept for hours would else look at each step of them, for each rule."""
+    cell, now, looks = Cell(), 1000 * TICK, 0
+    window = Window(function, lambda: cell.sure, SPAN * TICK, lenient=False)
+    cell.put(5.0)
+    window.observe(now)
+    while (now := window.wake(now)) < 2000 * TICK:
+        window.observe(now)
+        looks += 1
+    assert looks <= 2 * SPAN
+    assert window.result() == 5.0
+    later = 500_000 * TICK
+    cell.put(7.0)
+    window.observe(later)
+    assert window.result() == 5.0, "the present is not over yet"
+    assert window.wake(later) == later + TICK, "and it changes by time alone again"
+    for step in range(1, SPAN + 1):
+        window.observe(later + step * TICK)
+    assert window.result() == 7.0
+
+
+def test_happenings_are_not_looked_at_again_once_all_have_left():
+    cell, now, looks = Cell(), 1000 * TICK, 0
+    window = Happenings("sum", cell, lambda: cell.sure, SPAN * TICK, lenient=False)
+    window.observe(now - TICK)
+    cell.put(5.0)
+    window.observe(now)
+    while (now := window.wake(now)) < 2000 * TICK:
+        window.observe(now)
+        looks += 1
+    assert looks <= 2 * SPAN
+    assert window.result() == 0.0
+
+
+def test_what_is_past_every_float_is_no_error():
+    cell = Cell()
+    windows = [Window(f, lambda: cell.sure, SPAN * TICK, lenient=True) for f in ("avg", "std", "median", "max")]
+    windows += [Happenings(f, cell, lambda: cell.sure, SPAN * TICK, lenient=True) for f in ("avg", "std", "sum", "max")]
+    for step, value in enumerate((1e308, 1.7e308, -1e308, math.inf, -math.inf, 1e200, 0.0)):
+        cell.put(value)
+        for window in windows:
+            window.observe((1000 + step) * TICK)
+            window.result()

@@ -7,6 +7,7 @@ holds when the last of them is out of the way is raised then. What is not known 
 ended while the condition still held is raised again only once that was false in between.
 """
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -117,7 +118,7 @@ class Binding:
 
     def _told(self, state: str, now: int) -> Alert:
         value = self._lead()
-        self.value = value if value == value else None
+        self.value = value if isfinite(value) else None
         watched = self.watched
         flags = SIMULATED if self._board.simulated else 0
         text = self._text(state)

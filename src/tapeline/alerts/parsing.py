@@ -320,10 +320,10 @@ class _Parser:
             hint = f"write {token.text}s, or ms, m, h, d" if not token.unit else "units of time are ms s m h d"
             raise self.wrong(f"{token.text}{token.unit} is no time: its unit is {'wrong' if token.unit else 'missing'}", hint)
         self.next()
-        ns = round(float(token.text) * UNITS[token.unit])
+        ns = float(token.text) * UNITS[token.unit]
         if not SHORTEST <= ns <= LONGEST:
             raise self.wrong("this time is out of range", "times are at least 100ms and at most 31d", token)
-        return ns
+        return round(ns)
 
     def call(self, name: Token) -> Node:
         self.next()

@@ -21,6 +21,7 @@ from itertools import islice
 from statistics import median
 from typing import Any, NamedTuple
 
+from tapeline.alerts.standing import NEVER
 from tapeline.alerts.values import NAN, Cell
 from tapeline.clock import MILLI
 
@@ -44,22 +45,29 @@ class Step(NamedTuple):
 
 
 class Stepped:
-    """`observe` at every event that may have changed what is read, and whenever a step ends (`wake`)."""
+    """`observe` at every event that may have changed what is read, and whenever a step ends (`wake`); not once all of the window
+    says the same, lest a machine that slept for hours looks at each step that it slept through.
+    """
 
-    __slots__ = ("_at", "_result", "_stale", "broken", "count", "span", "step")
+    __slots__ = ("_at", "_result", "_stale", "_still", "broken", "count", "span", "step")
 
     def __init__(self, span: int) -> None:
         self.step = step_of(span)
         self.span, self.count = span, max(1, -(-span // self.step))
         self._at, self._stale, self._result = NONE_YET, True, NAN
         self.broken = True
+        self._still = 0  # how many steps, up to the last one that is over, say what was known when it ended, and nothing else
 
     def left(self) -> int:
         raise NotImplementedError
 
     def wake(self, now: int) -> int:
-        """When it changes by time alone; it does once there is something in it."""
-        return (now // self.step + 1) * self.step if self._at != NONE_YET else 1 << 63
+        """When it changes by time alone; it does while there is something in it that will leave it."""
+        return NEVER if self._at == NONE_YET or self._settled() else (now // self.step + 1) * self.step
+
+    def _settled(self) -> bool:
+        """Whether time alone changes nothing more."""
+        raise NotImplementedError
 
 
 class Levels(Stepped):
@@ -92,6 +100,7 @@ class Levels(Stepped):
             self._at = at
             return
         held, unknown = self.value, self.value != self.value
+        self._still = at - self._at - 1 + (self._still + 1 if self._constant() else 0)
         self.steps.append(Step(held, self._low, self._high, self.broken))
         empty = min(at - self._at - 1, self.count)
         self.steps.extend(Step(held, held, held, unknown) for _ in range(empty))
@@ -99,6 +108,18 @@ class Levels(Stepped):
         self._at, self._stale = at, True
         self._low = self._high = held
         self.broken = unknown
+
+    def _constant(self) -> bool:
+        """Whether the running step says what the one before it ended with, and nothing else."""
+        if not self.steps:
+            return False
+        before, value = self.steps[-1].end, self.value
+        if value != value:
+            return before != before
+        return self._low == self._high == before and not self.broken
+
+    def _settled(self) -> bool:
+        return self._still >= self.count and self._constant()
 
     def left(self) -> int:
         """How long until the window is whole, ns, as far as is known."""
@@ -228,9 +249,16 @@ class Happenings(Stepped):
             empty = min(at - self._at - 1, self.count)
             self.steps.extend(Sums() for _ in range(empty))
             self._clean = empty + (0 if self._run.broken else self._clean + 1)
+            self._still = empty + (self._still + 1 if self._nothing() else 0)
             self._run = Sums()
             self._stale = True
         self._at = at
+
+    def _nothing(self) -> bool:
+        return not self._run.count and not self._run.broken
+
+    def _settled(self) -> bool:
+        return self._still >= self.count and self._nothing()
 
     def result(self) -> float:
         if self._whole and (self._run.broken or self._clean < self.count - 1):
@@ -245,12 +273,21 @@ class Happenings(Stepped):
 
 
 def _deviation(values: list[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
+    mean = _sum(values) / len(values)
+    return math.sqrt(_sum((v - mean) * (v - mean) for v in values) / len(values))
+
+
+def _sum(values: Iterable[float]) -> float:
+    """Rounded once. What is past every float (a product of products may be) is infinite, or not known, and no error."""
+    found = [*values]
+    try:
+        return math.fsum(found)
+    except (OverflowError, ValueError):
+        return sum(found)
 
 
 OF_LEVELS: dict[str, Callable[[list[Step]], float]] = {
-    "avg": lambda steps: math.fsum(s.end for s in steps) / len(steps),
+    "avg": lambda steps: _sum(s.end for s in steps) / len(steps),
     "median": lambda steps: median(s.end for s in steps),
     "std": lambda steps: _deviation([s.end for s in steps]),
     "min": lambda steps: min(min(s.low, s.end) for s in steps),
@@ -287,9 +324,9 @@ def _mean(done: tuple[float, int], run: Sums) -> float:
 
 
 OF_HAPPENINGS: dict[str, tuple[Callable[[Iterable[Sums]], Any], Callable[[Any, Sums], float]]] = {
-    "sum": (lambda steps: math.fsum(s.total for s in steps), lambda done, run: done + run.total),
+    "sum": (lambda steps: _sum(s.total for s in steps), lambda done, run: done + run.total),
     "count": (lambda steps: sum(s.count for s in steps), lambda done, run: float(done + run.count)),
-    "avg": (lambda steps: (math.fsum(s.total for s in steps), sum(s.count for s in steps)), _mean),
+    "avg": (lambda steps: (_sum(s.total for s in steps), sum(s.count for s in steps)), _mean),
     "std": (_joined, _deviation_of),
     "min": (lambda steps: min((s.low for s in steps), default=math.inf), lambda done, run: _known(min(done, run.low))),
     "max": (lambda steps: max((s.high for s in steps), default=-math.inf), lambda done, run: _known(max(done, run.high))),

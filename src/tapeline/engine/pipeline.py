@@ -442,8 +442,11 @@ class Pipeline:
                     if lane.trades.bars.due < NEVER:
                         timers.queue(lane)
             elif timers.sample <= timers.check:
-                self._sample(timers.sample, out)
-                timers.sample = self._next_sample(now)
+                due, timers.sample = (
+                    timers.sample,
+                    self._next_sample(now),
+                )  # first: a fault in one must not come again each frame
+                self._sample(due, out)
             else:
                 self._gather(out)
                 self._show()

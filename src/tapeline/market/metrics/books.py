@@ -134,8 +134,8 @@ class Cost(_OfTheBook):
 
     def _against(self, mid: float, bought: float | None, sold: float | None) -> dict[str, float | None]:
         return {
-            "buy": None if bought is None else BPS * (bought - mid) / mid,
-            "sell": None if sold is None else BPS * (mid - sold) / mid,
+            "buy": None if bought is None or not mid else BPS * (bought - mid) / mid,
+            "sell": None if sold is None or not mid else BPS * (mid - sold) / mid,
         }
 
     def _filled(self, side: Floats, contract_value: float | None) -> float | None:

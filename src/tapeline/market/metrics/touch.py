@@ -5,7 +5,8 @@
     imbalance    (B − A) / (B + A), B and A the summed sizes of the best N levels a side
     microprice   (bid · ask_size + ask · bid_size) / (bid_size + ask_size)   (Gatheral and Oomen 2010: the weighted mid)
 
-A one-sided book has none of them: None, never 0.
+A one-sided book has none of them: None, never 0; nor what would be divided by a size or a price of nothing, as venues print them
+where there is no market.
 """
 
 from math import floor, log10
@@ -26,6 +27,7 @@ def book_metrics(
     # Prices have at most 15 significant digits, so their difference is a multiple of the 15th digit's place.
     mid, spread = (bid + ask) / 2, round(ask - bid, 14 - floor(log10(max(abs(bid), abs(ask)) or 1.0)))
     total_bid, total_ask = book.sizes(levels) if book else (0.0, 0.0)
+    near, total = bid_size + ask_size, total_bid + total_ask
     return Metrics(
         instrument,
         ts_event,
@@ -33,8 +35,8 @@ def book_metrics(
         flags,
         mid,
         spread,
-        10_000 * spread / mid,
-        (total_bid - total_ask) / (total_bid + total_ask) if book else None,
-        (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
+        10_000 * spread / mid if mid else None,
+        (total_bid - total_ask) / total if total else None,
+        (bid * ask_size + ask * bid_size) / near if near else None,
         book.seq if book else None,
     )

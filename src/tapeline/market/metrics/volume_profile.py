@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from operator import mul
+from typing import Any
 
 import numpy as np
 
 from tapeline.market.exact import Scale
-from tapeline.market.metrics.base import History, Ints, Metric, Parameter, Sample, Value, session_start
+from tapeline.market.metrics.base import Floats, History, Ints, Metric, Parameter, Sample, Value, session_start
 from tapeline.market.metrics.sliding import Sliding
 from tapeline.market.metrics.store import Trades
 from tapeline.market.profile import Bin, Profile, edges, step_for, value_area
 
 MOST_LEVELS = 100_000
+MOST_INT = float(1 << 62)
 
 
 class ProfileOf(Metric):
@@ -39,7 +41,7 @@ class ProfileOf(Metric):
     def _put(self, trades: Trades, places: Ints | range, sign: int) -> tuple[list[int], list[int]]:
         """Their prices × ticks and sizes × lots, which are counted now."""
         run = slice(places.start, places.stop) if isinstance(places, range) else places
-        prices = np.rint(trades.price[run] * self.ticks).astype(np.int64)
+        prices = _whole(trades.price[run] * float(self.ticks), max(self.coarse, self.step))
         sizes = trades.sizes(places)
         _add(self.levels, (prices // self.coarse).tolist(), sizes, sign)
         _add(self.bins, (prices // self.step).tolist(), sizes, sign)
@@ -78,6 +80,13 @@ class ProfileOf(Metric):
         numbers, which = np.unique(np.rint(price * scale.power).astype(np.int64) // step, return_inverse=True)
         volumes = np.round(np.bincount(which, size) * 10**9).astype(np.int64)
         return edges(step, scale.power, *value_area(dict(zip(numbers.tolist(), volumes.tolist(), strict=True))))
+
+
+def _whole(prices: Floats, divisor: int) -> Any:
+    """Whole numbers, as Python's own where an absurd price has made them, or what divides them, longer than 64 bits."""
+    rounded = np.rint(prices)
+    short = max(divisor, rounded.max()) < MOST_INT
+    return rounded.astype(np.int64) if short else np.array([int(p) for p in rounded.tolist()], object)
 
 
 def _add(sums: dict[int, int], keys: list[int], sizes: Iterable[int], sign: int) -> None:
