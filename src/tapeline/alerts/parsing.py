@@ -20,11 +20,11 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from tapeline.alerts import fields
-from tapeline.alerts.lexing import Token, tokens
+from tapeline.alerts.lexing import Token
 from tapeline.alerts.problems import RuleError, nearest
+from tapeline.alerts.reading import Reader
 from tapeline.alerts.syntax import (
     AMOUNTS,
-    UNITS,
     Abs,
     And,
     Arithmetic,
@@ -46,7 +46,6 @@ from tapeline.alerts.syntax import (
     Window,
     names,
 )
-from tapeline.clock import MILLI
 from tapeline.engine.connections import is_simulated
 from tapeline.errors import UsageError
 from tapeline.venues.registry import VENUES
@@ -55,9 +54,6 @@ FUNCTIONS = get_args(Function)
 COMPARISONS = (">", ">=", "<", "<=", "==", "!=")
 MOVES = ("changes", "rises", "falls")
 KEYWORDS = ("and", "or", "not", "for", "within", "until", "is", "crosses", "above", "below", "by", *MOVES)
-DEEPEST = 50
-LONGEST = 31 * UNITS["d"]
-SHORTEST = 100 * MILLI
 GROUP = "group:"
 _MEANT = {"mean": "avg", "average": "avg", "mavg": "avg", "maximum": "max", "minimum": "min", "stdev": "std", "stddev": "std"}
 
@@ -83,36 +79,10 @@ def span_of(text: str) -> int:
     return found
 
 
-class _Parser:
+class _Parser(Reader):
     def __init__(self, source: str) -> None:
-        self.source, self.tokens, self.place, self.depth = source, tokens(source), 0, 0
+        super().__init__(source)
         self.of_groups = False  # it is of groups, and names no instrument
-
-    # Tokens
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.place]
-
-    def next(self) -> Token:
-        token = self.token
-        self.place += token.kind != "end"
-        return token
-
-    def at(self, *texts: str) -> bool:
-        return self.token.kind in {"word", "sign"} and self.token.text in texts
-
-    def take(self, *texts: str) -> Token | None:
-        return self.next() if self.at(*texts) else None
-
-    def wrong(self, problem: str, hint: str = "", token: Token | None = None) -> RuleError:
-        t = token or self.token
-        return RuleError(problem, self.source, t.at, hint, t.length)
-
-    def unexpected(self, wanted: str, hint: str = "") -> RuleError:
-        t = self.token
-        found = "the rule ends" if t.kind == "end" else f"{self.source[t.at : t.at + t.length]!r} stands"
-        return self.wrong(f"{found} where {wanted} is expected", hint)
 
     def end(self) -> None:
         if self.token.kind == "end":
@@ -165,7 +135,9 @@ class _Parser:
 
     def lasting(self) -> Node:
         node = self.chain("or", Or, lambda: self.chain("and", And, self.single))
+        links = 0
         while (token := self.take("for")) is not None:
+            links = self.linked(links, token)
             node = Lasting(self.must(node, token), self.span("how long"))
         return node
 
@@ -260,8 +232,9 @@ class _Parser:
 
     def arithmetic(self, signs: tuple[str, ...], part: Callable[[], Node]) -> Node:
         start = self.token
-        left = part()
+        left, links = part(), 0
         while (sign := self.take(*signs)) is not None:
+            links = self.linked(links, sign)
             right_start = self.token
             op: Any = sign.text
             left = Arithmetic(op, self.must_number(left, start), self.must_number(part(), right_start))
@@ -291,39 +264,6 @@ class _Parser:
     def close(self) -> None:
         if not self.take(")"):
             raise self.unexpected(")")
-
-    def deeper(self, part: Callable[[], Node]) -> Node:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.wrong(f"brackets and signs stand {DEEPEST} deep", "say it more simply")
-        found = part()
-        self.depth -= 1
-        return found
-
-    def number(self) -> Number:
-        token = self.token
-        if token.kind != "number":
-            raise self.unexpected("a number")
-        self.next()
-        if token.unit in UNITS and token.unit not in AMOUNTS:
-            hint = f"times stand after for, within and in windows; {token.text}M is a million" if token.unit == "m" else ""
-            raise self.wrong(f"{token.text}{token.unit} is a time, and no number", hint or "leave the unit out", token)
-        if token.unit not in AMOUNTS:
-            raise self.wrong(f"there is no unit {token.unit!r}", "units are % bps k M B", token)
-        return Number(float(token.text), token.unit)
-
-    def span(self, what: str) -> int:
-        token = self.token
-        if token.kind != "number":
-            raise self.unexpected(f"{what}, as in 10s,", "units of time are ms s m h d")
-        if token.unit not in UNITS:
-            hint = f"write {token.text}s, or ms, m, h, d" if not token.unit else "units of time are ms s m h d"
-            raise self.wrong(f"{token.text}{token.unit} is no time: its unit is {'wrong' if token.unit else 'missing'}", hint)
-        self.next()
-        ns = float(token.text) * UNITS[token.unit]
-        if not SHORTEST <= ns <= LONGEST:
-            raise self.wrong("this time is out of range", "times are at least 100ms and at most 31d", token)
-        return round(ns)
 
     def call(self, name: Token) -> Node:
         self.next()

@@ -6,6 +6,7 @@ Every text of it is read here, so that whoever has a `Rule` has one that can run
 fix: of an option, the text of that option is its source.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -95,6 +96,6 @@ def _amount(text: str) -> Number | None:
     if not text.strip():
         return None
     first, *rest = tokens(text)
-    if first.kind != "number" or len(rest) != 1 or first.unit not in AMOUNTS:
+    if first.kind != "number" or len(rest) != 1 or first.unit not in AMOUNTS or math.isinf(float(first.text)):
         raise RuleError("this is no hysteresis", text, 0, "write a number, in the value's unit or as 0.5% or 25bps", len(text))
     return Number(float(first.text), first.unit)
