@@ -188,6 +188,39 @@ async def test_a_store_that_hangs_does_not_keep_the_end_waiting_and_the_next_sta
         assert house.published() == [("a1", "raised")]
 
 
+async def test_what_the_watch_finds_while_the_room_rests_is_no_part_of_the_state_that_is_kept(tmp_path, recorder, monkeypatch):
+    """Else it would be raised in the state and told nobody."""
+    commit, go = Store.commit, threading.Event()
+
+    def slow(self, *arguments, **more):
+        go.wait(30)
+        return commit(self, *arguments, **more)
+
+    monkeypatch.setattr(Store, "commit", slow)
+    async with opened(tmp_path, recorder) as house:
+        house.watch.mine = {"btc-high": b"before"}
+        house.room.take([alert(1)], {})
+        await asyncio.sleep(0.05)
+        resting = asyncio.create_task(house.room.rest())
+        await asyncio.sleep(0.05)
+        house.watch.mine = {"btc-high": b"after"}
+        go.set()
+        await resting
+    store = Store(tmp_path)
+    assert store.states() == {"btc-high": b"before"}
+    store.close()
+
+
+async def test_a_rule_that_was_removed_while_raised_is_not_raised_when_it_comes_again(tmp_path, recorder):
+    async with opened(tmp_path, recorder) as house:
+        for _ in range(2):
+            await house.room.add("mine", RuleSettings(rule="mid > 2"))
+            assert house.room.status()["raised_now"] == []
+            house.room.take([alert(1, rule="mine")], {})
+            assert house.room.status()["raised_now"] == ["mine"]
+            await house.room.remove("mine")
+
+
 async def test_more_alerts_than_are_held_are_counted(tmp_path, recorder, monkeypatch):
     monkeypatch.setattr("tapeline.alerts.room.MOST_HELD", 3)
     async with opened(tmp_path, recorder) as house:

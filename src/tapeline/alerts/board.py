@@ -10,7 +10,7 @@ A gap, a disconnection, a crossed book or silence makes what its channel tells u
 goes for what its metric is made from.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import floor, log10
 from typing import Any
 
@@ -245,7 +245,3 @@ class Board:
 def breaks_all(e: Status) -> bool:
     """Whether a status of a connection, or of the whole session, leaves in doubt what came over it."""
     return not e.instrument and e.kind in {"gap", "disconnected"} and not is_planned(e)
-
-
-def unique(cells: Iterable[Cell]) -> list[Cell]:
-    return list(dict.fromkeys(cells))

@@ -182,10 +182,10 @@ class Post:
         self.given_up += given_up
         if error:
             self.failures += 1
-        if error and not before:
-            log.warning("a target of alerts cannot be reached; it is tried again", target=self.target.name, reason=error)
-        elif given_up:
+        if given_up:
             log.error("alerts were not delivered", target=self.target.name, alerts=given_up, reason=error)
+        elif error and not before:
+            log.warning("a target of alerts cannot be reached; it is tried again", target=self.target.name, reason=error)
         elif before and not error:
             log.info("the target of alerts is reached again", target=self.target.name)
 

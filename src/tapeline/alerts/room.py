@@ -156,6 +156,7 @@ class Room:
     async def rest(self) -> None:
         """Look at nothing any more, and commit what was found, unless the disk hangs. The posts go on."""
         watch, self.watch = self.watch, None
+        states = {} if watch is None else watch.states()  # of this moment: what the watch finds from here on is not taken
         for task in self._tasks:
             if task.get_name() != "alerts":  # what is being published is published, lest the next start does it again
                 task.cancel()
@@ -163,7 +164,7 @@ class Room:
         with suppress(sqlite3.Error, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-                await self._write({} if watch is None else watch.states())
+                await self._write(states)
         if self._held:
             log.error("alerts could not be written down before the end", alerts=len(self._held))
 
@@ -317,6 +318,8 @@ class Room:
                 good[one.name] = one
         if self.watch is not None:
             self.watch.replace(list(good.values()), states)
+        same = {name for name, one in good.items() if name in self._rules and self._rules[name].settings == one.settings}
+        self._raised = {name: on for name, on in self._raised.items() if name in same}
         self._rules = good
 
     async def _look(self) -> None:
