@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.market.book import Book
-from tapeline.market.metrics.touch import book_metrics
+from tapeline.market.metrics.per_update import book_metrics
 
 Levels = list[tuple[float, float]]
 PRICES = st.integers(1, 60).map(lambda n: n / 10)

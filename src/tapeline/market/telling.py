@@ -3,7 +3,7 @@
 from tapeline.config import PipelineSettings
 from tapeline.events import BookUpdate, Event, Quote, Status, StatusKind
 from tapeline.market.book import Book
-from tapeline.market.metrics.touch import book_metrics
+from tapeline.market.metrics.per_update import book_metrics
 from tapeline.venues.base import UNNUMBERED, BookMessage
 
 

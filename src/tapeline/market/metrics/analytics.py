@@ -19,8 +19,8 @@ from tapeline.market.bars import Bars
 from tapeline.market.book import Book
 from tapeline.market.metrics import registry
 from tapeline.market.metrics.base import Figures, Floats, Ints, Metric, Sample
+from tapeline.market.metrics.per_update import book_metrics
 from tapeline.market.metrics.store import Trades
-from tapeline.market.metrics.touch import book_metrics
 from tapeline.market.metrics.touching import BREAKS, Touching
 from tapeline.market.metrics.venue_clock import VenueClock
 from tapeline.market.sessions import ALWAYS, FX, open_since

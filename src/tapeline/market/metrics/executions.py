@@ -13,7 +13,7 @@ Rule 605. A book that is streamed every 100 ms tells the touch of its last updat
 import numpy as np
 
 from tapeline.market.metrics.base import Floats, History, Ints, Metric, Parameter, Sample
-from tapeline.market.metrics.store import Running
+from tapeline.market.metrics.store import TimedSums
 
 BPS = 10_000
 
@@ -31,7 +31,7 @@ class _Execution(Metric):
     horizon: int = 0
 
     def begin(self) -> None:
-        self._due = Running(2)  # size · x, size; by when it fell due
+        self._due = TimedSums(2)  # size · x, size; by when it fell due
         self._final = -1  # the venue's time before which no touch can come any more
 
     @property

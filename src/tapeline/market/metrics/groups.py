@@ -40,8 +40,8 @@ from tapeline.errors import UsageError
 from tapeline.events import Metrics
 from tapeline.market.metrics.base import History
 from tapeline.market.metrics.grid import STEP, Grid, correlation, lag, mids_at, points_until
+from tapeline.market.metrics.per_update import book_metrics
 from tapeline.market.metrics.store import Touches
-from tapeline.market.metrics.touch import book_metrics
 
 BPS = 10_000
 MOST_MEMBERS = 16

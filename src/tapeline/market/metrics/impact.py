@@ -6,13 +6,13 @@ from math import erf, fsum, sqrt
 import numpy as np
 
 from tapeline.errors import UsageError
+from tapeline.events import Bar
 from tapeline.market.metrics.base import Floats, History, Ints, Metric, Parameter, Sample, Value
+from tapeline.market.metrics.of_bars import OfBars
 from tapeline.market.metrics.store import Trades
-from tapeline.market.metrics.volatility import LastBars
 
 MOST_STEPS = 2000
 MOST_BUCKETS = 1000
-MOST_BARS = 5000
 
 
 class KyleLambda(Metric):
@@ -122,11 +122,11 @@ class Vpin(Metric):
         return _vpin(size, size * side, self.buckets) if side.any() else None
 
 
-class VpinBulk(Metric):
+class VpinBulk(OfBars):
     """VPIN by bulk volume classification, for which no side need be known: of the volume of each of the last `bars` bars the share
     Φ(ΔPᵢ / σ) is taken for buyers', Φ the standard normal distribution, ΔPᵢ the change from the close before, σ its standard
     deviation over these bars; then as `vpin`, over `buckets` of equal volume (Easley, López de Prado and O'Hara 2012; their bars
-    are of a minute). None where the price did not move.
+    are of a minute). None where the price did not move, or nothing was traded (venues' candles of indices and currencies).
     """
 
     name = "vpin_bulk"
@@ -135,38 +135,22 @@ class VpinBulk(Metric):
         Parameter("buckets", "count", "50"),
         Parameter("interval", "interval", "1m"),
     )
-    needs = frozenset({"bars"})
     unit = "0 to 1"
-    warm_up = "the bars, and the one before them"
-    bars: int
     buckets: int
-    interval: str
 
     def begin(self) -> None:
         _check_buckets(self.full_name, self.buckets)
-        if not 2 <= self.bars <= MOST_BARS:
-            raise UsageError(f"{self.full_name}: the number of bars must lie between 2 and {MOST_BARS}")
-        self.held = LastBars(self.interval, self.bars + 1)
-        self.answer: float | None = None
-        self.flaw = False
-
-    @property
-    def flawed(self) -> bool:
-        return self.flaw
+        super().begin()
 
     def sample(self, s: Sample) -> float | None:
-        if self.held.take(s.bars):
-            held = self.held.last()
-            self.flaw = not all(bar.complete for bar in held)
-            self.answer = self._of([bar.close for bar in held], [bar.volume for bar in held[1:]])
-        return self.answer
+        return self.renewed(s)
 
-    def _of(self, closes: list[float], volumes: list[float]) -> float | None:
+    def made(self, held: list[Bar]) -> float | None:
         """Bar by bar: each fills the bucket that is open, and those after it."""
-        changes = [b - a for a, b in pairwise(closes)]
-        if len(changes) < self.bars or not (sigma := _deviation(changes)):
-            return None
+        changes, volumes = [b.close - a.close for a, b in pairwise(held)], [bar.volume for bar in held[1:]]
         bucket = fsum(volumes) / self.buckets
+        if len(changes) < self.bars or not bucket or not (sigma := _deviation(changes)):
+            return None
         one_sided, flow, room = [], 0.0, bucket
         for change, volume in zip(changes, volumes, strict=True):
             lean, left = erf(change / sigma / sqrt(2)), volume  # 2 Φ(x) − 1: buyers' share less sellers'
@@ -177,11 +161,9 @@ class VpinBulk(Metric):
         return (fsum(one_sided) + abs(flow)) / (self.buckets * bucket)
 
     def batch(self, h: History) -> float | None:
-        held = LastBars(self.interval, 1 << 40)
-        held.take(h.bars)
-        last = held.last()[-self.bars - 1 :]
+        last = self.last_of(h)
         changes, volumes = np.diff([bar.close for bar in last]), np.array([bar.volume for bar in last[1:]])
-        if len(changes) < self.bars or not np.ptp(changes):
+        if len(changes) < self.bars or not np.ptp(changes) or not volumes.any():
             return None
         leans = np.array([erf(x) for x in changes / changes.std(ddof=1) / np.sqrt(2)])
         return _vpin(volumes, volumes * leans, self.buckets)

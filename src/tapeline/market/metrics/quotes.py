@@ -9,7 +9,7 @@ import numpy as np
 
 from tapeline.clock import SECOND
 from tapeline.market.metrics.base import Floats, History, Metric, Parameter, Sample
-from tapeline.market.metrics.store import Running, Touches
+from tapeline.market.metrics.store import TimedSums, Touches
 
 BPS = 10_000
 
@@ -22,7 +22,7 @@ class _Quoted(Metric):
     window: int
 
     def begin(self) -> None:
-        self._held = Running(2)  # of each piece that ended: x · Δt, Δt in seconds; 0 where it was not known
+        self._held = TimedSums(2)  # of each piece that ended: x · Δt, Δt in seconds; 0 where it was not known
         self._begun = False
 
     def sample(self, s: Sample) -> float | None:
@@ -113,7 +113,7 @@ class OrderFlowImbalance(Metric):
     window: int
 
     def begin(self) -> None:
-        self._flow = Running(1)
+        self._flow = TimedSums(1)
         self._begun = False
 
     def sample(self, s: Sample) -> float | None:

@@ -79,7 +79,7 @@ class _Columns(Packs):
         self.gone += count
 
 
-class Running(_Columns):
+class TimedSums(_Columns):
     """Numbers at times, `width` of them each, and their running sums: the sum over a window is a difference. What a window sums is
     finite numbers; the sums begin anew from time to time, so that rounding stays that of some windows, however long it runs.
     """

@@ -8,7 +8,6 @@ they stand after corrections by late trades; a bar in which nothing was traded d
 closes or is corrected, and are incomplete while one of their bars is.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from math import fsum, log, sqrt
 
@@ -19,10 +18,11 @@ from tapeline.config import INTERVALS
 from tapeline.errors import UsageError
 from tapeline.events import Bar
 from tapeline.market.metrics.base import DAY, Floats, History, Metric, Parameter, Sample, Value
+from tapeline.market.metrics.of_bars import OfBars
 from tapeline.market.metrics.running import Running, changed
 
 SESSIONS, SESSION = 252, 23_400 * SECOND
-MOST_BARS = 5000
+MOST_SCALE = 5000
 LN2 = log(2.0)
 YZ = 0.34
 Prices = tuple[float, float, float, float]  # open, high, low, close
@@ -37,61 +37,17 @@ def bars_a_year(width: int, sessions: bool) -> float:
     return SESSIONS * max(1.0, SESSION / width) if sessions else year(False) / width
 
 
-class LastBars:
-    """The closed bars of one interval by their open, the latest `most` of them."""
-
-    __slots__ = ("_bars", "interval", "most")
-
-    def __init__(self, interval: str, most: int) -> None:
-        self.interval, self.most = interval, most
-        self._bars: dict[int, Bar] = {}
-
-    def take(self, bars: Sequence[Bar]) -> bool:
-        """Whether that changed anything."""
-        took = False
-        for bar in bars:
-            known = self._bars.get(bar.ts_open)
-            if bar.interval == self.interval and not (known is not None and known.origin == "trades" and bar.origin == "venue"):
-                self._bars[bar.ts_open] = bar
-                took = True
-        if len(self._bars) > 2 * self.most:
-            self._bars = {ts: self._bars[ts] for ts in sorted(self._bars)[-self.most :]}
-        return took
-
-    def last(self) -> list[Bar]:
-        """In their order, at most `most`."""
-        return [self._bars[ts] for ts in sorted(self._bars)[-self.most :]]
-
-
-class BarVolatility(Metric):
+class BarVolatility(OfBars):
     """Of the last `bars` bars. `terms` makes of one bar and the close before it what is averaged."""
 
     parameters = (Parameter("bars", "count", "20"), Parameter("interval", "interval", "1m"))
-    needs = frozenset({"bars"})
     unit = "1/√year"
-    warm_up = "the bars, and the one before them"
-    bars: int
-    interval: str
-
-    def begin(self) -> None:
-        if not 2 <= self.bars <= MOST_BARS:
-            raise UsageError(f"{self.full_name}: the number of bars must lie between 2 and {MOST_BARS}")
-        self.held = LastBars(self.interval, self.bars + 1)
-        self.variance: float | None = None
-        self.flaw = False
-
-    @property
-    def flawed(self) -> bool:
-        return self.flaw
 
     def sample(self, s: Sample) -> float | None:
-        if self.held.take(s.bars):
-            held = self.held.last()
-            self.flaw = not all(bar.complete for bar in held)
-            self.variance = self._of(held)
-        return self._a_year(self.variance, s.sessions)
+        return self._a_year(self.renewed(s), s.sessions)
 
-    def _of(self, held: list[Bar]) -> float | None:
+    def made(self, held: list[Bar]) -> float | None:
+        """The variance of one bar."""
         if len(held) <= self.bars or min(bar.low for bar in held) <= 0:
             return None
         terms = [self.terms((b.open, b.high, b.low, b.close), before.close) for before, b in pairwise(held)]
@@ -110,9 +66,7 @@ class BarVolatility(Metric):
         return fsum(columns[0]) / len(columns[0])
 
     def batch(self, h: History) -> float | None:
-        held = LastBars(self.interval, 1 << 40)
-        held.take(h.bars)
-        rows: Floats = np.array([(b.open, b.high, b.low, b.close) for b in held.last()[-self.bars - 1 :]], float).reshape(-1, 4)
+        rows: Floats = np.array([(b.open, b.high, b.low, b.close) for b in self.last_of(h)], float).reshape(-1, 4)
         if len(rows) <= self.bars or rows.min() <= 0:
             return None
         o, high, low, c = np.log(rows[1:]).T
@@ -217,8 +171,8 @@ class TwoScale(Metric):
     scale: int
 
     def begin(self) -> None:
-        if not 2 <= self.scale <= MOST_BARS:
-            raise UsageError(f"{self.full_name}: the scale must lie between 2 and {MOST_BARS} trades")
+        if not 2 <= self.scale <= MOST_SCALE:
+            raise UsageError(f"{self.full_name}: the scale must lie between 2 and {MOST_SCALE} trades")
         self.squares = Running(2)
 
     def sample(self, s: Sample) -> Value:
