@@ -9,6 +9,7 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.config import PipelineSettings
 from tapeline.events import Event, Flag, Quote, Status, Ticker, Trade
 from tapeline.market.bars import Bars
+from tapeline.market.metrics import registry
 from tapeline.market.metrics.analytics import Analytics, Source
 from tapeline.market.metrics.base import Metric, Sample
 from tapeline.market.metrics.touching import Touching
@@ -144,3 +145,21 @@ def test_times_that_cannot_be_true_teach_no_lag() -> None:
     assert clock.place(quote(10**9, lag=-(10**11))) == T0 + 10**9 - 50 * MILLI
     assert clock.place(quote(10**9, flags=int(Flag.RECOVERED), lag=0)) == T0 + 10**9
     assert clock.lag == 50 * MILLI
+
+
+def test_a_false_time_that_came_first_is_overcome() -> None:
+    """As in the bars: an hour ahead of all that follows, so that nothing would lie within a window for an hour."""
+    analytics = Analytics(NAME, 0, 5, None)
+    analytics.add(map(registry.metric, ("volume_10s", "spread_10s")))
+    bars = Bars(NAME, PipelineSettings())
+    analytics.take(Trade(NAME, T0 + 3600 * SECOND, T0, 0, 1.0, 1.0, "buy", "0"))
+    said = []
+    for n in range(1, 90):
+        at = T0 + n * SECOND // 2
+        trade = Trade(NAME, at - LAG, at, 0, 1.0, 1.0, "buy", str(n))
+        for e in (trade, quote(at - T0)):
+            analytics.take(e)
+        analytics.sample(at, Source(True, None, bars, None))
+        said.append((analytics.values.get("volume_10s"), analytics.values.get("spread_10s")))
+    assert said[-1] == (20.0, 1.0)
+    assert analytics.now == T0 + 89 * SECOND // 2 - LAG

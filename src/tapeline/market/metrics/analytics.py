@@ -118,8 +118,10 @@ class Analytics:
         self._forget()
         aggregated = source.aggregated or 0
         came = [t for t in self._came if not t.flags & OFF_BOOK and t.flags & AGGREGATED == aggregated]
-        timed = self.clock.learn_all(came)
-        self.touching.learn(self.clock, by_book=source.by_book)
+        timed = self._learn(came, by_book=source.by_book)
+        if self.clock.false:
+            self._begin_anew()
+            timed = self._learn(came, by_book=source.by_book)
         times = [t.ts_event for t in came] if timed else [self.clock.place(t) for t in came]
         self.touching.settle(self.clock, ts_recv, by_book=source.by_book)
         if self.now < 0 and not came and self._nothing_came():
@@ -142,6 +144,19 @@ class Analytics:
         """What the latest sample did not reach back to. Only now: groups looked at it after the sample."""
         self._trades.forget(self.now - self._reach)
         self.touching.touches.forget(self.now - self._reach)
+
+    def _learn(self, came: Sequence[Trade], *, by_book: bool) -> bool:
+        """Whether all these trades bear a time that can be true."""
+        timed = self.clock.learn_all(came)
+        self.touching.learn(self.clock, by_book=by_book)
+        return timed
+
+    def _begin_anew(self) -> None:
+        """What was gathered lies in a future that will not come."""
+        self.clock, self.now, self._trades = VenueClock(), -1, Trades()
+        self.touching.begin_anew()
+        self.metrics = [registry.metric(m.full_name) for m in self.metrics]
+        self._on_since.clear()
 
     def _nothing_came(self) -> bool:
         """Beside trades."""

@@ -35,13 +35,17 @@ class Touching:
     __slots__ = ("_by_book", "_came", "_last", "_timed", "first_new", "known_since", "touches")
 
     def __init__(self) -> None:
+        self.begin_anew()
+        self._by_book: bool | None = None
+        self._timed = True  # all that came bear a time that can be true
+        self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
+
+    def begin_anew(self) -> None:
+        """But for what came since the last sample."""
         self.touches = Touches()
         self.known_since: int | None = None
         self.first_new = 0
-        self._by_book: bool | None = None
-        self._timed = True  # all that came bear a time that can be true
         self._last = 0  # the latest venue time of a quote, were it one that changed nothing
-        self._came: dict[str, list[Quote | int]] = {"book": [], "venue": []}  # a number: a hole begins at that time of ours
 
     def take(self, q: Quote) -> None:
         if self._by_book and q.origin == "venue":

@@ -3,6 +3,9 @@
 A venue time that cannot be true (flagged, or more than a minute ahead of all before it) tells nothing of the lag, and what
 bears one is placed by our clock; so is what bears none. What the venue only samples, or what was fetched later, keeps its time,
 and tells nothing of the lag either.
+
+Where a false time was believed all the same (nothing came before it), all that is true is more than a minute behind it from then
+on: after a run of that the clock is `false`, and whoever asked it begins anew.
 """
 
 from collections.abc import Sequence
@@ -13,15 +16,21 @@ from tapeline.events import Flag, Quote, Trade
 OURS = int(Flag.BAD_TIME | Flag.NO_VENUE_TIME)
 UNTIMED = OURS | int(Flag.RECOVERED | Flag.SAMPLED)
 JUMP = 60 * SECOND
+FALSE_RUN = 50
 
 
 class VenueClock:
     """`lag` in ns, None before anything came."""
 
-    __slots__ = ("lag",)
+    __slots__ = ("_behind", "lag")
 
     def __init__(self) -> None:
         self.lag: int | None = None
+        self._behind = 0  # how many in a row
+
+    @property
+    def false(self) -> bool:
+        return self._behind >= FALSE_RUN
 
     def learn_all(self, events: Sequence[Trade | Quote]) -> bool:
         """True where all of them bear a time of their own that can be true: nearly always, and quickly seen."""
@@ -29,6 +38,8 @@ class VenueClock:
         if not lags:
             return True
         least, flags = min(lags), {e.flags for e in events}
+        if self.lag is not None and self.lag < -JUMP:
+            self._behind = self._behind + len(lags) if least > self.lag + JUMP else 0
         if self.lag is not None and not self._is_false(least) and not any(f & UNTIMED for f in flags):
             self.lag = min(self.lag, least)
             return True
