@@ -71,6 +71,14 @@ def test_trades_of_no_size_are_no_large_ones() -> None:
     assert feed(trial, [(3, 100.0, 2.0)], 4)["large_trades_1m.volume"] == 2.0
 
 
+def test_a_finer_price_of_a_trade_too_late_for_the_window_moves_the_middle_of_a_bin() -> None:
+    day, trial = 86_400, Trial("profile_10s_1bps", "profile_session_1bps")
+    feed(trial, [(day + 1, 86_501.0, 1.0), (day + 2, 86_503.0, 1.0)], day + 3)
+    trial.event(Trade(INSTRUMENT, T0 + (day - 10) * SECOND, T0 + (day + 3) * SECOND, 0, 100.25, 5.0, "buy", ""))
+    found = trial.sample(T0 + (day + 4) * SECOND)
+    assert trial.expected(T0 + (day + 4) * SECOND) == found
+
+
 def walk(seed: int, n: int) -> list[tuple[float, float, float]]:
     dice, price = random.Random(seed), 60_000
     rows = []

@@ -29,7 +29,8 @@ class ProfileOf(Metric):
         self.lots = self.ticks = self.step = 1
         self.answer: dict[str, float] | None = None
 
-    def _rescale(self, trades: Trades) -> None:
+    def _rescale(self, trades: Trades) -> bool:
+        """Whether prices are finer than they were: the middle of a bin lies elsewhere then."""
         finer, ticks = trades.lots // self.lots, trades.ticks // self.ticks
         if finer > 1 or ticks > 1:
             self.lots, self.ticks, self.step = trades.lots, trades.ticks, self.step * ticks
@@ -37,6 +38,7 @@ class ProfileOf(Metric):
             self.coarse *= ticks // keys
             self.levels = {price * keys: volume * finer for price, volume in self.levels.items()}
             self.bins = {number: volume * finer for number, volume in self.bins.items()}
+        return ticks > 1
 
     def _put(self, trades: Trades, places: Ints | range, sign: int) -> tuple[list[int], list[int]]:
         """Their prices × ticks and sizes × lots, which are counted now."""
@@ -114,12 +116,12 @@ class VolumeProfile(ProfileOf):
 
     def sample(self, s: Sample) -> Value:
         came, left = self.sliding.moved(s)
-        self._rescale(s.trades)
+        finer = self._rescale(s.trades)
         if len(came):
             self._put(s.trades, came, 1)
         if len(left):
             self._put(s.trades, left, -1)
-        if len(came) or len(left):
+        if len(came) or len(left) or finer:
             self.answer = self._answer(s.trades.vwap(s.trades.since(s.now - self.reach)))
         return self.answer
 
@@ -150,9 +152,9 @@ class ProfileSession(ProfileOf):
             self.begin()
             self.since = start
         trades, new = s.trades, s.new_trades
-        self._rescale(trades)
+        finer = self._rescale(trades)
         new = new[new >= trades.since(self.since - 1)]
-        if len(new):
+        if len(new) or finer:
             prices, sizes = self._put(trades, new, 1)
             self.volume += sum(sizes)
             self.money += sum(map(mul, prices, sizes))
@@ -160,10 +162,10 @@ class ProfileSession(ProfileOf):
             self.answer = self._answer(self.money / self.volume / self.ticks if self.volume else None)
         return self.answer
 
-    def _rescale(self, trades: Trades) -> None:
+    def _rescale(self, trades: Trades) -> bool:
         finer, ticks = trades.lots // self.lots, trades.ticks // self.ticks
         self.volume, self.money = self.volume * finer, self.money * finer * ticks
-        super()._rescale(trades)
+        return super()._rescale(trades)
 
     def _bound(self) -> None:
         while len(self.levels) > MOST_LEVELS:
