@@ -464,10 +464,12 @@ class Pipeline:
             self._lanes.sample_groups(due, out)
 
     def _next_sample(self, now: int) -> int:
-        """After a leap of the clock, as for the checks. Samples lie on whole steps of our clock."""
+        """The first follows the latest frame so far, which made an instrument. After a leap of the clock, as for the checks. Samples
+        lie on whole steps of our clock.
+        """
         if not self.lanes:
             return NEVER
-        after = max(self._timers.sample, now - (LEAP if self._timers.sample else 0))
+        after = max(self._timers.sample or self._now, now - LEAP)
         return after - after % self._step + self._step
 
     def _check(self, now: int, out: list[Event]) -> None:
