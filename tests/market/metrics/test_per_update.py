@@ -4,7 +4,7 @@ import pytest
 
 from tapeline.events import Quote, Trade
 from tapeline.market.book import Book
-from tapeline.market.metrics.touch import book_metrics
+from tapeline.market.metrics.per_update import book_metrics
 from tapeline.testing import INSTRUMENT, LAG, T0, Trial
 
 
