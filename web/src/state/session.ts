@@ -1,6 +1,5 @@
 // The page's one state: the feed's messages go in, panels read it. Nothing here touches the DOM.
 
-import * as alerting from "../api/alerts.ts";
 import type { AlertEvent } from "../api/alerts.ts";
 import * as rest from "../api/rest.ts";
 import { Feed, type Link, type Subscription } from "../api/socket.ts";
@@ -8,6 +7,7 @@ import type { ApiError, Interval, Message, Metrics, Status, StatusEvent } from "
 import type { Scheduler } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
 import { Alerts } from "./alerts.ts";
+import { calmly, fetchRules } from "./rules.ts";
 import { Latency, Recent } from "./buffers.ts";
 import { Catalogue } from "./catalogue.ts";
 import { type Health, health } from "./health.ts";
@@ -23,9 +23,7 @@ const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from 
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
 const RULES_MS = 2000;
-const RULES_SOON_MS = 200; // however many alerts come at once, the rules are asked for once
 const PROFILE_MS = 2000;
-const PAST_ALERTS = 100;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
 
 const BOOK_METRICS: Subscription = { channel: "metrics", instruments: ["*"], kind: "book" };
@@ -37,6 +35,7 @@ export class Session {
   readonly events = new Recent<StatusEvent>(EVENTS);
   readonly latency = new Latency();
   readonly alerts = new Alerts();
+  private readonly rulesSoon = calmly(() => void this.loadRules());
   watchesProfile = false; // whether the chart shows it
   watchesRules = false; // whether the panel of rules is shown
   onAlert: (alert: AlertEvent) => void = () => undefined;
@@ -53,7 +52,6 @@ export class Session {
   private entering: number | undefined;
   private readonly seeded = new Set<string>();
   private resting: number | undefined;
-  private rulesSoon: number | undefined;
 
   constructor(url: string, scheduler: Scheduler) {
     this.scheduler = scheduler;
@@ -256,30 +254,14 @@ export class Session {
 
   private putAlerts(alerts: readonly AlertEvent[], fresh: boolean): void {
     for (const alert of this.alerts.put(alerts, fresh)) this.onAlert(alert);
-    if (this.watchesRules || !fresh) this.loadRulesSoon();
+    if (this.watchesRules || !fresh) this.rulesSoon();
     this.scheduler.touch("alerts");
-  }
-
-  private loadRulesSoon(): void {
-    this.rulesSoon ??= window.setTimeout(() => {
-      this.rulesSoon = undefined;
-      void this.loadRules();
-    }, RULES_SOON_MS);
   }
 
   /** Rules and their states, as they stand now. */
   async loadRules(): Promise<void> {
-    const { alerts } = this;
     if (!this.status?.alerts) return; // a recording has no rules
-    const answer = await alerting.rules();
-    if ("error" in answer) alerts.trouble = [answer.error.message, answer.error.hint].filter(Boolean).join(" · ");
-    else {
-      alerts.trouble = "";
-      alerts.rules = answer.ok.rules;
-      alerts.loaded = true;
-    }
-    const past = await alerting.history(PAST_ALERTS);
-    if ("ok" in past) alerts.put([...past.ok.alerts].reverse(), false);
+    await fetchRules(this.alerts);
     this.scheduler.touch("alerts");
   }
 
