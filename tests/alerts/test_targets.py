@@ -55,6 +55,14 @@ def test_a_secret_address_shows_nowhere_from_then_on(tmp_path, address, secrets)
     assert masking.mask("alerts of example.org, user me") == "alerts of example.org, user me", "ordinary words stay"
 
 
+def test_a_password_is_hidden_as_http_spells_it_with_its_user_too(tmp_path):
+    """A webhook that says back what it was sent: `Authorization: Basic …`."""
+    at(tmp_path, "json://user:{secret}@hooks.example.org", TAPELINE_ALERTS_OPS_MAIL_SECRET="pa$$word")
+    for user in (b"user:pa$$word", b"pa$$word"):
+        assert user.decode() not in masking.mask(f"{user.decode()} was heard")
+    assert masking.mask(f"Basic {b64encode(b'user:pa$$word').decode()} / ") == "Basic *** / "
+
+
 def test_names_and_recipients_of_a_secret_address_are_no_secrets(tmp_path):
     address = "mailtos://tapeline:hunter2horse@smtp.example.org?from=tapeline@example.org&to=operators@example.org"
     at(tmp_path, TAPELINE_ALERTS_OPS_MAIL_SECRET=address)

@@ -84,13 +84,13 @@ def _address(name: str, own: TargetSettings, env: Mapping[str, str] | None, dire
             if not own.url
             else f"put its secret into {variable(name)} in the environment or an .env file",
         )
+    quoted = quote(secret, safe="")
     if PLACE in own.url:
-        quoted = quote(secret, safe="")
         hide(quoted)
-        return own.url.replace(PLACE, quoted)
-    for part in secret_parts(secret):
+    address = own.url.replace(PLACE, quoted) or secret  # as a whole where the table names none
+    for part in secret_parts(address):
         hide(part)
-    return secret
+    return address
 
 
 def secret_parts(address: str) -> list[str]:
