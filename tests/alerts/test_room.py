@@ -271,6 +271,18 @@ async def test_a_rule_that_was_added_and_cannot_be_read_any_more_stops_nothing(t
         assert [w.name for w in house.watch.rules] == ["btc-high"]
 
 
+async def test_a_store_that_cannot_be_written_at_the_start_is_a_wrong_setting(tmp_path, recorder, monkeypatch):
+    def full(self, now):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "revive", full)
+    house = House(tmp_path, SETTINGS, recorder, "s1")
+    await house.room.open(house.watch)
+    with pytest.raises(ConfigError, match="disk is full"):
+        await house.room.begin({})
+    await house.room.close()
+
+
 async def test_a_zone_that_is_none_stops_the_start(tmp_path, recorder):
     with pytest.raises(ConfigError, match=r"alerts\.time_zone"):
         async with opened(tmp_path, recorder, AlertsSettings(time_zone="Nowhere/Else")):

@@ -119,6 +119,13 @@ def test_all_targets_are_tested_where_none_is_named(run, place, hook):
     assert [line.partition(":")[0] for line in run("test").splitlines()] == ["a", "b"]
 
 
+def test_a_zone_that_is_none_is_a_wrong_setting(run, place):
+    (place / "tapeline.toml").write_text(
+        '[alerts]\ntime_zone = "Mars/Olympus"\n[alerts.targets.hook]\nurl = "json://127.0.0.1:1/"\n'
+    )
+    assert "there is no such zone" in run("test", "hook", code=3)
+
+
 def test_a_target_that_is_not_there_is_a_wrong_setting(run):
     assert "TAPELINE_ALERTS_OPS_MAIL_SECRET" in run("test", "ops-mail", code=3)
     assert "there are no targets" in run("test", code=2)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tapeline.clock import SECOND, iso
+from tapeline.errors import ConfigError
 from tapeline.events import Alert, Flag
 
 SHOWN = 10
@@ -105,5 +106,8 @@ def times(ns: int, zone: tzinfo | None) -> str:
 
 
 def zone_of(name: str) -> tzinfo | None:
-    """None: this machine's. Raises ValueError, or KeyError's kin, where there is no such zone."""
-    return ZoneInfo(name) if name else None
+    """Of the setting; None: this machine's. Raises ConfigError where there is no such zone."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, LookupError, OSError):
+        raise ConfigError("alerts.time_zone", name, "there is no such zone; write one as in Europe/Berlin") from None

@@ -112,7 +112,7 @@ class Room:
     async def open(self, watch: Watch) -> None:
         """Raises ConfigError where a rule or a target of the settings is wrong, or the store is of another version."""
         self.watch = watch
-        zone = _zone(self.settings.time_zone)
+        zone = zone_of(self.settings.time_zone)
         try:
             await self.keeper.open()
             added = await self.keeper.call(lambda store: store.rules())
@@ -122,23 +122,32 @@ class Room:
             self._raised = {name: {""} for name, row in watch.rows().items() if row["state"] == "raised"}
         except (ConfigError, sqlite3.Error) as e:
             await self.close()
-            if isinstance(e, sqlite3.Error):
-                raise ConfigError("data", str(self.keeper.data), f"the alerts' file cannot be read: {e}") from None
-            raise
+            raise self._unusable(e) if isinstance(e, sqlite3.Error) else e from None
 
     async def begin(self, reached: Mapping[str, int]) -> None:
-        """Take up what an earlier session left. `reached`: the last seq on its tape of each."""
-        now, names = self.clock.now(), list(self.posts)
-        await self.keeper.call(lambda store: store.revive(now))
-        if stranded := await self.keeper.call(lambda store: store.strand(names)):
-            log.warning("alerts wait for targets that there are no more: given up", alerts=stranded)
-        await self._publish(await self.keeper.call(lambda store: store.unpublished(reached)))
+        """Take up what an earlier session left. `reached`: the last seq on its tape of each. Raises ConfigError where the
+        store cannot be written.
+        """
+        try:
+            await self._take_up(reached)
+        except sqlite3.Error as e:
+            raise self._unusable(e) from None
         for post in self.posts.values():
             post.start()
         self._tasks = [
             asyncio.create_task(self._commit(), name="alerts"),
             asyncio.create_task(self._look(), name="alerts-look"),
         ]
+
+    async def _take_up(self, reached: Mapping[str, int]) -> None:
+        now, names = self.clock.now(), list(self.posts)
+        await self.keeper.call(lambda store: store.revive(now))
+        if stranded := await self.keeper.call(lambda store: store.strand(names)):
+            log.warning("alerts wait for targets that there are no more: given up", alerts=stranded)
+        await self._publish(await self.keeper.call(lambda store: store.unpublished(reached)))
+
+    def _unusable(self, error: sqlite3.Error) -> ConfigError:
+        return ConfigError("data", str(self.keeper.data), f"the alerts' file cannot be used: {error}")
 
     def _targets(self, added: Sequence[Added]) -> list[Target]:
         """In a thread: apprise takes a moment to import. A target that only an added rule names may be missing; that is said."""
@@ -363,10 +372,3 @@ class Room:
             "error": self.error,
             "targets": [post.row(self._depths.get(name, 0)) for name, post in self.posts.items()],
         }
-
-
-def _zone(name: str) -> Any:
-    try:
-        return zone_of(name)
-    except (ValueError, LookupError, OSError):
-        raise ConfigError("alerts.time_zone", name, "there is no such zone; write one as in Europe/Berlin") from None
