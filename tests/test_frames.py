@@ -48,5 +48,5 @@ def test_what_is_no_head(unpack: Any, data: bytes) -> None:
 def test_the_numbers_of_kinds_are_on_tapes_and_never_change() -> None:
     assert {k.name: k.value for k in FrameKind} == {
         "RECV": 1, "BINARY": 2, "SENT": 3, "HTTP": 4, "OPENED": 5, "CLOSED": 6, "PING": 7, "PONG": 8, "TICK": 9, "SESSION": 10, "LOST": 11,
-        "END": 12, "GONE": 13,
+        "END": 12, "GONE": 13, "ALERT": 14, "SWITCHED": 15,
     }  # fmt: skip
