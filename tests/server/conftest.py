@@ -26,5 +26,5 @@ async def server(source, tmp_path) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def http(server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=server.address, trust_env=False, timeout=30) as client:
         yield client
