@@ -1,9 +1,10 @@
-"""The metrics of a touch that no market has: nothing is divided by nothing."""
+"""Metrics in a world that no market is: nothing to divide by, absurd prices, and a neighbour that spoils what all look at."""
 
 import pytest
 
 from tapeline.events import Quote, Trade
 from tapeline.market.book import Book
+from tapeline.market.metrics.base import Metric, Sample
 from tapeline.market.metrics.per_update import book_metrics
 from tapeline.testing import INSTRUMENT, LAG, T0, Trial
 
@@ -29,3 +30,33 @@ def test_absurd_prices_and_sizes_switch_no_metric_off():
         trial.event(Quote(INSTRUMENT, now - LAG, now, 0, 0.0, 0.0, 0.0, 0.0, None, "book"))
         found = trial.sample(now)
     assert {"profile_1h.poc", "profile_session.poc", "large_trades_5m.threshold", "volume_1m"} <= found.keys()
+
+
+class Spoiler(Metric):
+    """What a user's metric may try by mistake: to sort the prices in their place."""
+
+    name = "spoiler"
+
+    def sample(self, s: Sample) -> float | None:
+        s.trades.price.sort()
+        return 1.0
+
+
+def test_a_metric_cannot_change_what_the_others_look_at():
+    trial = Trial("vwap_5m", "trade_size_5m")
+    trial.analytics.add([Spoiler("spoiler")])
+    for i, price in enumerate((3.0, 1.0)):
+        trial.event(Trade(INSTRUMENT, T0 + i, T0 + LAG + i, 0, price, 1.0 + i, "buy", str(i)))
+    with pytest.raises(AssertionError, match="spoiler raised ValueError"):
+        trial.sample(T0 + 10**9)
+    assert trial.analytics.values["vwap_5m"] == pytest.approx(5 / 3)
+
+
+def test_trades_that_came_too_late_for_what_is_kept_switch_no_profile_off():
+    """They are new and in no window: nothing to count is counted."""
+    trial = Trial("profile_1h", "profile_session")
+    for i, late in enumerate((0, 0, 86_400 * 10**9, 0)):
+        now = T0 + LAG + i * 10**9
+        trial.event(Trade(INSTRUMENT, now - LAG - late, now, 0, 100.0, 1.0, "buy", str(i)))
+        found = trial.sample(now)
+    assert found["profile_1h.poc"] == found["profile_session.poc"]

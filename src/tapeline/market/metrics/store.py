@@ -40,10 +40,14 @@ class _Columns(Packs):
     @property
     def ts(self) -> Ints:
         """Venue times, ns, never decreasing."""
-        return self._times[self._begin : self._end]
+        view = self._times[self._begin : self._end]
+        view.flags.writeable = False  # every metric looks at the same numbers, and one of them may be a user's
+        return view
 
     def _column(self, number: int) -> Floats:
-        return self._data[number, self._begin : self._end]
+        view = self._data[number, self._begin : self._end]
+        view.flags.writeable = False
+        return view
 
     def since(self, ts: int) -> int:
         """The place of the first that is later than `ts`."""

@@ -87,7 +87,7 @@ class ProfileOf(Metric):
 def _whole(prices: Floats, divisor: int) -> Any:
     """Whole numbers, as Python's own where an absurd price has made them, or what divides them, longer than 64 bits."""
     rounded = np.rint(prices)
-    short = max(divisor, rounded.max()) < MOST_INT
+    short = max(divisor, rounded.max(initial=0.0)) < MOST_INT
     return rounded.astype(np.int64) if short else np.array([int(p) for p in rounded.tolist()], object)
 
 
