@@ -20,11 +20,11 @@ from tapeline.lake import books as books_room
 from tapeline.lake import catalogue, derived, snapshots, tables
 from tapeline.lake.books import book, books
 from tapeline.lake.catalogue import Catalogue
-from tapeline.lake.intervals import interval_of
 from tapeline.lake.layout import DAY
 from tapeline.lake.snapshots import SnapshotMaker
 from tapeline.lake.store import Store
 from tapeline.lake.updates import Piece, Updates
+from tapeline.market.intervals import interval_of
 from tapeline.tape import reader
 from tapeline.venues.registry import venue_class
 from tests.engine.feeds import MS, SECOND, T0, Market, answer, closed, lost, opened, recv, tick

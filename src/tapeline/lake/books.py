@@ -30,11 +30,11 @@ from tapeline.errors import TapelineError, UsageError
 from tapeline.events import Level
 from tapeline.lake import derived, scan
 from tapeline.lake.catalogue import Catalogue
-from tapeline.lake.intervals import Interval
 from tapeline.lake.known import instruments, nothing_of
 from tapeline.lake.layout import DAY
 from tapeline.lake.rebuilding import BEGINS, Rebuilt, State
 from tapeline.lake.updates import SPARE, UNTIMED, Piece, Row, Updates, pieces_of
+from tapeline.market.intervals import Interval
 from tapeline.tape import reader
 
 By = Literal["received", "event"]

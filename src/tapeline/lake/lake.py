@@ -24,9 +24,9 @@ from tapeline.lake.bars import Source, bars
 from tapeline.lake.books import BookAt, By, book, books
 from tapeline.lake.catalogue import Catalogue, read
 from tapeline.lake.current import current
-from tapeline.lake.intervals import step_of
 from tapeline.lake.sql import Answer, Limits, Question
 from tapeline.lake.windows import Asked, windows
+from tapeline.market.intervals import step_of
 from tapeline.market.profile import AGGREGATED, OFF_BOOK, Profile, profile
 from tapeline.market.windows.aggregates import Made
 from tapeline.market.windows.kinds import Kind
