@@ -77,6 +77,7 @@ def test_a_finer_price_of_a_trade_too_late_for_the_window_moves_the_middle_of_a_
     trial.event(Trade(INSTRUMENT, T0 + (day - 10) * SECOND, T0 + (day + 3) * SECOND, 0, 100.25, 5.0, "buy", ""))
     found = trial.sample(T0 + (day + 4) * SECOND)
     assert trial.expected(T0 + (day + 4) * SECOND) == found
+    assert trial.sample(T0 + 2 * day * SECOND) == {}, "a new session, and nothing in it yet"
 
 
 def walk(seed: int, n: int) -> list[tuple[float, float, float]]:
