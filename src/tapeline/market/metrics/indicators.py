@@ -1,11 +1,11 @@
 """Technical indicators over closed bars, by TA-Lib (`pip install 'tapeline[indicators]'`): `rsi_14_1m`, `macd_12_26_9_5m`.
 
 The last parameter is the interval of the bars. Used are the closed bars made of trades, corrected where late trades correct them,
-and before the first of those the venue's own candles, so that an indicator is warm as soon as the venue has told its history. A bar
+and where there is no complete one the venue's own candles, so that an indicator is warm once the venue has told its history. A bar
 in which nothing was traded does not exist, and is skipped. An answer is made anew when a bar closes or is corrected, from the latest
 `KEPT` bars: what lies before them weighs nothing in any of these indicators, to the last digit shown. It is incomplete while one of
-the bars that it looks at is; indicators that never quite forget (EMA, RSI, ATR, ADX, MACD) are taken to look at four times their
-lookback.
+the bars within its lookback is: the bar in which a session begins is one, unless the venue told a candle of it. Indicators that
+never quite forget (EMA, RSI, ATR, ADX, MACD) still bear a trace of it afterwards.
 
 Formulas and definitions: TA-Lib's function reference; each class names its function.
 """
@@ -19,7 +19,6 @@ from tapeline.events import Bar
 from tapeline.market.metrics.base import Floats, History, Metric, Parameter, Sample, Value
 
 KEPT = 1000
-FORGETTING = 4
 
 
 class Candle(NamedTuple):
@@ -65,14 +64,12 @@ class Indicator(Metric):
     def batch(self, h: History) -> Value:
         candles: dict[int, Candle] = {}
         for bar in h.bars:
-            known = candles.get(bar.ts_open)
-            if bar.interval == self.interval and not (known is not None and known.own and bar.origin == "venue"):
+            if bar.interval == self.interval and _is_better(bar, candles.get(bar.ts_open)):
                 candles[bar.ts_open] = _candle(bar)
         return self._compute([candles[ts] for ts in sorted(candles)])
 
     def _take(self, bar: Bar) -> bool:
-        known = self.candles.get(bar.ts_open)
-        if known is not None and known.own and bar.origin == "venue":
+        if not _is_better(bar, self.candles.get(bar.ts_open)):
             return False
         self.candles[bar.ts_open] = _candle(bar)
         return True
@@ -86,7 +83,7 @@ class Indicator(Metric):
         call = getattr(talib, self.function)
         counts = self._counts()
         lookback: int = talib.abstract.Function(self.function, **counts).lookback
-        self.flaw = not all(c.complete for c in candles[-(FORGETTING * lookback + 1) :])
+        self.flaw = not all(c.complete for c in candles[-(lookback + 1) :])
         if len(candles) <= lookback:
             return {}
         columns: list[Floats] = [np.array([getattr(c, name) for c in candles[-KEPT:]], float) for name in self.inputs]
@@ -100,6 +97,13 @@ class Indicator(Metric):
 
 def _candle(bar: Bar) -> Candle:
     return Candle(bar.origin == "trades", bar.complete, bar.open, bar.high, bar.low, bar.close, bar.volume)
+
+
+def _is_better(bar: Bar, known: Candle | None) -> bool:
+    """Than what is known of that time: our own, or the venue's candle where ours is not complete."""
+    if known is None or known.own == (bar.origin == "trades"):
+        return True
+    return bar.complete if bar.origin == "trades" else not known.complete
 
 
 def _talib(full_name: str) -> Any:

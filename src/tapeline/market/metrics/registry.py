@@ -104,7 +104,7 @@ def _split(full_name: str) -> tuple[type[Metric], list[str]]:
     bare = "_".join(part for part in parts if not part[:1].isdigit())
     near = get_close_matches(bare, METRICS, 1, 0.5) or get_close_matches(parts[0], METRICS, 1, 0.5)
     meant = f"; did you mean {form(METRICS[near[0]])}?" if near else ""
-    raise UsageError(f"there is no metric {full_name!r}{meant} `tapeline metrics` lists them")
+    raise UsageError(f"there is no metric {full_name!r}{meant or ';'} `tapeline metrics` lists them")
 
 
 def form(found: type[Metric]) -> str:
