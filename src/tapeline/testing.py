@@ -4,7 +4,8 @@ A metric is fed a made-up market as the pipeline feeds it: trades and a book tha
 recovered, holes in the trades, a book that loses its proof, silences. At each sample
 
 * its answer is that of its twin, `Metric.batch`, which gets everything that ever came as flat arrays and keeps no state;
-* put away and brought back at any sample, beside a metric that reaches further back, it says the same;
+* put away and brought back at any sample, it goes on as if nothing had been;
+* beside a metric that reaches further back, it says the same;
 * it raises nothing, and gives no number that is none.
 
 `Trial` is the same by hand: `trial.event(…)`, then `trial.sample(ts_recv)` and `trial.expected(ts_recv)`; recorded events go in,
@@ -263,31 +264,33 @@ def check_metric(
     share a market. The twins, which take all that ever came, are asked one sample in `every`, by chance.
     """
     for seed in seeds:
-        plain, cut = Trial(*metrics), Trial(*metrics)
-        cut.analytics.keep(LONGER)  # as if a metric that reaches further back were on beside it
+        plain, cut, beside = Trial(*metrics), Trial(*metrics), Trial(*metrics)
+        beside.analytics.keep(LONGER)  # as if a metric that reaches further back were on, too
         dice = random.Random(seed)
         twins = {m.full_name for m in plain.analytics.metrics if type(m).batch is not Metric.batch}
         for number, (what, act, now) in enumerate(story(seed, samples)):
-            act(plain)
-            act(cut)
+            for trial in (plain, cut, beside):
+                act(trial)
             if what != "sample":
                 continue
             where = f"{', '.join(plain.names)}: seed {seed}, step {number}"
             found = plain.sample(now)
-            other = cut.sample(now)
-            assert found == other, f"{where}: not the same once it was put away, and beside one that reaches further back"  # noqa: S101 - a test
+            assert found == cut.sample(now), f"{where}: it does not go on as before once it was put away"  # noqa: S101 - a test
+            _compare(found, beside.sample(now), f"{where}, beside a metric that reaches further back", tolerance)
             if twins and dice.random() * every < 1:
                 told = {
                     name: value for name, value in found.items() if any(name == t or name.startswith(f"{t}.") for t in twins)
                 }
-                _compare(told, plain.expected(now), where, tolerance)
+                _compare(told, plain.expected(now), where, tolerance, "its twin")
             if dice.random() < 0.2:
                 cut.put_away()
 
 
-def _compare(found: dict[str, float], wanted: dict[str, float], where: str, tolerance: float) -> None:
+def _compare(
+    found: dict[str, float], wanted: dict[str, float], where: str, tolerance: float, other: str = "the same metric"
+) -> None:
     """Raises AssertionError."""
     for name in found.keys() | wanted.keys():
         a, b = found.get(name), wanted.get(name)
         same = a == b or (a is not None and b is not None and isclose(a, b, rel_tol=tolerance, abs_tol=tolerance * 1e-3))
-        assert same, f"{where}: {name} is {a}, its twin says {b}"  # noqa: S101 - a test
+        assert same, f"{where}: {name} is {a}, {other} says {b}"  # noqa: S101 - a test

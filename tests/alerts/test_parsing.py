@@ -1,5 +1,6 @@
 """The language: what is accepted, what it means as a tree, and where a mistake is said to be."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -180,6 +181,21 @@ NUMBERS = st.builds(Number, st.floats(0, 1e17).filter(lambda x: x == x), st.samp
 NAMES = st.builds(Name, FIELDS, INSTRUMENTS)
 SPANS = st.integers(1, 10_000).map(lambda n: n * 100_000_000)
 LEVELS = st.builds(Name, st.sampled_from(["mid", "bid", "price", "volume_1m"]), INSTRUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("depth_10bps > 5", "depth_10bps gives depth_10bps.bid and depth_10bps.ask"),
+        ("vwap_5m.x > 5", "vwap_5m gives vwap_5m"),
+        ("depth_2.5bps.mid > 5", "depth_2.5bps gives depth_2.5bps.bid and depth_2.5bps.ask"),
+    ],
+)
+def test_a_number_that_a_metric_never_gives_is_refused(text: str, fix: str) -> None:
+    with pytest.raises(RuleError, match=re.escape(fix)):
+        parse(text)
+
+
 EXPRESSIONS = st.recursive(
     NUMBERS
     | NAMES

@@ -119,12 +119,21 @@ def exists(name: str) -> bool:
 def _metric(name: str) -> Metric:
     """`profile_1h.poc` is a part of the metric `profile_1h`; `depth_2.5bps` is a metric."""
     try:
-        return extending.metric(name)
+        return _with_part(extending.metric(name), "")
     except UsageError:
-        whole, dot, _ = name.rpartition(".")
-        if not dot:
+        whole, dot, part = name.rpartition(".")
+        if not dot or registry.exists(name):
             raise
-        return extending.metric(whole)
+        return _with_part(extending.metric(whole), part)
+
+
+def _with_part(metric: Metric, part: str) -> Metric:
+    """Raises UsageError where it never gives a number of that name. Another package's metric need not tell which it gives."""
+    parts = metric.parts or (("",) if type(metric).__module__.startswith("tapeline.") else ())
+    if parts and part not in parts:
+        told = " and ".join(f"{metric.full_name}.{p}" if p else metric.full_name for p in parts)
+        raise UsageError(f"{metric.full_name} gives {told}: write one of these")
+    return metric
 
 
 def _bar(name: str) -> Field | None:

@@ -30,7 +30,7 @@ def test_it_equals_its_twin(shared_frames: Path, venue: str) -> None:
     with open_lines(path) as lines:
         events = list(decode_lines(venue_class(venue)(), lines, path.name))
     trial = Trial(*(registry.form(found) for found in registry.METRICS.values()), *SHORT)
-    due, samples, compared = 0, 0, 0
+    due, samples, compared, seen = 0, 0, 0, set[str]()
     for e in events:
         if not isinstance(e, (Trade, BookUpdate, Ticker)) or e.flags & (Flag.OFF_BOOK | Flag.BOOK_UNPROVEN):
             continue
@@ -47,4 +47,6 @@ def test_it_equals_its_twin(shared_frames: Path, venue: str) -> None:
                 assert found == pytest.approx(wanted, rel=1e-9, abs=1e-12), samples
             due += SECOND
         trial.event(e)
+        seen |= trial.analytics.values.keys()
     assert compared > 50
+    assert seen <= {f"{m.full_name}.{p}" if p else m.full_name for m in trial.analytics.metrics for p in m.parts or ("",)}

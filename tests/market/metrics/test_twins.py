@@ -60,12 +60,24 @@ class _Amnesiac(Metric):
         return {"full_name": self.full_name, "seen": 0}
 
 
+class _Greedy(Metric):
+    """All that is kept, whoever keeps it."""
+
+    name = "greedy"
+    parameters = (Parameter("window", "time", "5s"),)
+
+    def sample(self, s: Sample) -> float:
+        return len(s.trades)
+
+
 def test_the_check_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "METRICS", dict(registry.METRICS))
     with pytest.raises(AssertionError, match="its twin says"):
         check_metric(_Forgetful)
     with pytest.raises(AssertionError, match="once it was put away"):
         check_metric(_Amnesiac)
+    with pytest.raises(AssertionError, match="beside a metric that reaches further back"):
+        check_metric(_Greedy)
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,7 @@ class Metric:
     needs: ClassVar[frozenset[str]] = frozenset({"trades"})  # of "trades", "touches", "book", "bars", "ticker", "liquidations"
     gap: ClassVar[Literal["none", "window"]] = "window"
     unit: ClassVar[str] = ""
+    parts: ClassVar[tuple[str, ...]] = ()  # the names of its numbers where it gives several; "" is the full name alone
     warm_up: ClassVar[str] = "the window"
 
     def __init__(self, full_name: str, **parameters: Any) -> None:

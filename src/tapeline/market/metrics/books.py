@@ -96,6 +96,7 @@ class DepthWithin(_OfTheBook):
     """
 
     name = "depth"
+    parts = ("bid", "ask")
     parameters = (Parameter("depth", "depth", "10bps"),)
     unit = "base asset"
     depth: Depth
@@ -116,6 +117,7 @@ class Cost(_OfTheBook):
     """
 
     name = "cost"
+    parts = ("buy", "sell")
     parameters = (Parameter("notional", "amount", "100k"),)
     unit = "bps"
     notional: float
@@ -181,6 +183,7 @@ class Slope(_OfTheBook):
     """
 
     name = "book_slope"
+    parts = ("bid", "ask")
     parameters = (Parameter("levels", "count", "20"),)
     unit = "base asset a basis point"
     levels: int

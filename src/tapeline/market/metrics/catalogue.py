@@ -17,6 +17,7 @@ def entry(found: type[Metric]) -> dict[str, Any]:
         "unit": found.unit,
         "gap": found.gap,
         "warm_up": found.warm_up,
+        "parts": list(found.parts),
         "parameters": [{"name": p.name, "kind": p.kind, "default": p.default} for p in found.parameters],
         "text": inspect.getdoc(found) or "",
     }

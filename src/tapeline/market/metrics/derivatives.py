@@ -44,6 +44,7 @@ class Funding(_OfFigures):
     """
 
     name = "funding"
+    parts = ("rate", "annual", "due")
     parameters = (Parameter("period", "time", "8h"),)
     unit = "bps, % a year, s"
     period: int

@@ -25,6 +25,7 @@ class KyleLambda(Metric):
     """
 
     name = "kyle_lambda"
+    parts = ("", "r2")
     parameters = (Parameter("window", "time", "10m"), Parameter("step", "time", "10s"))
     unit = "price/size"
     step: int

@@ -10,41 +10,30 @@ never quite forget (EMA, RSI, ATR, ADX, MACD) still bear a trace of it afterward
 Formulas and definitions: TA-Lib's function reference; each class names its function.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tapeline.errors import UsageError
 from tapeline.events import Bar
 from tapeline.market.metrics.base import Floats, History, Metric, Parameter, Sample, Value
+from tapeline.market.metrics.of_bars import LastBars, latest
 
 KEPT = 1000
 
 
-class Candle(NamedTuple):
-    """What of a bar is looked at. `own`: made of trades, not the venue's."""
-
-    own: bool
-    complete: bool
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
 class Indicator(Metric):
-    """One of TA-Lib's functions. `inputs`: the bars' columns that it takes, in its order; `outputs`: names of what it gives."""
+    """One of TA-Lib's functions. `inputs`: the bars' columns that it takes, in its order; `parts`: names of what it gives."""
 
     function: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = ("close",)
-    outputs: ClassVar[tuple[str, ...]] = ("",)
+    parts = ("",)
     needs = frozenset({"bars"})
     warm_up = "as many bars as the function looks back"
     interval: str
 
     def begin(self) -> None:
-        self.candles: dict[int, Candle] = {}
+        self.held = LastBars(self.interval, KEPT)
         self.answer: dict[str, float | None] = {}
         self.flaw = False
         _talib(self.full_name)
@@ -54,56 +43,28 @@ class Indicator(Metric):
         return self.flaw
 
     def sample(self, s: Sample) -> Value:
-        changed = [bar for bar in s.bars if bar.interval == self.interval and self._take(bar)]
-        if changed:
-            self._forget()
-            ordered = sorted(self.candles)
-            self.answer = self._compute([self.candles[ts] for ts in ordered])
+        if self.held.take(s.bars):
+            self.answer = self._compute(self.held.last())
         return self.answer
 
     def batch(self, h: History) -> Value:
-        candles: dict[int, Candle] = {}
-        for bar in h.bars:
-            if bar.interval == self.interval and _is_better(bar, candles.get(bar.ts_open)):
-                candles[bar.ts_open] = _candle(bar)
-        return self._compute([candles[ts] for ts in sorted(candles)])
+        return self._compute(latest(h, self.interval))
 
-    def _take(self, bar: Bar) -> bool:
-        if not _is_better(bar, self.candles.get(bar.ts_open)):
-            return False
-        self.candles[bar.ts_open] = _candle(bar)
-        return True
-
-    def _forget(self) -> None:
-        if len(self.candles) > 2 * KEPT:
-            self.candles = {ts: self.candles[ts] for ts in sorted(self.candles)[-KEPT:]}
-
-    def _compute(self, candles: list[Candle]) -> dict[str, float | None]:
+    def _compute(self, bars: list[Bar]) -> dict[str, float | None]:
         talib = _talib(self.full_name)
         call = getattr(talib, self.function)
         counts = self._counts()
         lookback: int = talib.abstract.Function(self.function, **counts).lookback
-        self.flaw = not all(c.complete for c in candles[-(lookback + 1) :])
-        if len(candles) <= lookback:
+        self.flaw = not all(bar.complete for bar in bars[-(lookback + 1) :])
+        if len(bars) <= lookback:
             return {}
-        columns: list[Floats] = [np.array([getattr(c, name) for c in candles[-KEPT:]], float) for name in self.inputs]
+        columns: list[Floats] = [np.array([getattr(bar, name) for bar in bars[-KEPT:]], float) for name in self.inputs]
         found = call(*columns, **counts)
         rows = found if isinstance(found, tuple) else (found,)
-        return {name: float(row[-1]) for name, row in zip(self.outputs, rows, strict=True)}
+        return {name: float(row[-1]) for name, row in zip(self.parts, rows, strict=True)}
 
     def _counts(self) -> dict[str, Any]:
         return {p.name: getattr(self, p.name) for p in self.parameters if p.name != "interval"}
-
-
-def _candle(bar: Bar) -> Candle:
-    return Candle(bar.origin == "trades", bar.complete, bar.open, bar.high, bar.low, bar.close, bar.volume)
-
-
-def _is_better(bar: Bar, known: Candle | None) -> bool:
-    """Than what is known of that time: our own, or the venue's candle where ours is not complete."""
-    if known is None or known.own == (bar.origin == "trades"):
-        return True
-    return bar.complete if bar.origin == "trades" else not known.complete
 
 
 def _talib(full_name: str) -> Any:
@@ -129,7 +90,7 @@ def _indicator(
             "name": name,
             "function": function,
             "inputs": tuple(inputs.split()),
-            "outputs": tuple(outputs.split()) or ("",),
+            "parts": tuple(outputs.split()) or ("",),
             "unit": unit,
             "parameters": (*parameters, Parameter("interval", "interval", "1m")),
         },

@@ -13,6 +13,23 @@ from tapeline.market.metrics.base import History, Metric, Sample
 MOST_BARS = 5000
 
 
+def is_better(bar: Bar, known: Bar | None) -> bool:
+    """Than what is known of that time: our own, or the venue's candle where ours is not complete."""
+    if known is None or known.origin == bar.origin:
+        return True
+    return bar.complete if bar.origin == "trades" else not known.complete
+
+
+def latest(h: History, interval: str) -> list[Bar]:
+    """The best of each time in its last edition, for the twins: our own complete ones, else the venue's, else our own."""
+    editions: dict[int, dict[str, Bar]] = {}
+    for bar in h.bars:
+        if bar.interval == interval:
+            editions.setdefault(bar.ts_open, {})[bar.origin] = bar
+    ranked = [[told.get("trades"), told.get("venue")] for _, told in sorted(editions.items())]
+    return [next(bar for bar in (own if own and own.complete else venue, own, venue) if bar) for own, venue in ranked]
+
+
 class LastBars:
     """The closed bars of one interval by their open, the latest `most` of them."""
 
@@ -26,8 +43,7 @@ class LastBars:
         """Whether that changed anything."""
         took = False
         for bar in bars:
-            known = self._bars.get(bar.ts_open)
-            if bar.interval == self.interval and not (known is not None and known.origin == "trades" and bar.origin == "venue"):
+            if bar.interval == self.interval and is_better(bar, self._bars.get(bar.ts_open)):
                 self._bars[bar.ts_open] = bar
                 took = True
         if len(self._bars) > 2 * self.most:
@@ -72,8 +88,4 @@ class OfBars(Metric):
 
     def last_of(self, h: History) -> list[Bar]:
         """Those that count, for the twin."""
-        edition = {bar.ts_open: bar for origin in ("venue", "trades") for bar in h.bars if self._is_mine(bar, origin)}
-        return [edition[ts] for ts in sorted(edition)[-self.bars - 1 :]]
-
-    def _is_mine(self, bar: Bar, origin: str) -> bool:
-        return bar.interval == self.interval and bar.origin == origin
+        return latest(h, self.interval)[-self.bars - 1 :]

@@ -96,6 +96,15 @@ def metric(full_name: str) -> Metric:
     return found(full_name, **values)
 
 
+def exists(full_name: str) -> bool:
+    """Whether there is a metric of that full name."""
+    try:
+        metric(full_name)
+    except UsageError:
+        return False
+    return True
+
+
 def _split(full_name: str) -> tuple[type[Metric], list[str]]:
     parts = full_name.split("_")
     for end in range(len(parts), 0, -1):

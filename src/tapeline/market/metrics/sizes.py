@@ -79,6 +79,7 @@ class SizeQuantiles(Sized):
     """
 
     name = "trade_size"
+    parts = ("mean", "p10", "p50", "p90", "p99")
     parameters = (Parameter("window", "time", "5m"),)
     unit = "size"
 
@@ -103,6 +104,7 @@ class LargeTrades(Sized):
     """
 
     name = "large_trades"
+    parts = ("threshold", "count", "volume", "share", "last_size", "last_price")
     parameters = (Parameter("window", "time", "5m"), Parameter("times", "count", "10"))
     times: int
 

@@ -166,6 +166,7 @@ class TradeRate(Windowed):
     """
 
     name = "trade_rate"
+    parts = ("", "buys", "sells")
     unit = "1/s"
 
     def begin(self) -> None:
@@ -189,6 +190,7 @@ class Interarrival(Windowed):
     """
 
     name = "interarrival"
+    parts = ("mean", "cv")
     unit = "s"
     warm_up = "2 trades"
 

@@ -108,6 +108,7 @@ class VolumeProfile(ProfileOf):
     """
 
     name = "profile"
+    parts = ("poc", "val", "vah")
     parameters = (Parameter("window", "time", "1h"), Parameter("bin", "bps", "1bps"))
 
     def begin(self) -> None:
@@ -136,6 +137,7 @@ class ProfileSession(ProfileOf):
     """
 
     name = "profile_session"
+    parts = ("poc", "val", "vah")
     parameters = (Parameter("bin", "bps", "1bps"),)
     warm_up = "since the start"
 
