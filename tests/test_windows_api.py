@@ -53,7 +53,7 @@ async def test_the_five_lines_of_the_docs_run_against_simulated_yahoo():
         try:
             child.stdin.write(BLOCKS[0].encode())
             child.stdin.close()
-            rows = await asyncio.wait_for(_rows(sim, child), 60)
+            rows = await asyncio.wait_for(_rows(sim, child), 100)
         finally:
             child.kill()
             await child.wait()
