@@ -86,7 +86,7 @@ def test_only_the_secret_may_come_from_outside(tmp_path):
     ],
 )
 def test_a_secret_in_the_settings_is_refused_without_being_said(tmp_path, url):
-    with pytest.raises(ConfigError, match=r"holds a secret: write \{secret\} in its place") as caught:
+    with pytest.raises(ConfigError, match=r"holds a secret; write \{secret\} in its place") as caught:
         at(tmp_path, url)
     assert not set(secret_parts(url)) & set(str(caught.value).replace("'", " ").replace("/", " ").split())
     assert caught.value.key == "alerts.targets.ops-mail.url"

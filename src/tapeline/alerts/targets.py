@@ -113,7 +113,7 @@ def _without_secret(name: str, url: str) -> None:
         for part in found:
             hide(part)
         raise ConfigError(
-            _key(name), _shown(url), f"holds a secret: write {PLACE} in its place, and put it into {variable(name)}"
+            _key(name), _shown(url), f"holds a secret; write {PLACE} in its place, and put it into {variable(name)}"
         )
 
 

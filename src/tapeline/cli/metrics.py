@@ -1,5 +1,6 @@
 """`tapeline metrics`: what can be sampled, to look through and to search."""
 
+import re
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -7,6 +8,7 @@ from cyclopts import Parameter
 from tapeline.cli import context, output
 from tapeline.errors import UsageError
 
+FEW = 3
 HEAD = ("metric", "unit", "after a hole", "what")
 
 
@@ -33,5 +35,13 @@ def metrics(
         output.write_json(chosen)
         return
     gaps = {"none": "as before", "window": "incomplete"}
-    rows = [(e["form"], e["unit"] or "-", gaps[e["gap"]], e["text"].partition("\n\n")[0].replace("\n", " ")) for e in chosen]
-    output.write(output.columns([HEAD, *rows]))
+    shown = _whole if len(chosen) <= FEW else _first_sentence
+    output.write(output.columns([HEAD, *((e["form"], e["unit"] or "-", gaps[e["gap"]], shown(e["text"])) for e in chosen)]))
+
+
+def _whole(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"\.(?:\s|$)|:\s|\s\(", _whole(text).replace("`", ""), maxsplit=1)[0]

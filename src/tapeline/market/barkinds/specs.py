@@ -79,7 +79,7 @@ def parse(text: str) -> BarSpec:
         return _threshold(given, kind, rest)
     near = get_close_matches(kind, _KINDS, 1, 0.5)
     meant = f"; did you mean {near[0]}:{rest}?" if near else ""
-    raise UsageError(f"{given}: there is no kind of bar {kind!r}{meant} There are {EXAMPLES}")
+    raise UsageError(f"{given}: there is no kind of bar {kind!r}{meant or ';'} there are {EXAMPLES}")
 
 
 def live_kinds(texts: Iterable[str]) -> Iterator[tuple[str, BarSpec | UsageError]]:
