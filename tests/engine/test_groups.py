@@ -8,7 +8,7 @@ import pytest
 
 from tapeline.config import PipelineSettings
 from tapeline.engine import checkpoint
-from tapeline.engine.checking import check
+from tapeline.engine.checking import absent, check
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import ConfigError
 from tapeline.events import Event, Flag, Metrics, Status
@@ -150,3 +150,11 @@ def test_a_touch_of_the_venues_quotes_is_lost_with_their_connection() -> None:
     assert told[9].mid == pytest.approx(102.5 + 0.08)
     assert told[11].mid is None
     assert told[11].incomplete == "spread_10s"
+
+
+def test_members_that_are_not_streamed_are_told() -> None:
+    settings = PipelineSettings(
+        groups=("btc: binance:BTC-USDT kraken:BTC-USD okx:BTC-USDT", "eth: binance:ETH-USDT okx:ETH-USDT")
+    )
+    (told,) = absent(settings, {"binance:BTC-USDT": (), "binance:ETH-USDT": (), "okx:ETH-USDT": ()})
+    assert told.startswith("group btc: kraken:BTC-USD, okx:BTC-USDT not streamed")

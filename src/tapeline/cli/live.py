@@ -21,7 +21,7 @@ from tapeline.cli.simulated import SimulatedMarket
 from tapeline.cli.tape_keeping import keep_small
 from tapeline.clock import Clock
 from tapeline.config import Settings, SinkSettings
-from tapeline.engine import subscriptions
+from tapeline.engine import checking, subscriptions
 from tapeline.engine.collector import Collector
 from tapeline.engine.connections import label_of
 from tapeline.engine.engine import Engine
@@ -81,6 +81,12 @@ class LiveSession:
         self._hurry: asyncio.Event | None = None  # set to what stops the program, once it ends by itself
 
     async def __aenter__(self) -> "LiveSession":
+        await self._begin()
+        for text in checking.absent(self.settings.pipeline, self._wanted):
+            say(text)
+        return self
+
+    async def _begin(self) -> None:
         if self._keeps:
             await self._begin_keeping()
         else:
@@ -89,7 +95,6 @@ class LiveSession:
             self.collector = LiveCollector(self.settings, data=None)
             self.collector.control.tell, self.collector.control.prepare = say, self._prepare
             await self.collector.start()
-        return self
 
     async def _begin_keeping(self) -> None:
         try:

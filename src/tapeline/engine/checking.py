@@ -1,5 +1,7 @@
 """What a live session is asked to make is known before it begins: a name that is none stops it there, with the fix."""
 
+from collections.abc import Collection, Iterator
+
 from tapeline.config import PipelineSettings
 from tapeline.engine import extending
 from tapeline.engine.lanes import MOST_KINDS
@@ -29,6 +31,13 @@ def check(pipeline: PipelineSettings) -> None:
         if name in names:
             raise ConfigError("pipeline.groups", text, f"there is a group {name} already: give this one another name")
         names.add(name)
+
+
+def absent(pipeline: PipelineSettings, streamed: Collection[str]) -> Iterator[str]:
+    """What to say of members of groups that are not streamed: the group goes on without them."""
+    for group in map(parse_group, pipeline.groups):
+        if lacking := [member for member in group.members if member not in streamed]:
+            yield f"group {group.name}: {', '.join(lacking)} not streamed, so never among it; name them as instruments, too"
 
 
 def exchanges(pipeline: PipelineSettings) -> list[str]:
