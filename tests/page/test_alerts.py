@@ -82,6 +82,11 @@ async def test_a_rule_is_mended_as_it_is_written_raised_told_muted_and_removed(b
         await expect(toast).to_have_count(0)
         await rule.get_by_role("button", name="Remove").click()
         await expect(rule).to_have_count(0)
+
+        await text.fill("binance:BTC-USDT mid > 1")
+        await text.press("Enter")  # before the check has answered
+        await expect(says).to_contain_text("Added as")
+        await expect(rule).to_have_count(1)
     assert [e for e in errors if "WebSocket" not in e] == []
 
 

@@ -25,6 +25,8 @@ export class RuleForm {
   private readonly added: () => void;
   private timer: number | undefined;
   private asking = new AbortController();
+  private eager = false; // Enter came before the check had answered
+  private adding = false;
 
   constructor(added: () => void) {
     this.added = added;
@@ -38,6 +40,7 @@ export class RuleForm {
     });
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.set("");
+      if (event.key === "Enter" && this.submit.disabled) this.addOnceChecked(event);
     });
   }
 
@@ -56,9 +59,19 @@ export class RuleForm {
   private changed(): void {
     window.clearTimeout(this.timer);
     this.asking.abort();
+    this.eager = false;
     this.submit.disabled = true;
     if (this.text.value.trim() === "") this.say("none", "", null);
     else this.timer = window.setTimeout(() => void this.check(), CALM_MS);
+  }
+
+  private addOnceChecked(event: Event): void {
+    event.preventDefault();
+    if (this.adding || this.text.value.trim() === "") return;
+    window.clearTimeout(this.timer);
+    this.asking.abort();
+    this.eager = true;
+    void this.check();
   }
 
   private get wish(): Wish {
@@ -76,15 +89,18 @@ export class RuleForm {
     else if (answer.ok.error) this.wrong(answer.ok.error);
     else {
       this.submit.disabled = false;
-      this.say("good", "It can be added: press Enter.", null);
+      if (this.eager) void this.add();
+      else this.say("good", "It can be added: press Enter.", null);
     }
   }
 
   private async add(): Promise<void> {
     if (this.submit.disabled) return;
-    this.submit.disabled = true;
+    this.submit.disabled = this.adding = true;
+    this.eager = false;
     const { wish } = this;
     const answer = await api.add(wish);
+    this.adding = false;
     if ("error" in answer) {
       this.refused(answer.error);
       return;
