@@ -11,22 +11,30 @@ const alert = (n: number, state = "raised", more: Partial<AlertEvent> = {}): Ale
 
 test("an alert is told once, and only when it is raised while one looks on", () => {
   const alerts = new Alerts();
-  assert.deepEqual(alerts.put([alert(1), alert(2)], false), []);
-  assert.deepEqual(alerts.put([alert(2), alert(3)], true).map((a) => a.id), ["a3"]);
-  assert.deepEqual(alerts.put([alert(3), alert(3, "resolved")], true), []);
+  assert.deepEqual(alerts.put([alert(1), alert(2)], "snapshot"), []);
+  assert.deepEqual(alerts.put([alert(2), alert(3)], "update").map((a) => a.id), ["a3"]);
+  assert.deepEqual(alerts.put([alert(3), alert(3, "resolved")], "update"), []);
   assert.deepEqual(alerts.history.map((a) => [a.id, a.state]), [["a3", "resolved"], ["a3", "raised"], ["a2", "raised"], ["a1", "raised"]]);
+});
+
+test("one that the history brings before the socket says it is told all the same", () => {
+  const alerts = new Alerts();
+  assert.deepEqual(alerts.put([alert(1)], "history"), []);
+  assert.deepEqual(alerts.put([alert(1)], "update").map((a) => a.id), ["a1"]);
+  assert.deepEqual(alerts.put([alert(1)], "update"), []);
+  assert.equal(alerts.history.length, 1);
 });
 
 test("what became of an alert is filled in when the history is asked", () => {
   const alerts = new Alerts();
-  alerts.put([alert(1)], true);
-  alerts.put([alert(1, "raised", { deliveries: [{ target: "ops", status: "sent", error: "" }] })], false);
+  alerts.put([alert(1)], "update");
+  alerts.put([alert(1, "raised", { deliveries: [{ target: "ops", status: "sent", error: "" }] })], "history");
   assert.deepEqual(alerts.history.map((a) => a.deliveries?.[0]?.status), ["sent"]);
 });
 
 test("the history is bounded", () => {
   const alerts = new Alerts();
-  for (let n = 0; n < KEPT * 2; n++) alerts.put([alert(n)], true);
+  for (let n = 0; n < KEPT * 2; n++) alerts.put([alert(n)], "update");
   assert.equal(alerts.history.length, KEPT);
   assert.equal(alerts.history[0]?.id, `a${KEPT * 2 - 1}`);
 });

@@ -61,16 +61,22 @@ class Link:
 
         fixed = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0.1, "name": "tapeline"}
         fixed |= {"connect_timeout": seconds, "error_cb": self._complained}
-        for server in servers:
+        was_reset = False  # a server that lets nobody in may hang up before its word is read: ask once more
+        left = list(servers)
+        while left:
             client: Any = Client()
             try:
-                await asyncio.wait_for(client.connect(server, **fixed, **options), seconds)
+                await asyncio.wait_for(client.connect(left[0], **fixed, **options), seconds)
             except (OSError, Error) as e:
                 await _closed(client)
-                if server == servers[-1]:
+                if isinstance(e, ConnectionResetError) and not was_reset:
+                    was_reset = True
+                    continue
+                if not left[1:]:
                     raise OSError(self.complaint or str(e) or "no answer in time") from e
             else:
                 return client
+            left.pop(0)
         raise OSError("no server is named")
 
     async def _complained(self, error: Exception) -> None:

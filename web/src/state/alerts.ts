@@ -17,29 +17,40 @@ export class Alerts {
   trouble = "";
   loaded = false;
   private readonly seen = new Set<string>();
+  private readonly told = new Set<string>();
 
-  /** Takes alerts in, oldest first, and gives those that were raised just now. */
-  put(alerts: readonly AlertEvent[], fresh: boolean): AlertEvent[] {
+  /**
+   * Takes alerts in, oldest first, and gives those to tell of: raised just now, by the socket's word. The history that was asked for may
+   * have one before the socket says it.
+   */
+  put(alerts: readonly AlertEvent[], from: "update" | "snapshot" | "history"): AlertEvent[] {
     const told: AlertEvent[] = [];
     for (const alert of alerts) {
       const key = keyOf(alert);
+      if (from === "update" && alert.state === "raised" && !this.told.has(key)) told.push(alert);
+      if (from !== "history") this.told.add(key);
       if (this.seen.has(key)) {
         if (alert.deliveries) this.history = this.history.map((old) => (keyOf(old) === key ? alert : old));
         continue;
       }
       this.seen.add(key);
       this.history.unshift(alert);
-      if (fresh && alert.state === "raised") told.push(alert);
     }
     this.history.sort((a, b) => b.ts_event - a.ts_event);
-    for (const old of this.history.splice(KEPT)) this.seen.delete(keyOf(old));
+    for (const old of this.history.splice(KEPT)) this.forget(keyOf(old));
     return told;
+  }
+
+  private forget(key: string): void {
+    this.seen.delete(key);
+    this.told.delete(key);
   }
 
   clear(): void {
     this.history = [];
     this.rules = [];
     this.seen.clear();
+    this.told.clear();
     this.loaded = false;
     this.trouble = "";
   }

@@ -16,7 +16,7 @@ export async function fetchRules(alerts: Alerts): Promise<void> {
     alerts.loaded = true;
   }
   const past = await api.history(PAST_ALERTS);
-  if ("ok" in past) alerts.put([...past.ok.alerts].reverse(), false);
+  if ("ok" in past) alerts.put([...past.ok.alerts].reverse(), "history");
 }
 
 /** `act` soon, and once, however often it is called for: a burst of alerts is one question. */

@@ -232,7 +232,7 @@ export class Session {
         this.scheduler.touch("trades");
         break;
       case "alerts":
-        this.putAlerts(message.data, message.type === "update");
+        this.putAlerts(message.data, message.type);
         return;
       case "book":
         for (const book of message.data) if (book.instrument === this.view.id) this.view.book = book;
@@ -252,9 +252,9 @@ export class Session {
     } else if (this.samplesOf(metrics.instrument)?.put(metrics)) this.scheduler.touch("metrics");
   }
 
-  private putAlerts(alerts: readonly AlertEvent[], fresh: boolean): void {
-    for (const alert of this.alerts.put(alerts, fresh)) this.onAlert(alert);
-    if (this.watchesRules || !fresh) this.rulesSoon();
+  private putAlerts(alerts: readonly AlertEvent[], from: "update" | "snapshot"): void {
+    for (const alert of this.alerts.put(alerts, from)) this.onAlert(alert);
+    if (this.watchesRules || from === "snapshot") this.rulesSoon();
     this.scheduler.touch("alerts");
   }
 
