@@ -4,6 +4,8 @@ On floor 1, beside the tape, because it opens a file; the sinks and the lake kee
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tapeline.errors import ConfigError
@@ -27,3 +29,16 @@ def connect(path: Path, version: int, key: str, what: str, then: str = "it is ma
         text = f"is of version {found}, this program writes {version}: move {what} away, {then}"
         raise ConfigError(key, str(path), text)
     return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK whatever went wrong."""
+    with closing(db.cursor()) as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                cursor.execute("ROLLBACK")

@@ -48,6 +48,7 @@ class FakeWatch:
         self.kept: dict[str, bytes] = {}
         self.mine: dict[str, bytes] = {}
         self.raised: set[str] = set()
+        self.faults = 0
 
     def check(self, rule: Wanted) -> None:
         if "wrong" in rule.settings.rule:

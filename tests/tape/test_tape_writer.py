@@ -25,13 +25,17 @@ def test_a_session_begins_with_its_head_and_numbers_every_frame(tmp_path):
     assert verify(tmp_path) == []
 
 
-def test_session_ids_sort_by_start_and_differ_within_a_second():
-    clock = ReplayClock(T0 + 999)
-    first, second = new_session_id(clock), new_session_id(clock)
-    assert re.fullmatch(r"20261121T100500Z-[0-9a-f]{4}", first)
-    assert first[:16] == second[:16]
+def test_session_ids_sort_by_start_also_within_a_second():
+    clock, made = ReplayClock(T0 + 999), []
+    for later in (0, 16_000, 10**9 // 2, 10**9 - 1000):
+        clock.set(T0 + 999 + later)
+        made.append(new_session_id(clock))
+    assert made[0] == "20261121T100500Z-0000"
+    assert made[2] == "20261121T100500Z-8000"
+    assert all(re.fullmatch(r"20261121T100500Z-[0-9a-f]{4}", one) for one in made[:4])
     clock.set(T0 + 10**9)
-    assert new_session_id(clock) > max(first, second)
+    assert new_session_id(clock) > made[3]
+    assert made == sorted(set(made))
 
 
 def test_default_mode_keeps_at_most_255_frames_back_and_strict_none(tmp_path):

@@ -52,8 +52,10 @@ class Wanted(msgspec.Struct, frozen=True):
 
 class Watch(Protocol):
     """The engine of rules beside a session. `take(alerts, states)` of the room is called with each batch of alerts that were raised
-    or resolved and the states of the rules that changed, on the loop.
+    or resolved and the states of the rules that changed, on the loop. `faults`: batches that it could not look at.
     """
+
+    faults: int
 
     def check(self, rule: Wanted) -> None:
         """Raises UsageError where it is wrong."""
@@ -370,5 +372,6 @@ class Room:
             "lost": self.lost,
             "dropped": self.dropped,
             "error": self.error,
+            "faults": 0 if self.watch is None else self.watch.faults,
             "targets": [post.row(self._depths.get(name, 0)) for name, post in self.posts.items()],
         }

@@ -16,8 +16,7 @@ outbox by `alerts.outbox`, the history by `alerts.history`, the attempts by ATTE
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from tapeline.config import RuleSettings
 from tapeline.errors import ConfigError, UsageError
 from tapeline.events import Alert, from_json, to_json
 from tapeline.masking import mask
-from tapeline.statefile import connect
+from tapeline.statefile import connect, transaction
 
 FILE = "alerts.sqlite"
 VERSION = 1
@@ -106,17 +105,6 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    cursor.execute("ROLLBACK")
-
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
@@ -134,7 +122,7 @@ class Store:
     def add(self, name: str, settings: RuleSettings, now: int) -> None:
         """Raises UsageError where the name is taken."""
         try:
-            with self._transaction() as cursor:
+            with transaction(self._db) as cursor:
                 cursor.execute("INSERT INTO rules VALUES (?, ?, ?)", (name, msgspec.json.encode(settings).decode(), now))
                 cursor.execute("DELETE FROM states WHERE name = ?", (name,))
                 cursor.execute("DELETE FROM muted WHERE name = ?", (name,))
@@ -145,7 +133,7 @@ class Store:
 
     def remove(self, name: str) -> bool:
         """Whether there was such a rule. Its history stays, and what is to be sent is still sent."""
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             gone = cursor.execute("DELETE FROM rules WHERE name = ?", (name,)).rowcount > 0
             if gone:
                 cursor.execute("DELETE FROM states WHERE name = ?", (name,))
@@ -157,7 +145,7 @@ class Store:
         if now is not None:
             self._db.execute("INSERT OR IGNORE INTO muted VALUES (?, ?)", (name, now))
             return
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             if cursor.execute("DELETE FROM muted WHERE name = ?", (name,)).rowcount:
                 cursor.execute(_REARM, (name,))
 
@@ -177,7 +165,7 @@ class Store:
 
         `outbox` deliveries may wait, `history` alerts are kept. The number of deliveries for which there was no room.
         """
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             room = outbox - cursor.execute(_COUNT_OPEN).fetchone()[0]
             dropped = 0
             for alert, targets in alerts:
@@ -215,7 +203,7 @@ class Store:
         """
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
-            with self._transaction() as cursor:
+            with transaction(self._db) as cursor:
                 cursor.executemany(
                     "UPDATE history SET session = ?, seq = ? WHERE id = ? AND state = ?",
                     [(session, seq, a.id or "", a.state) for a in alerts],
@@ -227,7 +215,7 @@ class Store:
         """Those that are not on the tape, oldest first. `reached`: how far the tape of each earlier session goes; one that is not
         there any more had them.
         """
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             rows = cursor.execute("SELECT n, session, seq FROM history WHERE NOT published AND session IS NOT NULL").fetchall()
             there = [(n,) for n, session, seq in rows if reached.get(session, seq) >= seq]
             cursor.executemany("UPDATE history SET published = 1 WHERE n = ?", there)
@@ -309,7 +297,7 @@ class Store:
 
     def begin(self, deliveries: Sequence[Delivery], message: str, target: str, now: int) -> int:
         """From here on the message may have arrived, whatever happens. The attempt's number."""
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             cursor.executemany(
                 "UPDATE outbox SET status = 'sending', message = ?, attempts = attempts + 1 WHERE n = ?",
                 [(message, d.n) for d in deliveries],
@@ -320,7 +308,7 @@ class Store:
     def end(self, deliveries: Sequence[Delivery], attempt: int, now: int, outcome: Outcome, error: str, due: int) -> None:
         """How it ended. `due`: when it is tried again, of one that is `waiting`."""
         error = mask(error)
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             cursor.executemany(
                 "UPDATE outbox SET status = ?, error = ?, due = ?, doubtful = 0, ended = ? WHERE n = ?",
                 [(outcome, error, due, None if outcome == "waiting" else now, d.n) for d in deliveries],

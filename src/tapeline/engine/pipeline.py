@@ -10,22 +10,22 @@ status before the event that caused them, and after a book update the touch and 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from operator import length_hint
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
-from tapeline.clock import MILLI, SECOND
+from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
 from tapeline.engine import polling
 from tapeline.engine.answers import Answers
 from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
 from tapeline.engine.lanes import NEVER, Lanes
 from tapeline.engine.records import Records
+from tapeline.engine.sampling import LEAP, Sampling
 from tapeline.errors import MalformedFrame, TapelineError
-from tapeline.events import BookUpdate, Event, Metrics, Status, from_json
+from tapeline.events import Event, Status, from_json
 from tapeline.frames import (
     Frame,
     FrameKind,
@@ -41,16 +41,9 @@ from tapeline.venues.base import Notice
 
 log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
-LEAP = 3600 * SECOND
 OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
-
-
 BEFORE = {"metrics": (), "bars": (), "groups": ()}
 """What sessions had on of which the head says nothing: those of a release that could not switch them."""
-
-
-UNNEEDED = frozenset({BookUpdate, Metrics})
-MOST_UNSEEN = 20_000
 
 
 class Gone(NamedTuple):
@@ -75,9 +68,7 @@ class Pipeline:
         self.notices, self.feed_of = self._records.notices, self._lanes.feed_of
         self._timers, self.kinds = self._lanes.timers, self._lanes.kinds
         self._now = 0
-        self._gathered = 0  # so many of the events made in this call were kept for the metrics
-        self._unseen: list[Event] = []
-        self._step = self.settings.metrics_ms * MILLI
+        self._sampling = Sampling(self._lanes)
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
             FrameKind.SENT: self._sent,
             FrameKind.HTTP: self._answers.take,
@@ -116,11 +107,11 @@ class Pipeline:
 
     def _feed(self, frames: Iterator[Frame], out: list[Event]) -> None:
         """The loop that everything goes through: nearly all frames are messages, so their way is spelled out in it."""
-        self._gathered = len(out)
+        self._sampling.begin(out)
         try:
             self._each(frames, out)
         finally:
-            self._gather(out)
+            self._sampling.gather(out)
 
     def _each(self, frames: Iterator[Frame], out: list[Event]) -> None:
         connections, on_record, timers = self.connections, self._records.handlers, self._timers
@@ -131,8 +122,7 @@ class Pipeline:
             self._now = ts
             if frame.kind > MESSAGE:
                 if (handler := self._on_frame.get(frame.kind)) is not None:
-                    self._gather(out)
-                    self._show()  # it may end an instrument, or begin it anew
+                    self._sampling.show(out)  # it may end an instrument, or begin it anew
                     handler(frame, out)
             elif (connection := connections.get(frame.conn)) is None:
                 self.unknown_connection += 1
@@ -144,21 +134,6 @@ class Pipeline:
                         on_record[type(record)](record, connection, ts, out)
                 except MalformedFrame as e:
                     self._malformed(connection, frame.data, e, ts, out)
-
-    def _gather(self, out: list[Event]) -> None:
-        """Keep what was made since the metrics last looked, until they are sampled: most of it they need not see."""
-        if self._lanes.sampled:
-            self._unseen += islice(out, self._gathered, None)
-            if len(self._unseen) > MOST_UNSEEN:
-                self._show()
-        self._gathered = len(out)
-
-    def _show(self) -> None:
-        """Show the metrics of each instrument what they may need."""
-        lanes, unseen, self._unseen = self.lanes, self._unseen, []
-        for event in unseen:
-            if type(event) not in UNNEEDED and (lane := lanes.get(event.instrument)) is not None:
-                lane.analytics.take(event)
 
     def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
         self.faults += 1
@@ -383,12 +358,7 @@ class Pipeline:
     def _switched(self, frame: Frame, out: list[Event]) -> None:
         switched = unpack_switched(frame.data)
         self._lanes.switch(switched.metrics, switched.bars, switched.groups)
-        self._tell_unknown(frame.ts_recv, out)
-
-    def _tell_unknown(self, ts: int, out: list[Event]) -> None:
-        """A recording may name metrics, kinds of bars and groups that this program lacks."""
-        out += [Status("", ts, ts, 0, "rejected", "", of, error, None, None, 1) for of, error in self._lanes.unknown]
-        self._lanes.unknown.clear()
+        self._sampling.tell_unknown(frame.ts_recv, out)
 
     def _end(self, frame: Frame, out: list[Event]) -> None:
         """The session ends here: what its open bars hold is not to be lost, unfinished as it is."""
@@ -442,35 +412,14 @@ class Pipeline:
                     if lane.trades.bars.due < NEVER:
                         timers.queue(lane)
             elif timers.sample <= timers.check:
-                due, timers.sample = (
-                    timers.sample,
-                    self._next_sample(now),
-                )  # first: a fault in one must not come again each frame
-                self._sample(due, out)
+                due = timers.sample
+                timers.sample = self._sampling.next_due(now, self._now)  # first: a fault must not come again each frame
+                self._sampling.sample(due, out)
             else:
-                self._gather(out)
-                self._show()
+                self._sampling.show(out)
                 self._check(timers.check, out)
                 timers.check = max(timers.check + SECOND, now - LEAP) if self.connections else NEVER
             timers.set_due()
-
-    def _sample(self, due: int, out: list[Event]) -> None:
-        if due:
-            self._gather(out)
-            self._show()
-            self._tell_unknown(due, out)
-            for lane in self.lanes.values():
-                lane.sample(due, out)
-            self._lanes.sample_groups(due, out)
-
-    def _next_sample(self, now: int) -> int:
-        """The first follows the latest frame so far, which made an instrument. After a leap of the clock, as for the checks. Samples
-        lie on whole steps of our clock.
-        """
-        if not self.lanes:
-            return NEVER
-        after = max(self._timers.sample or self._now, now - LEAP)
-        return after - after % self._step + self._step
 
     def _check(self, now: int, out: list[Event]) -> None:
         for connection in self.connections.values():

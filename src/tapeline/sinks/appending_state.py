@@ -4,14 +4,12 @@ A file is `busy` from before its first byte of a run is written until the sink i
 ones have to be looked at, however many years of files there are. synchronous=FULL: a length that is forgotten would cut off rows.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from tapeline.statefile import connect
+from tapeline.statefile import connect, transaction
 
 VERSION = 1
 
@@ -55,30 +53,19 @@ class FilesState:
 
     def begin(self, files: Sequence[Known]) -> None:
         """From here on these may be longer than they are by right, until they are committed."""
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             cursor.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, 1)", [(f.path, f.columns, f.length) for f in files]
             )
 
     def commit(self, session: str, seq: int, lengths: Mapping[str, int]) -> None:
         """From here on the rows are in the files, whatever happens."""
-        with self._transaction() as cursor:
+        with transaction(self._db) as cursor:
             cursor.executemany("UPDATE files SET length = ? WHERE path = ?", [(n, path) for path, n in lengths.items()])
             cursor.execute(
                 "INSERT INTO positions (session, seq) VALUES (?, ?) ON CONFLICT (session) DO UPDATE SET seq = excluded.seq",
                 (session, seq),
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    cursor.execute("ROLLBACK")
 
     def forget(self, path: str) -> None:
         self._db.execute("DELETE FROM files WHERE path = ?", (path,))

@@ -61,22 +61,16 @@ class Link:
 
         fixed = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0.1, "name": "tapeline"}
         fixed |= {"connect_timeout": seconds, "error_cb": self._complained}
-        was_reset = False  # a server that lets nobody in may hang up before its word is read: ask once more
-        left = list(servers)
-        while left:
+        for server in servers:
             client: Any = Client()
             try:
-                await asyncio.wait_for(client.connect(left[0], **fixed, **options), seconds)
+                await asyncio.wait_for(client.connect(server, **fixed, **options), seconds)
             except (OSError, Error) as e:
                 await _closed(client)
-                if isinstance(e, ConnectionResetError) and not was_reset:
-                    was_reset = True
-                    continue
-                if not left[1:]:
-                    raise OSError(self.complaint or str(e) or "no answer in time") from e
+                if server == servers[-1]:
+                    raise OSError(_hung_up(client, e) or self.complaint or str(e) or "no answer in time") from e
             else:
                 return client
-            left.pop(0)
         raise OSError("no server is named")
 
     async def _complained(self, error: Exception) -> None:
@@ -125,6 +119,12 @@ class Link:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)
         self._loop.close()
+
+
+def _hung_up(client: Any, error: Exception) -> str:
+    """A server that lets somebody not in says so and closes; our PING, on its way then, makes the kernel throw its word away."""
+    asks = client._server_info.get("auth_required")  # noqa: SLF001 - public only once connected
+    return f"{error}; it asks for authorization" if asks and isinstance(error, ConnectionError) else ""
 
 
 async def _closed(client: Any) -> None:

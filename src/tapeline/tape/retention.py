@@ -172,7 +172,7 @@ def _chosen(root: Path, keep: KeepSettings, now: int, committed: Committed, stam
             old = [s.last_ts < oldest for s in session.info.segments]
             session.want(old.index(False) if False in old else len(old))
     if keep.tape_gb:
-        _shrink(found, _size(found) - int(keep.tape_gb * GB))
+        _shrink(found, _size(found) - round(keep.tape_gb * GB))
     return [session for session in found if session.cut]
 
 

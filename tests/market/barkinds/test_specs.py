@@ -46,7 +46,7 @@ def test_what_a_text_means() -> None:
         ("1d@../etc", "../etc", "New_York"), ("7h@Europe/Berlin", "7h", "part of a day"), ("2w@Europe/Berlin", "2w", "1w"),
         ("36h@Europe/Berlin", "36h", "divide a day"), ("1h@XNYSE", "XNYSE", "XNYS"), ("2d@XNYS", "2d@XNYS", "1d@XNYS"),
         ("2w@FX", "2w@FX", "1w@FX"), ("heikin-ashi:heikin-ashi:1m", "view of a view", "heikin-ashi:1m"),
-        ("heikin-ashi:x", "'x'", "tick:500"), ("1m:5", "'1m'", "There are"), ("volume:٣", "'٣'", "digits"),
+        ("heikin-ashi:x", "'x'", "tick:500"), ("1m:5", "'1m'", "there are 90s"), ("volume:٣", "'٣'", "digits"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_and_the_fix(text: str, place: str, fix: str) -> None:
