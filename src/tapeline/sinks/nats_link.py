@@ -65,10 +65,12 @@ class Link:
             client: Any = Client()
             try:
                 await asyncio.wait_for(client.connect(server, **fixed, **options), seconds)
+                if not client.is_connected:  # nats-py takes a server that hung up instead of answering for one that did
+                    raise ConnectionResetError("the server hung up")
             except (OSError, Error) as e:
                 await _closed(client)
                 if server == servers[-1]:
-                    raise OSError(_hung_up(client, e) or self.complaint or str(e) or "no answer in time") from e
+                    raise OSError(_hung_up(client, e) or str(e) or self.complaint or "no answer in time") from e
             else:
                 return client
         raise OSError("no server is named")
