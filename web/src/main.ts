@@ -5,17 +5,13 @@ import "./styles/layout.css";
 import "./styles/panels.css";
 import "./styles/metrics.css";
 import "./styles/alerts.css";
+import { socketUrl } from "./api/base.ts";
 import { INTERVALS } from "./api/types.ts";
-import { AlertsPanel } from "./panels/alerts.ts";
-import { Cards } from "./panels/cards.ts";
-import { Chart } from "./panels/chart.ts";
-import { Events, Pipeline } from "./panels/events.ts";
+import type { AlertsPanel } from "./panels/alerts.ts";
+import type { Chart } from "./panels/chart.ts";
 import { HealthBar } from "./panels/health.ts";
-import { Ladder } from "./panels/ladder.ts";
-import { MetricsPanel } from "./panels/metrics.ts";
-import { TradeTape } from "./panels/tape.ts";
+import { KINDS } from "./panels/kinds.ts";
 import { chime, Toasts } from "./panels/toasts.ts";
-import { Watchlist } from "./panels/watchlist.ts";
 import { severityOf } from "./state/alerts.ts";
 import { Session } from "./state/session.ts";
 import { h, icon } from "./ui/dom.ts";
@@ -26,7 +22,7 @@ import { type Tabs, tabs } from "./ui/tabs.ts";
 import { stored, Theme } from "./ui/theme.ts";
 
 const scheduler = new Scheduler();
-const session = new Session(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/ws`, scheduler);
+const session = new Session(socketUrl(), scheduler);
 const theme = new Theme(() => scheduler.touch("theme", "quotes"));
 const help = new Help();
 
@@ -36,7 +32,8 @@ function button(label: string, face: Node | string, action: () => void): HTMLBut
   return el;
 }
 
-const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
+/** Where a panel stands until layouts can be chosen: what is not named here is a tab of the dock. */
+const FIXED = ["cards", "watch", "chart", "ladder", "tape", "events", "pipeline"];
 
 function build(): Chart {
   const main = h("main", { class: "layout", "data-tab": "chart", "data-low": "events", "data-dock": "metrics" });
@@ -45,42 +42,40 @@ function build(): Chart {
     button("Dark or light (t)", icon("M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18"), () => theme.toggle()),
     button("Keys and signs (?)", "?", () => help.toggle()),
   );
+  const open = (id: string): void => {
+    dock.pick(id);
+    bottom.pick(id);
+  };
+  const writeRule = (rule: string): void => {
+    open("alerts");
+    (shown.get("alerts") as AlertsPanel).form.set(rule);
+  };
+  const shown = new Map(KINDS.map((kind) => [kind.id, kind.make(session, { open, writeRule })]));
+  const health = new HealthBar(session, actions);
+  for (const panel of [health, ...shown.values()]) scheduler.add(panel);
   const low = tabs("low", [{ id: "events", label: "Events" }, { id: "pipeline", label: "Pipeline" }], "events", (id) => {
     main.dataset["low"] = id;
     scheduler.touch("status");
   });
-  const dock = tabs("dock", [{ id: "metrics", label: "Metrics" }, { id: "alerts", label: "Alerts" }], "metrics", (id) => {
+  const docked = KINDS.filter((kind) => !FIXED.includes(kind.id));
+  const dock = tabs("dock", docked.map(({ id, title }) => ({ id, label: title })), "metrics", (id) => {
+    for (const kind of docked) shown.get(kind.id)?.el.classList.toggle("undocked", kind.id !== id);
+    for (const kind of docked) shown.get(kind.id)?.visible?.(kind.id === id);
     main.dataset["dock"] = id;
     scheduler.touch("metrics", "alerts");
   });
-  const health = new HealthBar(session, actions);
-  const watch = new Watchlist(session, heading("Markets"));
-  const panels = [
-    new Cards(session), new Chart(session), new Ladder(session, heading("Order book")), new TradeTape(session, heading("Trades")),
-    new Events(session, h("span", { class: "sr" }, "Events")), new Pipeline(session, h("span", { class: "sr" }, "Pipeline")),
-    new AlertsPanel(session), new MetricsPanel(session, (rule) => write(rule)),
-  ] as const;
-  for (const panel of [health, watch, ...panels]) scheduler.add(panel);
-  const [cards, chart, ladder, tape, events, pipeline, alerts, metrics] = panels;
-  const side = h("div", { class: "side" }, watch.el, low.el, events.el, pipeline.el);
-  main.append(cards.el, side, chart.el, h("div", { class: "dock" }, dock.el, metrics.el, alerts.el), ladder.el, tape.el);
+  const at = (id: string): HTMLElement => shown.get(id)?.el ?? h("div");
+  const side = h("div", { class: "side" }, at("watch"), low.el, at("events"), at("pipeline"));
+  main.append(at("cards"), side, at("chart"), h("div", { class: "dock" }, dock.el, ...docked.map((k) => at(k.id))), at("ladder"), at("tape"));
   const bottom = narrow(main);
-  const openAlerts = (): void => {
-    dock.pick("alerts");
-    bottom.pick("alerts");
-  };
-  const write = (rule: string): void => {
-    openAlerts();
-    alerts.form.set(rule);
-  };
-  const toasts = new Toasts(openAlerts);
-  session.onAlert = (alert) => {
+  const toasts = new Toasts(() => open("alerts"));
+  session.rules.onAlert = (alert) => {
     toasts.show(alert);
     if (stored("sound") === "on") chime(severityOf(alert.severity));
   };
-  health.onAlerts = openAlerts;
+  health.onAlerts = () => open("alerts");
   document.getElementById("app")?.append(health.el, health.strip, main, bottom.el, help.el, toasts.el);
-  return chart;
+  return shown.get("chart") as Chart;
 }
 
 function narrow(main: HTMLElement): Tabs {

@@ -1,5 +1,6 @@
 // Rules and alerts by REST: docs/api.md. Whatever goes wrong comes back as words, never as an exception that nobody shows.
 
+import { apiPath } from "./base.ts";
 import type { ApiError, Micros } from "./types.ts";
 
 export type Severity = "info" | "warning" | "critical";
@@ -67,7 +68,7 @@ async function ask<T>(method: string, path: string, body?: unknown, signal?: Abo
   const headers: Record<string, string> = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
-    const answer = await fetch(`/api/v1/${path}`, { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
+    const answer = await fetch(apiPath(path), { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
     const said = (await answer.json()) as T & { error: ApiError };
     return answer.ok ? { ok: said } : { error: said.error };
   } catch (e) {

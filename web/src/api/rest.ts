@@ -1,10 +1,11 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
+import { apiPath } from "./base.ts";
 import type { Bar, Interval, MetricHistory, MetricInfo, ProfileAnswer } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
-  const answer = await fetch(`/api/v1/${path}?${query}`, { headers: { accept: "application/json" }, signal: signal ?? null });
+  const answer = await fetch(`${apiPath(path)}?${query}`, { headers: { accept: "application/json" }, signal: signal ?? null });
   if (!answer.ok) throw new Error(`${path}: HTTP ${answer.status}`);
   return (await answer.json()) as T;
 }

@@ -12,6 +12,8 @@ export interface Subscription {
   readonly interval?: string;
   readonly depth?: number;
   readonly kind?: "book" | "sample";
+  readonly step?: number;
+  readonly every?: string;
 }
 
 export type Link = "connecting" | "open" | "closed";
@@ -32,7 +34,7 @@ export function backoff(attempt: number, random: number = Math.random()): number
   return Math.max(250, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 10)) * random);
 }
 
-const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind]);
+const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind, s.step, s.every]);
 
 export class Feed {
   link: Link = "closed";
@@ -53,15 +55,19 @@ export class Feed {
     this.on = on;
   }
 
-  subscribe(subscription: Subscription): void {
-    const key = keyOf(subscription);
-    if (this.wanted.has(key)) return;
-    this.wanted.set(key, subscription);
-    this.send("subscribe", subscription);
-  }
-
-  unsubscribe(subscription: Subscription): void {
-    if (this.wanted.delete(keyOf(subscription))) this.send("unsubscribe", subscription);
+  /** What is wanted from now on: the new is subscribed to, what is wanted no more unsubscribed from. */
+  want(subscriptions: readonly Subscription[]): void {
+    const next = new Map(subscriptions.map((s) => [keyOf(s), s]));
+    for (const [key, old] of this.wanted) {
+      if (next.has(key)) continue;
+      this.wanted.delete(key);
+      this.send("unsubscribe", old);
+    }
+    for (const [key, subscription] of next) {
+      if (this.wanted.has(key)) continue;
+      this.wanted.set(key, subscription);
+      this.send("subscribe", subscription);
+    }
   }
 
   open(): void {

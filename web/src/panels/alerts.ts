@@ -74,7 +74,7 @@ export class AlertsPanel implements Panel {
 
   constructor(session: Session) {
     this.session = session;
-    this.form = new RuleForm(() => void session.loadRules());
+    this.form = new RuleForm(() => void session.rules.load());
     const sound = h("input", { type: "checkbox", id: "alert-sound" });
     sound.checked = stored("sound") === "on";
     sound.addEventListener("change", () => store("sound", sound.checked ? "on" : "off"));
@@ -85,9 +85,9 @@ export class AlertsPanel implements Panel {
 
   render(): void {
     const visible = this.el.offsetParent !== null;
-    this.session.watchesRules = visible;
+    this.session.rules.watched = visible;
     if (!visible) return;
-    const { alerts, now } = this.session;
+    const { now, rules: { alerts } } = this.session;
     this.form.example(this.session.view.id);
     this.trouble.textContent = alerts.trouble;
     show(this.trouble, alerts.trouble !== "");
@@ -125,8 +125,8 @@ export class AlertsPanel implements Panel {
 
   private async act(what: "mute" | "remove", rule: RuleRow): Promise<void> {
     const answer = what === "mute" ? await api.mute(rule.name, !rule.muted) : await api.remove(rule.name);
-    await this.session.loadRules();
-    if ("error" in answer) this.session.alerts.trouble = [answer.error.message, answer.error.hint].filter(Boolean).join(" · ");
+    await this.session.rules.load();
+    if ("error" in answer) this.session.rules.alerts.trouble = [answer.error.message, answer.error.hint].filter(Boolean).join(" · ");
     this.render();
   }
 }

@@ -62,7 +62,7 @@ export class Chart implements Panel {
     this.kinds.addEventListener("change", () => session.setInterval(this.kinds.value));
     this.smooth.addEventListener("click", () => this.toggleSmooth());
     this.byPrice.addEventListener("click", () => this.toggleProfile());
-    session.watchesProfile = stored("profile") === "on";
+    session.candles.watchesProfile = stored("profile") === "on";
     if (stored("heikin-ashi") === "on") this.shapes = [];
     const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
@@ -77,7 +77,7 @@ export class Chart implements Panel {
     this.candles.attachPrimitive(this.profile);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < OLDER_AT && this.drawn) void session.loadOlder();
+      if (range && range.from < OLDER_AT && this.drawn) void session.candles.loadOlder();
     });
     this.paintTheme();
   }
@@ -102,7 +102,7 @@ export class Chart implements Panel {
 
   /** Of a link that is dead nothing is drawn over the chart: the chart itself says when it ends, a profile does not. */
   private renderProfile(): void {
-    const { view, market, watchesProfile, health } = this.session;
+    const { view, market, health, candles: { watchesProfile } } = this.session;
     const profile = watchesProfile && !health.dead ? view.profile : null;
     this.byPrice.setAttribute("aria-pressed", String(watchesProfile));
     this.profile.show(profile, { area: token("accent"), rest: token("muted"), poc: token("warn") });
@@ -180,9 +180,9 @@ export class Chart implements Panel {
 
   toggleProfile(): void {
     const { session } = this;
-    session.watchesProfile = !session.watchesProfile;
-    store("profile", session.watchesProfile ? "on" : "off");
-    void session.loadProfile();
+    session.candles.watchesProfile = !session.candles.watchesProfile;
+    store("profile", session.candles.watchesProfile ? "on" : "off");
+    void session.candles.loadProfile();
     this.render(new Set(["profile"]));
   }
 

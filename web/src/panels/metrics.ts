@@ -74,7 +74,7 @@ export class MetricsPanel implements Panel {
 
   render(dirty: ReadonlySet<Topic>): void {
     if (this.el.offsetParent === null) return;
-    const scopes = this.session.sampled();
+    const scopes = this.session.figures.sampled();
     this.arrange(scopes);
     for (const [scope, samples] of scopes) {
       for (const [name, line] of samples.lines) this.tiles.get(`${scope} ${name}`)?.render(line, this.text(scope, name, line));
@@ -94,7 +94,7 @@ export class MetricsPanel implements Panel {
   private text(scope: string, name: string, line: Line): string {
     const last = line.values.at(-1) ?? null;
     const row = this.session.market.rows.get(scope);
-    const { unit } = meaning(scope, name, this.session.catalogue);
+    const { unit } = meaning(scope, name, this.session.figures.catalogue);
     return metricText(last, unit, row?.priceDecimals ?? Math.min(6, decimalsOf(Number((last ?? 0).toPrecision(9)))));
   }
 
@@ -108,7 +108,7 @@ export class MetricsPanel implements Panel {
 
   /** Tiles are made anew only where another instrument is chosen or a metric comes or goes. */
   private arrange(scopes: readonly (readonly [string, Samples])[]): void {
-    const key = JSON.stringify([this.session.catalogue.known, scopes.map(([scope, s]) => [scope, [...s.lines.keys()]])]);
+    const key = JSON.stringify([this.session.figures.catalogue.known, scopes.map(([scope, s]) => [scope, [...s.lines.keys()]])]);
     if (key === this.shown) return;
     this.shown = key;
     const before = this.chosen;
@@ -123,7 +123,7 @@ export class MetricsPanel implements Panel {
   }
 
   private sections(scope: string, samples: Samples, isGroup: boolean): HTMLElement[] {
-    const parts = isGroup ? [[scope.replace(":", " "), [...samples.lines.keys()]] as const] : grouped(samples.lines.keys(), this.session.catalogue);
+    const parts = isGroup ? [[scope.replace(":", " "), [...samples.lines.keys()]] as const] : grouped(samples.lines.keys(), this.session.figures.catalogue);
     return parts.map(([heading, names]) => {
       const tiles = names.map((name) => new Tile(scope, name));
       for (const tile of tiles) this.tiles.set(`${scope} ${tile.name}`, tile);
@@ -148,7 +148,7 @@ export class MetricsPanel implements Panel {
       this.about.textContent = this.tiles.size > 0 ? "Point at a metric, or go to it with the arrow keys, to read what it means." : "";
       return;
     }
-    const { unit, text, whole } = meaning(tile.scope, tile.name, this.session.catalogue);
+    const { unit, text, whole } = meaning(tile.scope, tile.name, this.session.figures.catalogue);
     const hole = tile.el.dataset["partial"] === "true" ? [h("em", {}, `Now ${PARTIAL}. `)] : [];
     this.about.replaceChildren(h("b", {}, tile.name), " ", ...hole, `${unit ? `(${unit}) ` : ""}${text || DASH}`);
     this.about.title = whole;

@@ -1,60 +1,59 @@
-// The page's one state: the feed's messages go in, panels read it. Nothing here touches the DOM.
+// The page's one state: the feed's messages go to the stores, panels read them. Nothing here touches the DOM.
+//
+// What is asked of the server is what the stores want, together. A tab hidden for a while wants the status and the alerts only; shown
+// again it wants everything and is filled by snapshots.
 
-import type { AlertEvent } from "../api/alerts.ts";
-import * as rest from "../api/rest.ts";
 import { Feed, type Link, type Subscription } from "../api/socket.ts";
-import type { ApiError, Interval, Message, Metrics, Status, StatusEvent } from "../api/types.ts";
+import type { ApiError, Interval, Message, Status, StatusEvent } from "../api/types.ts";
 import type { Scheduler } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
-import { Alerts } from "./alerts.ts";
-import { calmly, fetchRules } from "./rules.ts";
 import { Latency, Recent } from "./buffers.ts";
-import { Catalogue } from "./catalogue.ts";
+import { Candles } from "./candles.ts";
+import { Figures } from "./figures.ts";
 import { type Health, health } from "./health.ts";
-import { Market, SPARK_POINTS } from "./market.ts";
-import { SAMPLE_POINTS, Samples } from "./samples.ts";
+import { Market } from "./market.ts";
+import { Prints } from "./prints.ts";
+import { Quotes } from "./quotes.ts";
+import { Rules } from "./rules.ts";
+import type { Store } from "./store.ts";
 import { isInterval, View } from "./view.ts";
 
-const HISTORY_BARS = 1000;
-const PAST_TRIES = 5;
-const PAST_AGAIN_MS = 2000;
-const LADDER_DEPTH = 50;
-const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
 const EVENTS = 300;
 const HIDDEN_REST_MS = 20_000;
-const RULES_MS = 2000;
-const PROFILE_MS = 2000;
 const CALM_MS = 250; // a held arrow key runs through the list without asking for every instrument on the way
-
-const BOOK_METRICS: Subscription = { channel: "metrics", instruments: ["*"], kind: "book" };
-const GROUP_METRICS: Subscription = { channel: "metrics", instruments: ["group:*"], kind: "sample" };
+const STATUS: Subscription = { channel: "status" };
 
 export class Session {
   readonly market = new Market();
   readonly view = new View();
   readonly events = new Recent<StatusEvent>(EVENTS);
   readonly latency = new Latency();
-  readonly alerts = new Alerts();
-  private readonly rulesSoon = calmly(() => void this.loadRules());
-  watchesProfile = false; // whether the chart shows it
-  watchesRules = false; // whether the panel of rules is shown
-  onAlert: (alert: AlertEvent) => void = () => undefined;
-  readonly groups = new Map<string, Samples>();
-  catalogue = new Catalogue();
+  readonly quotes: Quotes;
+  readonly prints: Prints;
+  readonly candles: Candles;
+  readonly figures: Figures;
+  readonly rules: Rules;
   readonly feed: Feed;
+  readonly scheduler: Scheduler;
   status: Status | null = null;
+  private readonly stores: Store[];
   private statusAt = 0; // performance.now() of its arrival
   private readonly begun = performance.now();
-  private readonly scheduler: Scheduler;
   private abort = new AbortController();
-  private viewed: Subscription[] = [];
-  private entered = 0;
-  private entering: number | undefined;
-  private readonly seeded = new Set<string>();
-  private resting: number | undefined;
+  private chosen = 0; // performance.now() of the last choice
+  private choosing: number | undefined;
+  private away = false; // left between a choice and asking for it
+  private resting = false;
+  private restingSoon: number | undefined;
 
   constructor(url: string, scheduler: Scheduler) {
     this.scheduler = scheduler;
+    this.quotes = new Quotes(this.market, scheduler);
+    this.prints = new Prints(this.view, scheduler);
+    this.candles = new Candles(this.view, scheduler);
+    this.figures = new Figures(this.view, scheduler);
+    this.rules = new Rules(scheduler);
+    this.stores = [this.quotes, this.prints, this.candles, this.figures, this.rules];
     this.feed = new Feed(url, {
       message: (m) => this.received(m),
       link: (l) => this.linked(l),
@@ -67,15 +66,17 @@ export class Session {
     });
   }
 
+  /** A further store, before or after the start. */
+  add(...stores: Store[]): void {
+    this.stores.push(...stores);
+    this.asks();
+  }
+
   start(): void {
-    this.feed.subscribe({ channel: "status" });
-    this.feed.subscribe({ channel: "alerts" });
-    this.subscribeAll();
+    this.asks();
     this.feed.open();
     window.setInterval(() => this.heartbeat(), 250);
-    window.setInterval(() => this.sample(), 1000);
-    window.setInterval(() => void this.lookAtRules(), RULES_MS);
-    window.setInterval(() => void this.loadProfile(), PROFILE_MS);
+    window.setInterval(() => this.second(), 1000);
     document.addEventListener("visibilitychange", () => this.visible(!document.hidden));
     window.addEventListener("online", () => this.feed.hurry());
   }
@@ -104,7 +105,7 @@ export class Session {
     this.leave();
     this.view.reset(id);
     store("instrument", id);
-    this.enterSoon();
+    this.chose();
     this.scheduler.touch("selection", "book", "trades", "bars", "quotes");
   }
 
@@ -120,213 +121,74 @@ export class Session {
     this.leave();
     this.view.resetBars(interval);
     store("interval", interval);
-    this.enterSoon();
+    this.chose();
     this.scheduler.touch("selection", "bars");
   }
 
-  async loadOlder(): Promise<void> {
-    const { view } = this;
-    const first = view.series.bars[0];
-    if (!first || view.older !== "idle") return;
-    view.older = "loading";
-    const { series } = view;
-    const query = { instrument: view.id, interval: view.interval, limit: HISTORY_BARS, to: first.ts_open };
-    const bars = await rest.bars(query, this.abort.signal).catch(() => null);
-    if (series !== view.series) return;
-    if (bars === null) {
-      view.older = "idle";
-      return;
-    }
-    const more = bars.filter((b) => b.ts_open < first.ts_open);
-    view.older = more.length === 0 || series.bars.length + more.length > series.capacity ? "end" : "idle";
-    if (more.length > 0 && view.older !== "end" && view.putBars(more)) this.scheduler.touch("bars");
+  /** Asks the server for what the stores want now. */
+  asks(): void {
+    const always = [STATUS, ...(this.rules.wants())];
+    const chosen = this.away ? [this.quotes] : this.stores;
+    this.feed.want(this.resting ? always : [...always, ...chosen.flatMap((s) => s.wants?.() ?? [])]);
   }
 
-  private subscribeAll(): void {
-    this.feed.subscribe({ channel: "quotes", instruments: ["*"] });
-    this.feed.subscribe(BOOK_METRICS);
-    this.feed.subscribe(GROUP_METRICS);
-  }
-
-  private enterSoon(): void {
-    const since = performance.now() - this.entered;
+  private chose(): void {
+    for (const s of this.stores) s.chose?.();
+    const since = performance.now() - this.chosen;
+    this.chosen = performance.now();
     if (since > CALM_MS) this.enter();
-    else this.entering = window.setTimeout(() => this.enter(), CALM_MS);
-    this.entered = performance.now();
+    else this.choosing = window.setTimeout(() => this.enter(), CALM_MS);
   }
 
   private enter(): void {
-    const { id, interval } = this.view;
-    if (!id || this.viewed.length > 0) return;
-    const instruments = [id];
-    this.viewed = [
-      { channel: "trades", instruments },
-      { channel: "book", instruments, depth: LADDER_DEPTH },
-      { channel: "bars", instruments, interval },
-      { channel: "metrics", instruments, kind: "sample" },
-    ];
-    for (const subscription of this.viewed) this.feed.subscribe(subscription);
-    void this.fillBars();
-    void this.fillSamples(id, this.view.samples);
-    void this.loadProfile();
+    this.away = false;
+    this.asks();
+    this.fill();
   }
 
   private leave(): void {
-    window.clearTimeout(this.entering);
-    for (const subscription of this.viewed) this.feed.unsubscribe(subscription);
-    this.viewed = [];
+    window.clearTimeout(this.choosing);
     this.abort.abort();
     this.abort = new AbortController();
+    this.away = true;
+    this.asks();
   }
 
-  private async fillBars(): Promise<void> {
-    const { view } = this;
-    const query = { instrument: view.id, interval: view.interval, limit: HISTORY_BARS };
-    const bars = await rest.bars(query, this.abort.signal).catch(() => []);
-    if (query.instrument !== view.id || query.interval !== view.interval) return;
-    if (view.putBars(bars)) this.scheduler.touch("bars");
-    void this.fillPast(PAST_TRIES);
-  }
-
-  /** The venue's candles of before the start. Just after a start they are still on their way: ask again a few times. */
-  private async fillPast(tries: number): Promise<void> {
-    const { view, abort } = this;
-    const { series } = view;
-    const query = { instrument: view.id, interval: view.interval, limit: HISTORY_BARS, origin: "venue" } as const;
-    const bars = await rest.bars(query, abort.signal).catch(() => []);
-    if (series !== view.series || abort.signal.aborted) return;
-    if (bars.length === 0 && tries > 1) window.setTimeout(() => void this.fillPast(tries - 1), PAST_AGAIN_MS);
-    else if (view.putBars(bars)) this.scheduler.touch("bars");
-  }
-
-  /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. */
-  private async seed(): Promise<void> {
-    for (const row of [...this.market.rows.values()].slice(0, SEEDED_ROWS)) {
-      if (this.seeded.has(row.id)) continue;
-      if (this.feed.link !== "open") return; // the next snapshot of the status begins again
-      this.seeded.add(row.id);
-      const days = await rest.bars({ instrument: row.id, interval: "1d", limit: 1 }).catch(() => []);
-      const day = days.at(-1);
-      if (day) row.setReference(day.open, day.complete ? "the open of the UTC day" : "the first trade seen in this UTC day");
-      if (row.spark.length > 10) continue;
-      const ticks = await rest.bars({ instrument: row.id, interval: "1s", limit: SPARK_POINTS }).catch(() => []);
-      row.seed(ticks.map((b) => b.close));
-    }
-    this.scheduler.touch("quotes");
+  private fill(): void {
+    if (this.view.id) for (const s of this.stores) s.fill?.(this.abort.signal);
   }
 
   private received(message: Message): void {
-    switch (message.channel) {
-      case "status":
-        this.putStatus(message.data.status, message.data.events, message.type === "snapshot");
-        return;
-      case "quotes":
-        for (const quote of message.data) this.market.row(quote.instrument).putQuote(quote);
-        this.scheduler.touch("quotes");
-        break;
-      case "metrics":
-        for (const metrics of message.data) this.putMetrics(metrics);
-        break;
-      case "trades":
-        this.view.putTrades(message.data, message.type === "snapshot", message.missed ?? 0);
-        this.scheduler.touch("trades");
-        break;
-      case "alerts":
-        this.putAlerts(message.data, message.type);
-        return;
-      case "book":
-        for (const book of message.data) if (book.instrument === this.view.id) this.view.book = book;
-        this.scheduler.touch("book");
-        break;
-      case "bars":
-        if (this.view.putBars(message.data)) this.scheduler.touch("bars");
-        return;
+    if (message.channel === "status") {
+      this.putStatus(message.data.status, message.data.events, message.type === "snapshot");
+      return;
     }
-    if (message.type === "update") for (const event of message.data) this.latency.saw(event.ts_event);
-  }
-
-  private putMetrics(metrics: Metrics): void {
-    if (!metrics.values) {
-      this.market.row(metrics.instrument).putMetrics(metrics);
-      this.scheduler.touch("quotes");
-    } else if (this.samplesOf(metrics.instrument)?.put(metrics)) this.scheduler.touch("metrics");
-  }
-
-  private putAlerts(alerts: readonly AlertEvent[], from: "update" | "snapshot"): void {
-    for (const alert of this.alerts.put(alerts, from)) this.onAlert(alert);
-    if (this.watchesRules || from === "snapshot") this.rulesSoon();
-    this.scheduler.touch("alerts");
-  }
-
-  /** Rules and their states, as they stand now. */
-  async loadRules(): Promise<void> {
-    if (!this.status?.alerts) return; // a recording has no rules
-    await fetchRules(this.alerts);
-    this.scheduler.touch("alerts");
-  }
-
-  /** States change without an alert, too: warm, cooled down, sent. */
-  private async lookAtRules(): Promise<void> {
-    if (this.watchesRules && !document.hidden && this.feed.link === "open") await this.loadRules();
-  }
-
-  async loadProfile(): Promise<void> {
-    const { view } = this;
-    if (!this.watchesProfile || document.hidden || this.feed.link !== "open" || !view.id) return;
-    const profile = await rest.profile(view.id, view.samples.profile, this.abort.signal).catch(() => null);
-    if (profile?.instrument !== view.id) return;
-    view.profile = profile;
-    this.scheduler.touch("profile");
-  }
-
-  private samplesOf(id: string): Samples | undefined {
-    if (id === this.view.id) return this.view.samples;
-    if (!id.startsWith("group:")) return undefined;
-    let samples = this.groups.get(id);
-    if (!samples) {
-      this.groups.set(id, (samples = new Samples()));
-      void this.fillSamples(id, samples);
-    }
-    return samples;
-  }
-
-  /** The samples that the page has a place for: of the chosen instrument, then of every group. */
-  sampled(): [string, Samples][] {
-    return [[this.view.id, this.view.samples], ...this.groups];
-  }
-
-  /** The last minutes, and, with the first of them, what the metrics mean. */
-  private async fillSamples(id: string, samples: Samples): Promise<void> {
-    const signal = id === this.view.id ? this.abort.signal : undefined;
-    const history = await rest.metricHistory(id, SAMPLE_POINTS, signal).catch(() => null);
-    if (history) samples.fill(history);
-    if (history && history.times.length > 0 && !this.catalogue.known) this.catalogue = new Catalogue(await rest.catalogue().catch(() => []));
-    this.scheduler.touch("metrics");
+    for (const s of this.stores) s.put?.(message);
+    if (message.type !== "update" || message.channel === "bars" || message.channel === "alerts") return;
+    for (const event of message.data) this.latency.saw(event.ts_event);
   }
 
   private putStatus(status: Status, events: readonly StatusEvent[], snapshot: boolean): void {
     const restarted = this.status !== null && this.status.session !== status.session;
     this.status = status;
     this.statusAt = performance.now();
-    if (restarted) {
-      this.market.clear();
-      this.groups.clear();
-      this.alerts.clear();
-      this.seeded.clear();
-      this.latency.clear();
-    }
-    if (restarted || !this.alerts.loaded) void this.loadRules();
-    const changed = this.market.putInstruments(status.instruments);
+    this.rules.exist = status.alerts != null;
+    if (restarted) this.forget();
+    if (restarted || !this.rules.alerts.loaded) void this.rules.load();
+    const changed = this.quotes.putStatus(status);
     if (snapshot) this.events.replace(events);
     else {
       this.events.push(...events);
       for (const event of events) if (this.view.putEvent(event)) this.scheduler.touch("trades");
     }
-    if (changed || snapshot) void this.seed();
-    if (changed || restarted) {
-      this.choose(restarted);
-    }
+    if (changed || snapshot) void this.quotes.seed(() => this.feed.link === "open");
+    if (changed || restarted) this.choose(restarted);
     this.scheduler.touch("status", "events", "link");
+  }
+
+  private forget(): void {
+    for (const s of this.stores) s.clear?.();
+    this.latency.clear();
   }
 
   private choose(again: boolean): void {
@@ -343,10 +205,7 @@ export class Session {
   }
 
   private linked(link: Link): void {
-    if (link === "open" && this.view.id) {
-      void this.fillBars();
-      for (const [id, samples] of this.sampled()) void this.fillSamples(id, samples);
-    }
+    if (link === "open") this.fill();
     if (link === "closed") this.latency.clear();
     this.scheduler.touch("link");
   }
@@ -365,29 +224,26 @@ export class Session {
     this.scheduler.touch("link", "clock");
   }
 
-  private sample(): void {
+  private second(): void {
     if (this.health.dead) return;
-    for (const row of this.market.rows.values()) row.sample();
-    this.scheduler.touch("quotes");
+    for (const s of this.stores) s.second?.();
   }
 
-  /** A tab hidden for a while asks for status only; shown again it asks for everything and is filled by snapshots. */
   private visible(shown: boolean): void {
-    window.clearTimeout(this.resting);
+    window.clearTimeout(this.restingSoon);
     if (!shown) {
-      this.resting = window.setTimeout(() => this.rest(), HIDDEN_REST_MS);
+      this.restingSoon = window.setTimeout(() => this.rest(true), HIDDEN_REST_MS);
       return;
     }
     this.feed.hurry();
-    this.subscribeAll();
-    if (this.viewed.length === 0) this.enter();
+    this.rest(false);
     this.scheduler.touch("status", "link", "quotes", "book", "trades", "bars", "events", "clock");
   }
 
-  private rest(): void {
-    this.feed.unsubscribe({ channel: "quotes", instruments: ["*"] });
-    this.feed.unsubscribe(BOOK_METRICS);
-    this.feed.unsubscribe(GROUP_METRICS);
-    this.leave();
+  private rest(resting: boolean): void {
+    if (resting === this.resting) return;
+    this.resting = resting;
+    if (resting) this.leave();
+    else this.enter();
   }
 }

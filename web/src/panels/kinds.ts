@@ -1,0 +1,49 @@
+// The panels that there are. A layout names them by id; a further one is a file here and a line in KINDS.
+
+import type { Session } from "../state/session.ts";
+import { h } from "../ui/dom.ts";
+import type { Panel } from "../ui/scheduler.ts";
+import { AlertsPanel } from "./alerts.ts";
+import { Cards } from "./cards.ts";
+import { Chart } from "./chart.ts";
+import { Events, Pipeline } from "./events.ts";
+import { Ladder } from "./ladder.ts";
+import { MetricsPanel } from "./metrics.ts";
+import { TradeTape } from "./tape.ts";
+import { Watchlist } from "./watchlist.ts";
+
+/** A panel with its place in the document. The scheduler does not paint what cannot be seen. */
+export interface Shown extends Panel {
+  readonly el: HTMLElement;
+  /** It came into view, or went out of it: ask for what only it needs, or no longer (`session.asks()`). */
+  readonly visible?: (shown: boolean) => void;
+}
+
+/** What a panel may ask of the page around it. */
+export interface Page {
+  /** Brings a panel into view: `alerts`. */
+  readonly open: (id: string) => void;
+  /** Begins a rule in the form of the alerts panel. */
+  readonly writeRule: (text: string) => void;
+}
+
+export interface PanelKind {
+  readonly id: string; // saved layouts and links hold it: it never changes
+  readonly title: string;
+  readonly make: (session: Session, page: Page) => Shown;
+}
+
+const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
+const silent = (text: string): HTMLElement => h("span", { class: "sr" }, text);
+
+export const KINDS: readonly PanelKind[] = [
+  { id: "cards", title: "Figures", make: (s) => new Cards(s) },
+  { id: "watch", title: "Markets", make: (s) => new Watchlist(s, heading("Markets")) },
+  { id: "chart", title: "Chart", make: (s) => new Chart(s) },
+  { id: "ladder", title: "Book", make: (s) => new Ladder(s, heading("Order book")) },
+  { id: "tape", title: "Trades", make: (s) => new TradeTape(s, heading("Trades")) },
+  { id: "events", title: "Events", make: (s) => new Events(s, silent("Events")) },
+  { id: "pipeline", title: "Pipeline", make: (s) => new Pipeline(s, silent("Pipeline")) },
+  { id: "metrics", title: "Metrics", make: (s, page) => new MetricsPanel(s, page.writeRule) },
+  { id: "alerts", title: "Alerts", make: (s) => new AlertsPanel(s) },
+];
