@@ -39,6 +39,7 @@ from tapeline.server.prometheus import Exposition
 from tapeline.server.query import Queries
 from tapeline.server.rest import Rest
 from tapeline.server.static import PAGE, page_routes
+from tapeline.server.stream import stream_route
 from tapeline.server.subscriptions import Subscriptions
 
 GOODBYE_SECONDS = 0.3
@@ -80,6 +81,7 @@ def build_app(
             *Alerts(source, history, alerts).routes(),
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
+            stream_route(hub),
             Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
             *page_routes(page),
         ],

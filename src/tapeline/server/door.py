@@ -5,7 +5,7 @@ by byte, or reads no answer stays as long as he likes. Some thousand of those ta
 cannot open its next segment. So here
 
     the head of a request, and what it sends behind it, must come within `REQUEST_SECONDS` of its first byte (or of connecting)
-    an answer must be read within `ANSWER_SECONDS` of its last byte
+    an answer must be read within `ANSWER_SECONDS` of its last byte; but a stream of events has none, and the hub minds its reader
     at `most_connections()` requests are answered 503, and past some more connections are cut as they come
 
 What is cut is not logged one by one: a broken program would fill the log, and it says nothing about the feed.
@@ -13,9 +13,12 @@ What is cut is not logged one by one: a broken program would fill the log, and i
 
 import asyncio
 import logging
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tapeline.server.pipe import EXTENSION, EventPipe
 
 REQUEST_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
@@ -51,6 +54,20 @@ class Quiet(logging.Filter):
 class DoorProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
     _owed = 0.0
+    _stretched = False
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._inner, self.app = self.app, self._with_pipe
+
+    async def _with_pipe(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, with the way past h11 that a stream of events needs."""
+        scope.setdefault("extensions", {})[EXTENSION] = EventPipe(self, scope["http_version"])
+        await self._inner(scope, receive, send)
+
+    def stretch(self) -> None:
+        self._stretched = True
+        self._expect()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,6 +98,8 @@ class DoorProtocol(H11Protocol):
             return 0.0  # it is over, or became a WebSocket
         if self.transport.is_closing():
             return ANSWER_SECONDS
+        if self._stretched:
+            return 0.0
         if self.timeout_keep_alive_task is not None:
             return 0.0  # between two requests: uvicorn has a time for that
         return REQUEST_SECONDS if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) else ANSWER_SECONDS

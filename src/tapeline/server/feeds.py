@@ -23,7 +23,7 @@ import msgspec
 from tapeline.engine.source import Source
 from tapeline.events import Alert, Bar, Event, Status, Trade
 from tapeline.server.history import CHANGED_BARS, Bars, History, Log
-from tapeline.server.pipe import text_frame
+from tapeline.server.pipe import Framing
 from tapeline.server.views import Row, bar_row, book_row, encode, event_row
 
 Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status", "alerts"]
@@ -50,20 +50,28 @@ class Key(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 class Message:
-    """A framed message. `count`: the trades in it, which are missed where it is not delivered."""
+    """A message, framed once for each way that viewers are reached. `count`: the trades in it, which are missed where it is not
+    delivered.
+    """
 
-    __slots__ = ("_payload", "count", "frame")
+    __slots__ = ("_frames", "_payload", "count")
 
     def __init__(self, payload: bytes, count: int = 0) -> None:
         self._payload, self.count = payload, count
-        self.frame = text_frame(payload)
+        self._frames: dict[Framing, bytes] = {}
 
-    def plus_missed(self, missed: int) -> bytes:
+    def frame(self, framing: Framing) -> bytes:
+        made = self._frames.get(framing)
+        if made is None:
+            made = self._frames[framing] = framing(self._payload)
+        return made
+
+    def plus_missed(self, missed: int, framing: Framing) -> bytes:
         """The frame with `missed` more trades missed than all viewers missed: for one viewer only."""
         if not missed:
-            return self.frame
+            return self.frame(framing)
         head, _, own = self._payload.rpartition(b'"missed":')
-        return text_frame(b'%s"missed":%d}' % (head, int(own[:-1]) + missed))
+        return framing(b'%s"missed":%d}' % (head, int(own[:-1]) + missed))
 
 
 class Context:

@@ -17,6 +17,7 @@ backlog are not read, so that its own questions cannot fill it either.
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -29,7 +30,7 @@ from tapeline.server.asked import ApiError, Names
 from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
 from tapeline.server.feeds import Context, Feed, Key, Message, TradesFeed, make_feed
 from tapeline.server.history import History
-from tapeline.server.pipe import EXTENSION, HIGH_WATER, Pipe, text_frame
+from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
 from tapeline.server.views import Row, encode, status_row
 
 
@@ -58,7 +59,9 @@ class Subscription:
 
 
 class Viewer:
-    def __init__(self, socket: WebSocket, pipe: Pipe, bucket: Bucket) -> None:
+    """`socket` None: a stream of server-sent events, which says nothing and cannot be told goodbye."""
+
+    def __init__(self, socket: WebSocket | None, pipe: Outlet, bucket: Bucket) -> None:
         self.socket, self.pipe, self.bucket = socket, pipe, bucket
         self.subscriptions: dict[Key, Subscription] = {}
         self.keys: tuple[Key, ...] = ()
@@ -106,21 +109,39 @@ class Hub:
             return
         viewer = self._join(socket, pipe)
         try:
-            await self._listen(viewer)
+            await self._listen(viewer, socket, pipe)
         finally:
             self._leave(viewer)
 
-    async def _listen(self, viewer: Viewer) -> None:
+    def room(self) -> None:
+        """Raises ApiError where there are viewers enough."""
+        if len(self.viewers) >= self.limits.viewers:
+            self.refused += 1
+            raise ApiError(503, "too_many_viewers", f"{len(self.viewers)} viewers watch already", "come again later")
+
+    @contextlib.contextmanager
+    def watched(self, pipe: Outlet, keys: Iterable[Key]) -> Iterator[None]:
+        """A viewer that watches these and says nothing, as long as the context lasts. At most `limits.subscriptions` keys."""
+        viewer = self._join(None, pipe)
+        try:
+            for key in keys:
+                self._watch(viewer, key)
+            self._settle(viewer)
+            yield
+        finally:
+            self._leave(viewer)
+
+    async def _listen(self, viewer: Viewer, socket: WebSocket, pipe: Pipe) -> None:
         with contextlib.suppress(WebSocketDisconnect, ClientDisconnected):
             while True:
-                await viewer.pipe.drained()
-                message = await viewer.socket.receive()
+                await pipe.drained()
+                message = await socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
                 raw = message.get("text")
                 self._hear(viewer, raw if raw is not None else message["bytes"])
 
-    def _join(self, socket: WebSocket, pipe: Pipe) -> Viewer:
+    def _join(self, socket: WebSocket | None, pipe: Outlet) -> Viewer:
         loop = asyncio.get_running_loop()
         viewer = Viewer(socket, pipe, Bucket(self.limits.calls_per_second, self.limits.calls_burst, loop.time()))
         self.viewers.add(viewer)
@@ -198,7 +219,7 @@ class Hub:
         """One turn: what changed to everyone who watches it."""
         self._context.now = now
         updates = {key: message for key, feed in self._feeds.items() if (message := feed.update()) is not None}
-        joined: dict[tuple[Key, ...], bytes] = {}
+        joined: dict[tuple[Framing, tuple[Key, ...]], bytes] = {}
         for viewer in list(self.viewers):
             if viewer.leaving:
                 continue
@@ -207,9 +228,11 @@ class Hub:
             elif viewer.behind or viewer.pipe.backlog() > self.limits.conflate_above:
                 self._settle(viewer, updates)
             elif updates:
-                frames = joined.get(viewer.keys)
+                framing = viewer.pipe.framing
+                frames = joined.get((framing, viewer.keys))
                 if frames is None:
-                    frames = joined[viewer.keys] = b"".join([updates[k].frame for k in viewer.keys if k in updates])
+                    frames = b"".join([updates[k].frame(framing) for k in viewer.keys if k in updates])
+                    joined[framing, viewer.keys] = frames
                 if frames:
                     viewer.pipe.send(frames)
         self._context.encoded.clear()
@@ -224,7 +247,7 @@ class Hub:
         if updates is None:
             self._context.encoded.clear()
 
-    def _settle_one(self, pipe: Pipe, sub: Subscription, update: Message | None) -> None:
+    def _settle_one(self, pipe: Outlet, sub: Subscription, update: Message | None) -> None:
         small = pipe.backlog() <= self.limits.conflate_above
         feed = sub.feed
         if sub.owed or feed.conflated:
@@ -232,34 +255,39 @@ class Hub:
                 sub.owed = sub.owed or update is not None
             elif sub.owed:
                 sub.owed = False
-                pipe.send(feed.snapshot().frame)
+                pipe.send(feed.snapshot().frame(pipe.framing))
             elif update is not None:
-                pipe.send(update.frame)
+                pipe.send(update.frame(pipe.framing))
         elif pipe.backlog() > self.limits.skip_trades_above:
             if update is not None:
                 sub.missed += update.count
                 self.missed_trades += update.count
         elif isinstance(feed, TradesFeed) and (update is not None or (sub.missed and small)):
-            pipe.send((update or feed.empty()).plus_missed(sub.missed))
+            pipe.send((update or feed.empty()).plus_missed(sub.missed, pipe.framing))
             sub.missed = 0
 
     def _drop(self, viewer: Viewer) -> None:
         viewer.leaving = True
         self.dropped += 1
-        task = asyncio.get_running_loop().create_task(self._goodbye(viewer))
+        if viewer.socket is None:
+            viewer.pipe.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._goodbye(viewer, viewer.socket))
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
 
-    async def _goodbye(self, viewer: Viewer) -> None:
+    async def _goodbye(self, viewer: Viewer, socket: WebSocket) -> None:
         """The close frame goes out if the viewer wakes up in time; in any case its connection ends."""
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, ClientDisconnected, RuntimeError):
             async with asyncio.timeout(self.limits.goodbye_seconds):
-                await viewer.socket.close(1013, "too slow: nothing was read for a while")
+                await socket.close(1013, "too slow: nothing was read for a while")
                 await asyncio.sleep(self.limits.goodbye_seconds)
         viewer.pipe.abort()
 
     async def close(self) -> None:
-        """Forget everyone; the connections themselves are the server's to close."""
+        """Forget everyone. Streams are ended; the connections of sockets are the server's to close."""
+        for viewer in self.viewers:
+            viewer.pipe.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
