@@ -81,6 +81,18 @@ async def test_a_rule_is_added_shown_muted_and_removed(http, room):
     assert [w.name for w in room.watch.rules] == ["btc-high"]
 
 
+async def test_a_rule_tells_the_prices_that_a_chart_draws(http):
+    rule = {"name": "range", "rule": "binance:BTC-USDT bid > 99k or spread > 5", "until": "mid < 98k"}
+    rows = {r["name"]: r["lines"] for r in (await http.post(RULES, json=rule)).json()["rules"]}
+    assert rows == {
+        "btc-high": [{"instrument": "*", "field": "mid", "value": 1.0}],
+        "range": [
+            {"instrument": "sim:BTC-USDT", "field": "bid", "value": 99_000.0},
+            {"instrument": "sim:BTC-USDT", "field": "mid", "value": 98_000.0},
+        ],
+    }
+
+
 async def test_a_rule_without_a_name_gets_one(http):
     for name in ("sim-btc-usdt-mid-5", "sim-btc-usdt-mid-5-2"):
         assert (await http.post(RULES, json={"rule": "sim:BTC-USDT mid > 5"})).json()["name"] == name

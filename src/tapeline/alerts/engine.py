@@ -73,7 +73,7 @@ class Engine:
         else:
             for name in self._keys(watched):
                 self._named.setdefault(name, []).append(watched)
-                self._named.setdefault(_shown(name), []).append(watched)
+                self._named.setdefault(shown(name), []).append(watched)
         for name in sorted(self._met):
             self._bind(watched, name)
         self._soon(watched)
@@ -242,9 +242,9 @@ class Engine:
         simulated = is_simulated(name.partition(":")[0])
         if not watched.own:
             keys = self._keys(watched)
-            if name not in keys and name not in map(_shown, keys):
+            if name not in keys and name not in map(shown, keys):
                 return
-            key = instrument = _shown(keys[0]) if simulated else keys[0]
+            key = instrument = shown(keys[0]) if simulated else keys[0]
         else:
             if not _within(watched.checked.sentence.scope, name) or (name.endswith(":") and not watched.of_status):
                 return
@@ -260,7 +260,7 @@ class Engine:
 
     def _make(self, watched: Watched, key: str, instrument: str, name: str, *, simulated: bool) -> None:
         def board_of(written: str) -> Board:
-            return self._board((_shown(written) if simulated else written) if written else name)
+            return self._board((shown(written) if simulated else written) if written else name)
 
         def venue_of(written: str) -> Board:
             of = board_of(written).instrument
@@ -282,7 +282,7 @@ class Engine:
         watched.bind(binding)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """What a simulated market calls it: `binance:BTC-USDT` → `sim:BTC-USDT`."""
     label, _, symbol = name.partition(":")
     return name if is_simulated(label) or label == "group" else f"{label_of(label, simulated=True)}:{symbol}"
@@ -294,7 +294,7 @@ def _real(name: str) -> str:
 
 def _named(scope: tuple[str, ...], name: str) -> bool:
     """By its name, and not by a wildcard."""
-    return name in scope or any(_shown(one) == name for one in scope if not one.endswith("*"))
+    return name in scope or any(shown(one) == name for one in scope if not one.endswith("*"))
 
 
 def _within(scope: tuple[str, ...], name: str) -> bool:

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tapeline.alerts.engine import shown
+from tapeline.alerts.lines import lines_of
 from tapeline.alerts.names import name_of
 from tapeline.alerts.room import Room, Wanted
 from tapeline.clock import MICRO
@@ -124,7 +126,14 @@ class Alerts:
 
     def _shown(self, **more: Any) -> Response:
         status = self.room.status()
-        return self._json({**more, "rules": [_micro(row) for row in self.room.rules()], "targets": status["targets"]})
+        rules = [_micro(row) | {"lines": self._lines(row)} for row in self.room.rules()]
+        return self._json({**more, "rules": rules, "targets": status["targets"]})
+
+    def _lines(self, row: Row) -> list[Row]:
+        """The constant prices that a rule compares, of instruments by the names that they bear here."""
+        simulated = self._source.mode == "simulated"
+        lines = [msgspec.to_builtins(line) for line in lines_of(row["rule"], row["until"])]
+        return [{**x, "instrument": shown(x["instrument"])} if simulated and ":" in x["instrument"] else x for x in lines]
 
     async def _add(self, request: Request) -> Response:
         asked.only(request.query_params, ())
