@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tapeline.events import Ticker
 from tests.server.fakes import BTC, ETH, T0, bar, metrics, quote, status, trade
 
 US = T0 // 1000
@@ -240,3 +241,16 @@ async def test_ready_when_a_connection_is_up(http, source):
 async def test_status_events_of_the_past_do_not_change_status(http, source):
     source.push(status(5))
     assert (await get(http, "status"))["gaps"] == 1  # the engine counts, not the server
+
+
+async def test_tickers_keep_the_last_of_each_figure(http, source):
+    at = T0 + 1999
+    source.push(Ticker(BTC, at, at, 1, last=100.5, volume=12.25, change_pct=-1.5))
+    source.push(Ticker(BTC, at + 2000, at + 3000, 1, mark=100.25, next_funding=T0 + 5_000))
+    (row,) = (await get(http, "tickers"))["tickers"]
+    assert {k: row[k] for k in ("instrument", "last", "volume", "change_pct", "mark", "open")} == {
+        "instrument": BTC, "last": 100.5, "volume": 12.25, "change_pct": -1.5, "mark": 100.25, "open": None,
+    }  # fmt: skip
+    assert (row["ts_event"], row["next_funding"]) == (US + 3, US + 5)
+    assert (await get(http, "tickers", instrument=ETH))["tickers"] == []
+    await refused(http, "tickers", 404, "unknown_instrument", instrument="sim:NOPE")

@@ -8,6 +8,7 @@ Where a venue gives no list (Yahoo) it is searched, and what was found is kept, 
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -40,35 +41,39 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 async def gather(names: list[str], words: str, settings: Settings, *, offline: bool) -> tuple[list[Listing], list[Fault]]:
     """Each venue's list, and what went wrong with the others. `words` are what a venue without a list is searched for."""
     kinds = [venue_class(name).name for name in dict.fromkeys(names)]  # a wrong name is said before anybody is asked
-    found = await asyncio.gather(*(_listing(name, words, settings, offline=offline) for name in kinds))
+    found = await asyncio.gather(*(one(name, words, settings, offline=offline) for name in kinds))
     return [one for one in found if isinstance(one, Listing)], [one for one in found if isinstance(one, TapelineError)]
 
 
-async def _listing(name: str, words: str, settings: Settings, *, offline: bool) -> Listing | Fault:
-    """The venue's own list; where it does not answer, the one that was kept; where there is none, the reason."""
+async def one(
+    name: str, words: str, settings: Settings, *, offline: bool = False, tell: Callable[[str], None] = complain
+) -> Listing | Fault:
+    """The venue's own list; where it does not answer, the one that was kept; where there is none, the reason. `tell` takes what a
+    person may want to know of where it came from.
+    """
     place = Path(settings.data) / "instruments" / f"{name}.json"
-    kept = _read(place)
+    kept = _read(place, tell)
     if offline:
         return (
-            _say(kept, "kept since")
+            _say(kept, "kept since", tell)
             if kept
             else VenueError(f"{name}: no list is kept in {place.parent}; leave out --offline once")
         )
     try:
         venue = asking.venue_of(name, settings)
         patience = min(KEPT_PATIENCE, settings.answer_seconds) if kept else settings.answer_seconds
-        listing, simulated = await _ask(venue, words, settings, patience)
+        listing, simulated = await ask(venue, words, settings, patience)
     except (VenueError, ConfigError, UsageError) as fault:
         if kept is None:
             return fault
-        complain(f"{fault}; using the list that was kept")
-        return _say(kept, "kept since")
+        tell(f"{fault}; using the list that was kept")
+        return _say(kept, "kept since", tell)
     if not simulated:
-        _keep(place, _with_earlier(listing, kept) if listing.searched else listing)
-    return _say(listing, "asked at")
+        _keep(place, _with_earlier(listing, kept) if listing.searched else listing, tell)
+    return _say(listing, "asked at", tell)
 
 
-async def _ask(venue: Venue, words: str, settings: Settings, seconds: float) -> tuple[Listing, bool]:
+async def ask(venue: Venue, words: str, settings: Settings, seconds: float) -> tuple[Listing, bool]:
     """All parts of a list side by side, and whether a simulated market gave it. Raises VenueError where one does not come."""
     searching = venue.search_request("") is not None
     requests = venue.instruments_requests()
@@ -105,23 +110,23 @@ def _with_earlier(listing: Listing, kept: Listing | None) -> Listing:
     return msgspec.structs.replace(listing, instruments=list(known.values()), searched=False)
 
 
-def _say(listing: Listing, when: str) -> Listing:
+def _say(listing: Listing, when: str, tell: Callable[[str], None]) -> Listing:
     count = output.many(len(listing.instruments), "instrument")
-    complain(f"{listing.venue}: {count} from {listing.source}, {when} {asking.today(listing.fetched)}")
+    tell(f"{listing.venue}: {count} from {listing.source}, {when} {asking.today(listing.fetched)}")
     return listing
 
 
-def _read(place: Path) -> Listing | None:
+def _read(place: Path, tell: Callable[[str], None]) -> Listing | None:
     try:
         return msgspec.json.decode(place.read_bytes(), type=Listing)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as e:
-        complain(f"{place} cannot be read and is left aside: {e}")
+        tell(f"{place} cannot be read and is left aside: {e}")
         return None
 
 
-def _keep(place: Path, listing: Listing) -> None:
+def _keep(place: Path, listing: Listing, tell: Callable[[str], None]) -> None:
     """A list that cannot be kept is a pity, no failure: it was shown."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -129,4 +134,4 @@ def _keep(place: Path, listing: Listing) -> None:
         new.write_bytes(msgspec.json.encode(listing))
         new.replace(place)
     except OSError as e:
-        complain(f"the list of {listing.venue} cannot be kept in {place.parent}: {e.strerror}")
+        tell(f"the list of {listing.venue} cannot be kept in {place.parent}: {e.strerror}")

@@ -23,6 +23,7 @@ from tapeline.cli.options import (
     duration,
     market,
 )
+from tapeline.cli.searching import finder_of
 from tapeline.server.app import Server
 from tapeline.server.query import Queries
 
@@ -61,8 +62,9 @@ async def run(
     async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
         queries = Queries(session.data, chosen.settings.query)
         server = Server(
-            session.collector, chosen.settings.server, session.collector.clock, queries=queries, alerts=session.alerts
-        )
+            session.collector, chosen.settings.server, session.collector.clock, queries=queries, alerts=session.alerts,
+            finder=finder_of(session.collector, chosen.settings),
+        )  # fmt: skip
         address = session.address = await server.start()
         say(f"page and API at {address}")
         say(f"streaming {chosen.why}")

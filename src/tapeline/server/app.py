@@ -38,6 +38,7 @@ from tapeline.server.profiles import Profiles
 from tapeline.server.prometheus import Exposition
 from tapeline.server.query import Queries
 from tapeline.server.rest import Rest
+from tapeline.server.search import Finder, Search
 from tapeline.server.static import PAGE, page_routes
 from tapeline.server.stream import stream_route
 from tapeline.server.subscriptions import Subscriptions
@@ -57,14 +58,18 @@ def build_app(
     limits: Limits | None = None,
     queries: Queries | None = None,
     alerts: Room | None = None,
+    finder: Finder | None = None,
 ) -> Starlette:
     """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
 
     `queries`: for the lake that the source feeds; without, there is none to ask. `alerts`: the rules that are watched, likewise.
+    `finder`: how venues that are not connected are asked for what they list; without, they are not.
     `app.state.hub` and `app.state.history` are its parts.
     """
     history = History(settings)
     hub = Hub(source, history, settings, clock, limits or Limits())
+
+    search = Search(source, clock, finder)
 
     async def viewer(socket: WebSocket) -> None:
         await hub.serve(socket)
@@ -78,6 +83,7 @@ def build_app(
             *Figures(source, history, hub.names).routes(),
             Profiles(source, history, hub.names).route(),
             *Subscriptions(source).routes(),
+            search.route(),
             *Alerts(source, history, alerts).routes(),
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
@@ -88,7 +94,7 @@ def build_app(
         middleware=[Middleware(Guard, host=settings.host, source=source)],
         exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
     )
-    app.state.hub, app.state.history = hub, history
+    app.state.hub, app.state.history, app.state.search = hub, history, search
     source.bus.tap(history.tap)
     return app
 
@@ -135,9 +141,10 @@ class Server:
         limits: Limits | None = None,
         queries: Queries | None = None,
         alerts: Room | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self._source, self._settings, self._queries = source, settings, queries
-        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts)
+        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts, finder=finder)
         self.hub: Hub = self.app.state.hub
         self.history: History = self.app.state.history
         self.address = ""
@@ -181,6 +188,7 @@ class Server:
             taps.remove(self.history.tap)
         if self._queries is not None:
             await self._queries.stop()
+        await self.app.state.search.close()
         await self.hub.close()
         if self._task is None or self._uvicorn is None:
             return

@@ -9,6 +9,7 @@ append, whatever the event. It keeps
     quotes    the latest of each instrument and origin
     metrics   the latest of each instrument's book
     samples   the last ten minutes of the sampled metrics (server/samples.py), of instruments and of groups
+    tickers   the venue's own figures of each instrument: a field is the last that was told, as venues send them in parts
     books     only *when* each changed: the levels stand in the engine, which is asked for them
     status    the last 500 events of all; likewise alerts
 
@@ -24,9 +25,11 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from tapeline.config import ServerSettings
 from tapeline.engine.bus import Batch
-from tapeline.events import Alert, Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Trade
+from tapeline.events import Alert, Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Ticker, Trade
 from tapeline.server.samples import Samples
 
 STATUS_EVENTS = 500
@@ -105,6 +108,7 @@ class History:
         self.book_quotes: dict[str, Quote] = {}
         self.metrics: dict[str, Metrics] = {}
         self.samples: dict[str, Samples] = {}
+        self.tickers: dict[str, Ticker] = {}
         self.books: dict[str, int] = {}
         """Instrument → a number that changes with its book."""
         self.status: Log[Status] = Log(STATUS_EVENTS)
@@ -115,6 +119,7 @@ class History:
             BookUpdate: self._book,
             Metrics: self._metrics,
             Bar: self._bar,
+            Ticker: self._ticker,
             Status: self.status.append,
             Alert: self.alerts.append,
         }
@@ -138,6 +143,13 @@ class History:
 
     def _book(self, event: BookUpdate) -> None:
         self.books[event.instrument] = self._batches
+
+    def _ticker(self, event: Ticker) -> None:
+        old = self.tickers.get(event.instrument)
+        if old is not None:
+            lacking = {name: getattr(old, name) for name in Ticker.__struct_fields__ if getattr(event, name) is None}
+            event = msgspec.structs.replace(event, **lacking)
+        self.tickers[event.instrument] = event
 
     def _metrics(self, event: Metrics) -> None:
         if event.values is None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tapeline.engine.source import Source
-from tapeline.events import Bar, Event, Metrics, Quote, Trade
+from tapeline.events import Bar, Event, Metrics, Quote, Ticker, Trade
 from tapeline.market.barkinds.specs import BarSpec
 from tapeline.market.barkinds.views import heikin_ashi
 from tapeline.server import asked
@@ -52,6 +52,7 @@ class Rest:
             "instruments": self.instruments,
             "trades": self.trades,
             "quotes": self.quotes,
+            "tickers": self.tickers,
             "book": self.book,
             "bars": self.bars,
             "metrics": self.metrics,
@@ -109,6 +110,11 @@ class Rest:
         asked.only(request.query_params, ("instrument", "format"))
         quotes = [q for name in self._instruments(request) for q in self._history.quotes(name)]
         return await self._events(request, "quotes", Quote, quotes)
+
+    async def tickers(self, request: Request) -> Response:
+        asked.only(request.query_params, ("instrument", "format"))
+        found = [t for name in self._instruments(request) if (t := self._history.tickers.get(name)) is not None]
+        return await self._events(request, "tickers", Ticker, found)
 
     async def metrics(self, request: Request) -> Response:
         given = request.query_params
