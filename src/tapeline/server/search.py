@@ -154,7 +154,7 @@ def real_name(instrument: Instrument, status: Row) -> str:
 
 
 def choose(q: str, named: Iterable[Named], streaming: set[str], sure: Iterable[Named] = ()) -> list[Named]:
-    """Those that fit and those that are `sure` to, each id once, the likeliest first: streamed, then those whose base is meant, then short names."""
+    """Those that fit and those that are `sure` to, each id once, the likeliest first: streamed, whose base is meant, short names."""
     words = [plain(word) for word in q.replace(":", " ").split()]
     whole = plain(q)
     found: dict[str, Named] = {}
