@@ -32,6 +32,17 @@ from tapeline.server.history import History
 NAMES = [f"sim:{base}-USDT" for base in ("BTC", "ETH", "SOL", "XRP")]
 LEVELS = [(100.0 - i / 100, 1.5 + i) for i in range(1000)]
 CHANGES = 50  # book changes, and trades, a second and instrument
+WATCHED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("status", {}),
+    ("alerts", {}),
+    ("trades", {"instruments": NAMES[:1]}),
+    ("book", {"instruments": NAMES[:1], "depth": 50}),
+    ("bars", {"instruments": NAMES[:1], "interval": "1m"}),
+    ("quotes", {"instruments": ["*"]}),
+    ("metrics", {"instruments": ["*"], "kind": "book"}),
+    ("metrics", {"instruments": NAMES[:1], "kind": "sample"}),
+)
+"""What the page asks for as it opens."""
 
 
 class Feed:
@@ -94,14 +105,7 @@ class Feed:
 async def watch(address: str, latencies: list[float] | None) -> None:
     """One viewer, for ever. Only the one that measures looks into its messages."""
     async with connect(address, proxy=None, compression=None, max_size=None) as ws:
-        for channel, more in (
-            ("status", {}),
-            ("trades", {"instruments": NAMES[:1]}),
-            ("book", {"instruments": NAMES[:1], "depth": 25}),
-            ("bars", {"instruments": NAMES[:1], "interval": "1m"}),
-            ("quotes", {"instruments": NAMES}),
-            ("metrics", {"instruments": NAMES}),
-        ):
+        for channel, more in WATCHED:
             await ws.send(json.dumps({"method": "subscribe", "params": {"channel": channel, **more}}))
         while True:
             raw = await ws.recv(decode=False)
@@ -131,7 +135,7 @@ async def measure(count: int, seconds: float) -> tuple[float, list[float]]:
     if count:
         command = [sys.executable, __file__, "--address", address, "--viewers", str(count), "--seconds", str(seconds + 3)]
         child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        while len(server.hub.viewers) < count or any(len(v.keys) < 6 for v in server.hub.viewers):  # noqa: ASYNC110  no event tells
+        while len(server.hub.viewers) < count or any(len(v.keys) < len(WATCHED) for v in server.hub.viewers):  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.05)
     cpu, wall = time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds)
