@@ -6,6 +6,7 @@ is published stays as it is until the next tick: between ticks the API and the p
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tapeline.config import INTERVALS
@@ -119,8 +120,9 @@ class FakeInstrument:
 class FakeSource:
     """Implements `tapeline.engine.source.Source`. What a test turns (`mode`, `reason`, states) the page must show."""
 
-    def __init__(self, seed: int = 7, mode: Mode = "simulated") -> None:
+    def __init__(self, seed: int = 7, mode: Mode = "simulated", clock: Callable[[], int] = time.time_ns) -> None:
         self.mode: Mode = mode
+        self.clock = clock
         self.reason = (
             "Binance did not answer within 10 s (HTTP 451): running on the simulated market" if mode == "simulated" else ""
         )
@@ -134,7 +136,7 @@ class FakeSource:
                                lot=10**-size_decimals)  # fmt: skip
             self.all[known.id] = FakeInstrument(known, price, (price_decimals, size_decimals), rng)
         self.seq = 0
-        self.started = time.time_ns()
+        self.started = self.clock()
         self.session = "20261121T100500Z-1a2b"
         self.gaps = self.resyncs = self.events = 0
         self.connection = "up"
@@ -143,7 +145,7 @@ class FakeSource:
         self.last_status: dict[str, Status] = {}
 
     def tick(self, now: int | None = None, *also: Event) -> None:
-        now = now or time.time_ns()
+        now = now or self.clock()
         ripe = now - 20_000_000  # as late as a trade may be here
         closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= ripe]
         events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
@@ -156,13 +158,13 @@ class FakeSource:
         self.bus.publish(Batch(self.session, self.seq, self.seq, events))
 
     def report(self, kind: Any, instrument: str, reason: str, channel: str = "trades", count: int | None = None) -> None:
-        now = time.time_ns()
+        now = self.clock()
         event = Status(instrument, now, now, Flag.SIMULATED, kind, "sim", channel, reason, None, None, count)
         self.last_status[instrument] = event
         self.publish([event])
 
     def status(self) -> dict[str, Any]:
-        now = time.time_ns()
+        now = self.clock()
         connection = {"id": 1, "venue": "sim", "protocol": "binance", "url": "ws://127.0.0.1:9443/stream", "state": self.connection,
                       "since": self.started, "streams": 9, "frames": self.seq, "last_frame": now, "attempts": 0, "latency_ms": 0.4}  # fmt: skip
         return {
