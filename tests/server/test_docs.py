@@ -11,7 +11,10 @@ import pytest
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.server import app, calls, feeds, hub, rest
+from tapeline.server.codes import CODES, SOCKET_ONLY
+from tapeline.server.openapi import operations
 from tapeline.server.prometheus import exposed_names
+from tapeline.server.stream import OPTIONS, STREAM
 from tapeline.sim import SimServer
 from tapeline.sinks.base import SinkStats
 from tests.live.rig import running
@@ -22,41 +25,35 @@ TEXT = (ROOT / "docs" / "api.md").read_text()
 SERVER = ROOT / "src" / "tapeline" / "server"
 
 
-def routes():
-    built = app.build_app(FakeSource(), ServerSettings(), ReplayClock(T0), page=ROOT / "none")
-    return {route.path for route in built.routes}
+BUILT = app.build_app(FakeSource(), ServerSettings(), ReplayClock(T0), page=ROOT / "none")
+DESCRIBED = list(operations(BUILT.routes))
 
 
-def table_paths():
-    return set(re.findall(r"^\| `(/[a-z/]*)` \|", TEXT, re.MULTILINE))
+def rows():
+    """The rows of the tables of paths: path and the second column. Those of `/api/v1` are above its errors."""
+    cut = TEXT.index("## Errors")
+    for text, before in ((TEXT[:cut], "/api/v1"), (TEXT[cut:], "")):
+        for path, second in re.findall(r"^\| `(/[a-z_/.{}]*)` \|([^|]*)\|", text, re.MULTILINE):
+            yield before + path, second
 
 
 def test_every_route_is_documented_and_every_documented_path_is_a_route():
-    api = {path.removeprefix("/api/v1") for path in routes() if path.startswith("/api/v1/")} - {"/ws"}
-    plain = {path for path in routes() if not path.startswith("/api/v1/")}
-    assert table_paths() == api | plain
+    assert {path for path, _ in rows()} == {one.path for one in DESCRIBED}
     assert "WebSocket `/api/v1/ws`" in TEXT
 
 
-def parameters():
-    """Path → the parameters its handler lets through, from the call of `asked.only` in it."""
-    for file in ("rest.py", "figures.py"):
-        for node in ast.walk(ast.parse((SERVER / file).read_text())):
-            if isinstance(node, ast.AsyncFunctionDef):
-                for call in ast.walk(node):
-                    if isinstance(call, ast.Call) and ast.unparse(call.func) == "asked.only":
-                        yield node.name.replace("_", "/"), set(ast.literal_eval(call.args[1]))
+@pytest.mark.parametrize(
+    "one", [x for x in DESCRIBED if x.method == "GET" and x.path.startswith("/api/")], ids=lambda x: x.path
+)
+def test_every_parameter_is_documented(one):
+    second = dict(rows())[one.path]
+    options = OPTIONS if one is STREAM else ()
+    assert {*re.findall(r"`([a-z_]+)`", second), *options} == {*one.names()}
 
 
-@pytest.mark.parametrize(("name", "known"), list(parameters()))
-def test_every_parameter_is_documented(name, known):
-    (row,) = [
-        r
-        for r in TEXT.splitlines()
-        if (r.startswith(f"| `/{name}` |") and "{" in r) or (r.startswith("| `/status` | |") and name == "status")
-    ]
-    documented = set(re.findall(r"`([a-z]+)`", row.split("|")[2]))
-    assert documented == known
+@pytest.mark.parametrize("one", [x for x in DESCRIBED if x.method != "GET"], ids=lambda x: f"{x.method} {x.path}")
+def test_every_change_is_documented(one):
+    assert f"`{one.method} {one.path}`" in TEXT
 
 
 def test_every_channel_is_documented():
@@ -64,17 +61,35 @@ def test_every_channel_is_documented():
     assert set(examples) == set(get_args(feeds.Channel)) == set(feeds.FEEDS)
 
 
-def test_every_error_code_is_documented():
-    codes = set()
+def raised():
+    """Code → status, as the modules raise them."""
     for file in SERVER.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and isinstance(node.args[1], ast.Constant):
-                codes.add(node.args[1].value)
+                yield node.args[1].value, node.args[0].value, file.name
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "Head":
-                codes |= {k.value.value for k in node.keywords if k.arg == "code" and isinstance(k.value, ast.Constant)}
-    codes |= {code for code, _ in app.HTTP_CODES.values()}
+                said = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
+                if "code" in said:
+                    yield said["code"], said["status"], file.name
+    yield from ((code, status, "app.py") for status, (code, _) in app.HTTP_CODES.items())
+
+
+def test_every_error_code_is_listed_with_its_status():
+    assert {(code, status) for code, status, file in raised() if file != "calls.py"} | set(SOCKET_ONLY.items()) == set(
+        (CODES | SOCKET_ONLY).items()
+    )
+    assert set(SOCKET_ONLY) <= {code for code, _, file in raised() if file in ("calls.py", "hub.py")}
+
+
+def test_every_error_code_is_documented_with_its_status():
     section = TEXT[TEXT.index("## Errors") : TEXT.index("## `/status`")]
-    assert codes == set(re.findall(r"`([a-z_]+)`", section)) - {"code"}
+    documented = {}
+    for statuses, codes in re.findall(r"^\| ([0-9, ]+) \| (.*) \|$", section, re.MULTILINE):
+        for code in re.findall(r"`([a-z_]+)`", codes):
+            documented[code] = {int(s) for s in statuses.split(",")}
+    assert documented.keys() == CODES.keys()
+    assert [code for code in CODES if CODES[code] not in documented[code]] == []
+    assert set(re.findall(r"`([a-z_]+)`", section)) == {*CODES, *SOCKET_ONLY, "code"}
 
 
 def test_every_metric_is_documented():

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.alerts.engine import shown
 from tapeline.alerts.lines import lines_of
@@ -27,6 +26,8 @@ from tapeline.errors import ConfigError, UsageError
 from tapeline.server import asked, bodies
 from tapeline.server.asked import MAX_TIME, ApiError
 from tapeline.server.history import History
+from tapeline.server.operations import FROM, TO, Described, Operation, Parameter, limit, many
+from tapeline.server.shapes import AlertRow, RuleFault, RuleRow, TargetRow
 from tapeline.server.views import MEDIA, Row, encode, event_row
 
 MAX_ALERTS = 1000
@@ -50,22 +51,57 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     muted: bool
 
 
+ALERTS = Operation(
+    "GET", "/api/v1/alerts", "What was raised, newest first", tag="alerts",
+    parameters=(
+        Parameter(name="rule", text="Of this rule alone."),
+        Parameter(name="instrument", text="Of this instrument alone."),
+        Parameter(name="severity", text="Repeatable.", choices=SEVERITIES, repeated=True),
+        limit(100, MAX_ALERTS), FROM, TO,
+    ),
+    answer={"alerts": many(AlertRow), "more": bool}, errors=("store_broken",),
+)  # fmt: skip
+_SHOWN: dict[str, Any] = {"rules": many(RuleRow), "targets": many(TargetRow)}
+_CHANGED: dict[str, Any] = {"name": str, **_SHOWN}
+_PATH = "/api/v1/alerts/rules"
+_NAME = Parameter(name="name", text="The rule's name.", required=True)
+RULES = Operation(
+    "GET", _PATH, "The rules that are watched, and the targets", tag="alerts", answer=_SHOWN, errors=("no_alerts", "store_broken")
+)  # fmt: skip
+ADD = Operation(
+    "POST", _PATH, "Add a rule", tag="alerts", body=NewRule, answer=_CHANGED,
+    errors=("no_alerts", "bad_rule", "unknown_target", "too_many_rules", "store_broken"),
+)  # fmt: skip
+CHANGE = Operation(
+    "PATCH", _PATH, "Mute a rule, or hear it again", tag="alerts", body=Change, answer=_CHANGED,
+    errors=("no_alerts", "no_such_rule", "store_broken"),
+)  # fmt: skip
+REMOVE = Operation(
+    "DELETE", _PATH, "Remove a rule that was added", tag="alerts", parameters=(_NAME,), answer=_CHANGED,
+    errors=("no_alerts", "no_such_rule", "store_broken"),
+)  # fmt: skip
+CHECK = Operation(
+    "POST", "/api/v1/alerts/check", "Whether a rule is right, and where it is not", tag="alerts", body=NewRule,
+    answer={"ok": bool, "error": RuleFault | None}, errors=("no_alerts", "store_broken"),
+)  # fmt: skip
+
+
 class Alerts:
     """`room` None: there are no rules, as in a recording."""
 
     def __init__(self, source: Source, history: History, room: Room | None) -> None:
         self._source, self._history, self._room = source, history, room
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[Described]:
         rules = {"GET": self._rules, "HEAD": self._rules, "POST": self._add, "DELETE": self._remove, "PATCH": self._change}
 
         async def on_rules(request: Request) -> Response:
             return await rules[request.method](request)
 
         return [
-            Route("/api/v1/alerts", self._told(self._list), methods=["GET"]),
-            Route("/api/v1/alerts/rules", self._told(on_rules), methods=["GET", "POST", "DELETE", "PATCH"]),
-            Route("/api/v1/alerts/check", self._told(self._check), methods=["POST"]),
+            Described(self._told(self._list), ALERTS),
+            Described(self._told(on_rules), RULES, ADD, CHANGE, REMOVE),
+            Described(self._told(self._check), CHECK),
         ]
 
     def _told(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -90,7 +126,6 @@ class Alerts:
 
     async def _list(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("rule", "instrument", "severity", "limit", "from", "to"))
         limit = asked.whole("limit", given.get("limit"), 100, MAX_ALERTS)
         severities = given.getlist("severity")
         for severity in severities:
@@ -120,8 +155,7 @@ class Alerts:
 
     # The rules
 
-    async def _rules(self, request: Request) -> Response:
-        asked.only(request.query_params, ())
+    async def _rules(self, _: Request) -> Response:
         return self._shown()
 
     def _shown(self, **more: Any) -> Response:
@@ -136,7 +170,6 @@ class Alerts:
         return [{**x, "instrument": shown(x["instrument"])} if simulated and ":" in x["instrument"] else x for x in lines]
 
     async def _add(self, request: Request) -> Response:
-        asked.only(request.query_params, ())
         room = self.room
         new = await bodies.read(request, NewRule, EXAMPLE, BOUNDS)
         rules = room.rules()
@@ -154,13 +187,11 @@ class Alerts:
         return self._shown(name=name)
 
     async def _remove(self, request: Request) -> Response:
-        asked.only(request.query_params, ("name",))
         name = asked.one("name", request.query_params.get("name"))
         await self._on_rule(self.room.remove(name))
         return self._shown(name=name)
 
     async def _change(self, request: Request) -> Response:
-        asked.only(request.query_params, ())
         room = self.room
         change = await bodies.read(request, Change, '{"name": "btc-high", "muted": true}', BOUNDS)
         await self._on_rule(room.mute(change.name, on=change.muted))
@@ -174,7 +205,6 @@ class Alerts:
 
     async def _check(self, request: Request) -> Response:
         """200 in either case: a rule that is being written is wrong most of the time."""
-        asked.only(request.query_params, ())
         room = self.room
         new = await bodies.read(request, NewRule, EXAMPLE, BOUNDS)
         try:

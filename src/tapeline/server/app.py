@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tapeline.alerts.room import Room
@@ -33,6 +33,7 @@ from tapeline.server.figures import Figures
 from tapeline.server.guard import Guard, error_response
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
+from tapeline.server.openapi import Document
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
 from tapeline.server.profiles import Profiles
 from tapeline.server.prometheus import Exposition
@@ -88,7 +89,8 @@ def build_app(
             (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
             stream_route(hub),
-            Route("/metrics", Exposition(source, hub).metrics, methods=["GET"]),
+            Exposition(source, hub).route(),
+            Document().route(),
             *page_routes(page),
         ],
         middleware=[Middleware(Guard, host=settings.host, source=source)],

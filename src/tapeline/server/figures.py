@@ -6,28 +6,39 @@ The history is columns (server/samples.py): a page draws forty small lines from 
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.engine.source import Source
 from tapeline.market.metrics import catalogue, registry
 from tapeline.server import asked
 from tapeline.server.asked import Names
 from tapeline.server.history import History
+from tapeline.server.operations import INSTRUMENT, KNOWN, Described, Operation, Parameter, limit, many
 from tapeline.server.samples import POINTS, Samples
+from tapeline.server.shapes import MetricRow
 from tapeline.server.views import MEDIA, Row, encode
 
 MAX_METRICS = 100
+HISTORY = Operation(
+    "GET", "/api/v1/metrics/history", "The last samples of the metrics, oldest first, in columns",
+    parameters=(
+        INSTRUMENT,
+        Parameter(name="metric", text=f"At most {MAX_METRICS}; all by default.", repeated=True),
+        limit(300, POINTS, text="Most samples."),
+    ),
+    answer={
+        "instrument": str, "times": list[int], "values": dict[str, list[float | None]], "incomplete": dict[str, list[int]],
+    },
+    errors=KNOWN,
+)  # fmt: skip
+CATALOGUE = Operation("GET", "/api/v1/metrics/catalogue", "Every metric that there is", answer={"catalogue": many(MetricRow)})
 
 
 class Figures:
     def __init__(self, source: Source, history: History, names: Names) -> None:
         self._source, self._history, self._names = source, history, names
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/api/v1/metrics/history", self.metrics_history, methods=["GET"]),
-            Route("/api/v1/metrics/catalogue", self.metrics_catalogue, methods=["GET"]),
-        ]
+    def routes(self) -> list[Described]:
+        return [Described(self.metrics_history, HISTORY), Described(self.metrics_catalogue, CATALOGUE)]
 
     def _json(self, row: Row) -> Response:
         body = encode({"mode": self._source.mode, **row})
@@ -35,7 +46,6 @@ class Figures:
 
     async def metrics_history(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "metric", "limit"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         limit = asked.whole("limit", given.get("limit"), 300, POINTS)
         samples = self._history.samples.get(name) or Samples(1)
@@ -44,6 +54,5 @@ class Figures:
             raise asked.bad("metric", f"{len(wanted)} names", f"at most {MAX_METRICS}, or none for all")
         return self._json({"instrument": name, **samples.rows(wanted or list(samples.columns), limit)})
 
-    async def metrics_catalogue(self, request: Request) -> Response:
-        asked.only(request.query_params, ())
+    async def metrics_catalogue(self, _: Request) -> Response:
         return self._json({"catalogue": [catalogue.entry(found) for _, found in sorted(registry.METRICS.items())]})

@@ -8,7 +8,6 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.clock import MICRO
 from tapeline.engine.source import Source
@@ -16,21 +15,35 @@ from tapeline.market.profile import Profile, counted, profile
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, Names
 from tapeline.server.history import History
+from tapeline.server.operations import FROM, INSTRUMENT, KNOWN, TO, Described, Operation, Parameter
 from tapeline.server.views import MEDIA, Row, encode
 
 MOST_BPS = 1000.0
+PROFILE = Operation(
+    "GET", "/api/v1/profile", "Volume by price of the trades in memory, or of a metric that is on",
+    parameters=(
+        INSTRUMENT,
+        Parameter(name="metric", text="One that is on, as in `profile_1h`, in place of a range."),
+        FROM, TO,
+        Parameter(name="bps", text="The width of a bin in basis points.", kind="number", default=1.0, above=0, most=MOST_BPS),
+    ),
+    answer={
+        "instrument": str, "profile": Profile, "first?": int | None, "last?": int | None, "more?": bool, "metric?": str,
+        "incomplete?": bool,
+    },
+    errors=KNOWN,
+)  # fmt: skip
 
 
 class Profiles:
     def __init__(self, source: Source, history: History, names: Names) -> None:
         self._source, self._history, self._names = source, history, names
 
-    def route(self) -> Route:
-        return Route("/api/v1/profile", self.profile, methods=["GET"])
+    def route(self) -> Described:
+        return Described(self.profile, PROFILE)
 
     async def profile(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "metric", "from", "to", "bps"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         if "metric" in given:
             return self._sampled(name, given["metric"])

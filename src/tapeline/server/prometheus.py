@@ -16,6 +16,7 @@ from starlette.responses import Response
 from tapeline.clock import SECOND
 from tapeline.engine.source import Source
 from tapeline.server.hub import Hub
+from tapeline.server.operations import Described, Operation
 
 Row = dict[str, Any]
 Read = Callable[[Row], Iterable[tuple[tuple[str, ...], Any]]]
@@ -150,10 +151,18 @@ class EngineCollector(Collector):
             yield family
 
 
+METRICS_PAGE = Operation(
+    "GET", "/metrics", "What Prometheus reads", tag="server", media=CONTENT_TYPE_PLAIN_0_0_4.replace("; ", ";")
+)
+
+
 class Exposition:
     def __init__(self, source: Source, hub: Hub) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(EngineCollector(source, hub))
+
+    def route(self) -> Described:
+        return Described(self.metrics, METRICS_PAGE)
 
     async def metrics(self, _: Request) -> Response:
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -12,12 +12,12 @@ nothing else of this machine, is the lake's own doing (`lake/sql.py`). A page of
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tapeline.config import QuerySettings
@@ -26,6 +26,7 @@ from tapeline.lake.bounds import MEGABYTE
 from tapeline.server import asked, box
 from tapeline.server.asked import ApiError
 from tapeline.server.box import Box, Died, Pool, Unstarted
+from tapeline.server.operations import FORMAT, Described, Operation, Parameter
 from tapeline.server.piped import Ask, Head
 from tapeline.server.views import MEDIA
 
@@ -47,6 +48,34 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int | None = None
 
 
+class Column(msgspec.Struct, frozen=True):
+    name: str
+    type: str
+
+
+_ANSWER: dict[str, Any] = {"columns": list[Column], "rows": list[dict[str, Any]], "truncated": bool, "up_to": int | None}
+_ERRORS = (
+    "origin_refused",
+    "bad_query",
+    "query_too_big",
+    "too_large",
+    "no_lake",
+    "query_stopped",
+    "busy",
+    "ending",
+    "lake_broken",
+)
+ASK = Operation(
+    "GET", "/api/v1/query", "The lake asked in SQL", answer=_ANSWER, errors=_ERRORS,
+    parameters=(
+        Parameter(name="sql", text="One reading statement; docs/lake.md tells the views.", required=True, longest=MAX_SQL),
+        Parameter(name="limit", text="Most rows; by default what `query.rows` says.", kind="integer", least=1),
+        FORMAT,
+    ),
+)  # fmt: skip
+POST = Operation("POST", "/api/v1/query", "The lake asked in SQL, with parameters", body=Wish, answer=_ANSWER, errors=_ERRORS)
+
+
 class Queries:
     """The route, and what runs behind it. `data`: where the lake is; None where nothing is kept."""
 
@@ -57,11 +86,11 @@ class Queries:
         self._waiting: set[asyncio.Timeout] = set()
         self._ended = False
 
-    def route(self, mode: Callable[[], Mode]) -> Route:
+    def route(self, mode: Callable[[], Mode]) -> Described:
         async def query(request: Request) -> Response:
             return await self._query(request, mode())
 
-        return Route("/api/v1/query", query, methods=["GET", "POST"])
+        return Described(query, ASK, POST)
 
     async def stop(self) -> None:
         """End what is being asked, and tell those that wait: the server ends."""
@@ -186,7 +215,6 @@ async def _wish(request: Request) -> Wish:
     """What is asked: the parameters of a GET, the JSON of a POST. Raises ApiError."""
     if request.method == "GET":
         given = request.query_params
-        asked.only(given, ("sql", "format", "limit"))
         limit = None if given.get("limit") is None else asked.whole("limit", given["limit"], 1, asked.MAX_TIME)
         wish = Wish(asked.one("sql", given.get("sql")), {}, given.get("format"), limit)
     else:

@@ -5,12 +5,11 @@ left out. Large tables are put into words by a thread, so that a download does n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.engine.source import Source
 from tapeline.events import Bar, Event, Metrics, Quote, Ticker, Trade
@@ -20,6 +19,21 @@ from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, ApiError
 from tapeline.server.history import History
 from tapeline.server.hub import Hub
+from tapeline.server.operations import (
+    FORMAT,
+    FROM,
+    INSTRUMENT,
+    INSTRUMENTS,
+    KNOWN,
+    TO,
+    Described,
+    Operation,
+    Parameter,
+    limit,
+    many,
+    row_of,
+)
+from tapeline.server.shapes import BookRow, InstrumentRow, status_shape
 from tapeline.server.views import (
     INSTRUMENT_COLUMNS,
     MEDIA,
@@ -38,7 +52,55 @@ MAX_TRADES = 5000
 MAX_BARS = 3000
 MAX_DEPTH = 1000
 INLINE_ROWS = 500
-Handler = Callable[[Request], Awaitable[Response]]
+
+STATUS = Operation("GET", "/api/v1/status", "What is running, and how well", tag="server", answer=status_shape())
+INSTRUMENTS_LISTED = Operation(
+    "GET", "/api/v1/instruments", "The instruments that are streamed, then all that the connected venues list",
+    parameters=(Parameter(name="q", text="A part of the id."), Parameter(name="venue", text="Of this venue alone."), FORMAT),
+    answer={"instruments": many(InstrumentRow)},
+)  # fmt: skip
+TRADES = Operation(
+    "GET", "/api/v1/trades", "Trades of an instrument, oldest first: the newest of the range",
+    parameters=(INSTRUMENT, limit(200, MAX_TRADES), FROM, TO, FORMAT),
+    answer={"trades": many(row_of(Trade)), "more": bool}, errors=KNOWN,
+)  # fmt: skip
+QUOTES = Operation(
+    "GET", "/api/v1/quotes", "The latest quote of each instrument and origin",
+    parameters=(INSTRUMENTS, FORMAT), answer={"quotes": many(row_of(Quote))}, errors=KNOWN,
+)  # fmt: skip
+TICKERS = Operation(
+    "GET", "/api/v1/tickers", "The venue's own figures of each instrument, as it last told them",
+    parameters=(INSTRUMENTS, FORMAT), answer={"tickers": many(row_of(Ticker))}, errors=KNOWN,
+)  # fmt: skip
+BOOK = Operation(
+    "GET", "/api/v1/book", "The book as it is now, best levels first",
+    parameters=(INSTRUMENT, limit(25, MAX_DEPTH, "depth", "Levels a side.")),
+    answer={"book": BookRow}, errors=(*KNOWN, "no_book"),
+)  # fmt: skip
+BARS = Operation(
+    "GET", "/api/v1/bars", "Bars of an instrument, oldest first; the last may be open",
+    parameters=(
+        INSTRUMENT,
+        Parameter(name="interval", text="As in `1m`, `tick:500`, `heikin-ashi:1m`.", default="1m"),
+        Parameter(name="origin", text="Made of trades, or the venue's own.", choices=("trades", "venue"), default="trades"),
+        limit(500, MAX_BARS), FROM, TO, FORMAT,
+    ),
+    answer={"bars": many(row_of(Bar)), "more": bool}, errors=KNOWN,
+)  # fmt: skip
+METRICS = Operation(
+    "GET", "/api/v1/metrics", "The latest metrics of each instrument",
+    parameters=(
+        INSTRUMENTS,
+        Parameter(name="kind", text="Of the book, or what is sampled.", choices=("all", "book", "sample"), default="all"),
+        FORMAT,
+    ),
+    answer={"metrics": many(row_of(Metrics))}, errors=KNOWN,
+)  # fmt: skip
+LIVEZ = Operation("GET", "/livez", "Whether the server's loop runs", tag="server", answer={"live": bool})
+READYZ = Operation(
+    "GET", "/readyz", "Whether data comes: a replay, or a connection that is up", tag="server",
+    answer={"ready": bool, "why": str}, others=(503,),
+)  # fmt: skip
 
 
 class Rest:
@@ -46,19 +108,19 @@ class Rest:
         self._source, self._history, self._hub = source, history, hub
         self._names = hub.names
 
-    def routes(self) -> list[Route]:
-        api: dict[str, Handler] = {
-            "status": self.status,
-            "instruments": self.instruments,
-            "trades": self.trades,
-            "quotes": self.quotes,
-            "tickers": self.tickers,
-            "book": self.book,
-            "bars": self.bars,
-            "metrics": self.metrics,
-        }
-        routes = [Route(f"/api/v1/{name}", handler, methods=["GET"]) for name, handler in api.items()]
-        return [*routes, Route("/livez", self.livez, methods=["GET"]), Route("/readyz", self.readyz, methods=["GET"])]
+    def routes(self) -> list[Described]:
+        return [
+            Described(self.status, STATUS),
+            Described(self.instruments, INSTRUMENTS_LISTED),
+            Described(self.trades, TRADES),
+            Described(self.quotes, QUOTES),
+            Described(self.tickers, TICKERS),
+            Described(self.book, BOOK),
+            Described(self.bars, BARS),
+            Described(self.metrics, METRICS),
+            Described(self.livez, LIVEZ),
+            Described(self.readyz, READYZ),
+        ]
 
     def _json(self, row: Row, status: int = 200) -> Response:
         body = encode({"mode": self._source.mode, **row})
@@ -77,13 +139,11 @@ class Rest:
         wanted = request.query_params.getlist("instrument")
         return [self._names.check(name) for name in wanted] or self._names.streaming()
 
-    async def status(self, request: Request) -> Response:
-        asked.only(request.query_params, ())
+    async def status(self, _: Request) -> Response:
         return self._json(self._hub.status())
 
     async def instruments(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("q", "venue", "format"))
         streaming = {i.id: i for i in self._source.instruments()}
         found = {i.id: i for i in self._source.listed()} | streaming
         venue, q = given.get("venue"), given.get("q", "").upper()
@@ -97,7 +157,6 @@ class Rest:
 
     async def trades(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "limit", "from", "to", "format"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         limit = asked.whole("limit", given.get("limit"), 200, MAX_TRADES)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
@@ -107,18 +166,15 @@ class Rest:
         return await self._events(request, "trades", Trade, last, more=len(last) < len(trades))
 
     async def quotes(self, request: Request) -> Response:
-        asked.only(request.query_params, ("instrument", "format"))
         quotes = [q for name in self._instruments(request) for q in self._history.quotes(name)]
         return await self._events(request, "quotes", Quote, quotes)
 
     async def tickers(self, request: Request) -> Response:
-        asked.only(request.query_params, ("instrument", "format"))
         found = [t for name in self._instruments(request) if (t := self._history.tickers.get(name)) is not None]
         return await self._events(request, "tickers", Ticker, found)
 
     async def metrics(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "kind", "format"))
         kind = asked.choice("kind", given.get("kind"), ("all", "book", "sample"))
         names = self._instruments(request)
         if not given.getlist("instrument"):
@@ -134,7 +190,6 @@ class Rest:
 
     async def book(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "depth"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         view = self._source.book(name, asked.whole("depth", given.get("depth"), 25, MAX_DEPTH))
         if view is None:
@@ -145,7 +200,6 @@ class Rest:
 
     async def bars(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "interval", "origin", "limit", "from", "to", "format"))
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         spec = self._names.made(given.get("interval"))
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))

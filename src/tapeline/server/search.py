@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.clock import SECOND, Clock
 from tapeline.engine.source import Source
 from tapeline.errors import TapelineError
 from tapeline.instruments import Instrument
 from tapeline.server import asked
+from tapeline.server.operations import Described, Operation, Parameter, limit, many
+from tapeline.server.shapes import FoundRow, Unanswered
 from tapeline.server.views import MEDIA, Row, encode, instrument_row
 
 MOST_FOUND = 200
@@ -30,6 +31,14 @@ MOST_WORDS = 64
 LONGEST = 64
 LIST_NS, FAILURE_NS = 3600 * SECOND, 60 * SECOND
 _SEPARATORS = str.maketrans("", "", "-/_: ")
+SEARCH = Operation(
+    "GET", "/api/v1/instruments/search", "What could be streamed, at any venue, the likeliest first",
+    parameters=(
+        Parameter(name="q", text="Parts of a name, as in `btc kraken`.", required=True, longest=LONGEST),
+        limit(50, MOST_FOUND, text="Most rows."),
+    ),
+    answer={"instruments": many(FoundRow), "more": bool, "pending": list[str], "failed": list[Unanswered]},
+)  # fmt: skip
 Named = tuple[str, Instrument]
 """The real name, by which an instrument is added, and what it is: of the simulated market its id has another label."""
 
@@ -63,12 +72,11 @@ class Search:
         self._held: OrderedDict[tuple[str, str], _Held] = OrderedDict()
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    def route(self) -> Route:
-        return Route("/api/v1/instruments/search", self.handle, methods=["GET"])
+    def route(self) -> Described:
+        return Described(self.handle, SEARCH)
 
     async def handle(self, request: Request) -> Response:
         given = request.query_params
-        asked.only(given, ("q", "limit"))
         q = asked.one("q", given.get("q", "").strip())
         if len(q) > LONGEST:
             raise asked.bad("q", q, f"at most {LONGEST} characters")

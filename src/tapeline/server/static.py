@@ -5,12 +5,13 @@ name never changes and is kept for ever. Without a built page, `/` says how to b
 import mimetypes
 from pathlib import Path
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from tapeline.server.operations import Described, Operation
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".json": "application/json",
@@ -24,6 +25,9 @@ MISSING = """<!doctype html>
 """
 
 
+PAGE_MISSING = Operation("GET", "/", "How to build the page", tag="server", media="text/html")
+
+
 class PageFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -32,9 +36,7 @@ class PageFiles(StaticFiles):
         return response
 
 
-async def missing(request: Request) -> Response:
-    if request.url.path != "/":
-        raise HTTPException(404)
+async def missing(_: Request) -> Response:
     return HTMLResponse(MISSING, headers={"cache-control": "no-cache"})
 
 
@@ -46,4 +48,4 @@ def page_routes(directory: Path = PAGE) -> list[BaseRoute]:
         mimetypes.add_type(kind, suffix)
     if (directory / "index.html").is_file():
         return [Mount("/", PageFiles(directory=directory, html=True))]
-    return [Route("/", missing, methods=["GET"])]
+    return [Described(missing, PAGE_MISSING)]

@@ -14,18 +14,18 @@ Deliberately not done: `id:` and `Last-Event-ID`. A stream that comes again begi
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tapeline.server import asked
 from tapeline.server.asked import ApiError
 from tapeline.server.calls import Params, key_of
-from tapeline.server.feeds import Key
+from tapeline.server.feeds import Channel, Key
+from tapeline.server.operations import KNOWN, Described, Operation, Parameter
 from tapeline.server.pipe import EXTENSION, EventPipe
 
 if TYPE_CHECKING:
@@ -38,10 +38,20 @@ OPTIONS = tuple(f for f in Params.__struct_fields__ if f not in ("channel", "ins
 """What a channel may be asked with, besides its instruments: those of the WebSocket's calls."""
 
 
+STREAM = Operation(
+    "GET", "/api/v1/stream", "Server-sent events: the messages of the WebSocket", tag="socket", media="text/event-stream",
+    parameters=(
+        Parameter(name="channel", text="Repeatable.", choices=get_args(Channel), required=True, repeated=True),
+        Parameter(name="instrument", text="Repeatable; `*` for all.", repeated=True),
+        *(Parameter(name=name, text="An option of the channels, as in the WebSocket's calls.") for name in OPTIONS),
+    ),
+    errors=(*KNOWN, "too_many_viewers", "no_stream"),
+)  # fmt: skip
+
+
 def keys_of(given: Iterable[tuple[str, str]], hub: "Hub") -> list[Key]:
     """What a request wants to watch, each once. Raises ApiError."""
     pairs = list(given)
-    asked.only(dict(pairs), ("channel", "instrument", *OPTIONS))
     channels = list(dict.fromkeys(v for k, v in pairs if k == "channel"))
     instruments = list(dict.fromkeys(v for k, v in pairs if k == "instrument"))
     if len(channels) > hub.limits.subscriptions:
@@ -97,7 +107,7 @@ class Stream(Response):
             pass
 
 
-def stream_route(hub: "Hub") -> Route:
+def stream_route(hub: "Hub") -> Described:
     async def stream(request: Request) -> Response:
         keys = keys_of(request.query_params.multi_items(), hub)
         hub.room()
@@ -105,4 +115,4 @@ def stream_route(hub: "Hub") -> Route:
             raise ApiError(503, "no_stream", "the stream needs tapeline's own server", "use the WebSocket, or `tapeline run`")
         return Stream(hub, keys)
 
-    return Route("/api/v1/stream", stream, methods=["GET"])
+    return Described(stream, STREAM)

@@ -12,7 +12,6 @@ from typing import Any, get_args
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from tapeline.engine.source import Control, Source
 from tapeline.engine.subscriptions import Changed
@@ -20,6 +19,8 @@ from tapeline.errors import ConfigError, TapelineError, VenueError
 from tapeline.plans import Channel
 from tapeline.server import asked, bodies
 from tapeline.server.asked import ApiError
+from tapeline.server.operations import Described, Operation, Parameter, many
+from tapeline.server.shapes import Failed, SubscriptionRow
 from tapeline.server.views import MEDIA, encode
 
 MAX_NAMES = 200
@@ -32,6 +33,25 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: tuple[str, ...] | None = None
 
 
+SUBSCRIPTIONS: dict[str, Any] = {"subscriptions": many(SubscriptionRow)}
+CHANGED: dict[str, Any] = {"done": list[str], "failed": many(Failed), **SUBSCRIPTIONS}
+REFUSED = ("not_live", "not_configured", "cannot_subscribe", "venue_error")
+LIST = Operation(
+    "GET", "/api/v1/subscriptions", "What is streamed", tag="control", answer=SUBSCRIPTIONS, errors=("not_live",)
+)  # fmt: skip
+ADD = Operation(
+    "POST", "/api/v1/subscriptions", "Stream more", tag="control", body=Wish, answer=CHANGED,
+    errors=("missing_parameter", *REFUSED),
+)  # fmt: skip
+REMOVE = Operation(
+    "DELETE", "/api/v1/subscriptions", "Stream less", tag="control", answer=CHANGED, errors=REFUSED,
+    parameters=(
+        Parameter(name="instrument", text="Either name will do; repeatable.", required=True, repeated=True),
+        Parameter(name="channel", text="All by default; repeatable.", choices=get_args(Channel), repeated=True),
+    ),
+)  # fmt: skip
+
+
 class Subscriptions:
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -42,8 +62,8 @@ class Subscriptions:
             "DELETE": self._remove,
         }
 
-    def routes(self) -> list[Route]:
-        return [Route("/api/v1/subscriptions", self.handle, methods=["GET", "POST", "DELETE"])]
+    def routes(self) -> list[Described]:
+        return [Described(self.handle, LIST, ADD, REMOVE)]
 
     async def handle(self, request: Request) -> Response:
         control = self._source.control
@@ -51,19 +71,16 @@ class Subscriptions:
             raise ApiError(409, "not_live", "a recording is played: it has no subscriptions", "start `tapeline run`")
         return await self._on[request.method](request, control)
 
-    async def _list(self, request: Request, control: Control) -> Response:
-        asked.only(request.query_params, ())
+    async def _list(self, _: Request, control: Control) -> Response:
         return self._answer(control, {})
 
     async def _add(self, request: Request, control: Control) -> Response:
-        asked.only(request.query_params, ())
         wish = await _wish(request)
         channels = None if wish.channels is None else tuple(map(_channel, wish.channels))
         return self._told(control, await control.subscribe(wish.instruments, channels))
 
     async def _remove(self, request: Request, control: Control) -> Response:
         given = request.query_params
-        asked.only(given, ("instrument", "channel"))
         names = given.getlist("instrument")
         _bounded(names)
         channels = [_channel(name) for name in given.getlist("channel")]
