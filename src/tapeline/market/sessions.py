@@ -21,10 +21,11 @@ nobody may wait.
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tapeline.clock import SECOND
@@ -90,6 +91,25 @@ def next_open(session: str, ts: int) -> int | None:
     return None
 
 
+def hours(session: str, ts: int) -> tuple[str, str]:
+    """An exchange's time zone and its usual hours there at `ts`, as charts write them: `("America/New_York", "0930-1600")`.
+
+    With a lunch break: `0900-1130,1230-1500`. `("Etc/UTC", "24x7")` where it never rests or no calendar is known. Takes as long as
+    `prepare` does: on a thread where nobody may wait.
+    """
+    if session == FX:
+        return _NEW_YORK, f"{FX_HOUR:02}00-{FX_HOUR:02}00:23456"
+    if session == "XNYS":  # most stocks: not worth half a second
+        return _NEW_YORK, "0930-1600"
+    calendar = None if session == ALWAYS else _calendar(session, datetime.fromtimestamp(ts // SECOND, UTC).year)
+    if calendar is None:
+        return "Etc/UTC", "24x7"
+    opens, closes = calendar.open_times[-1][1], calendar.close_times[-1][1]
+    pause = [] if calendar.break_start_times is None else [(calendar.break_start_times[-1][1], calendar.break_end_times[-1][1])]
+    ends = [opens, *(t for pair in pause for t in pair), closes]
+    return str(calendar.tz), ",".join(f"{a:%H%M}-{b:%H%M}" for a, b in zip(ends[::2], ends[1::2], strict=True))
+
+
 def _is_break(spans: tuple[Span, ...], at: int) -> bool:
     return 0 < at < len(spans) - 1 and spans[at].part == ""
 
@@ -128,18 +148,33 @@ def _fx_span(ts: int) -> Span:
     return Span(start, end, "regular")
 
 
+@contextmanager
+def _calm() -> Iterator[None]:
+    """What pandas deprecates is the calendars' affair."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def _calendar(session: str, year: int) -> Any:
+    """None where there is none."""
+    with _calm():
+        import exchange_calendars
+
+        try:
+            return exchange_calendars.get_calendar(session, start=f"{year - 1}-12-20", end=f"{year + 1}-01-10")
+        except (ValueError, exchange_calendars.errors.CalendarError):
+            return None
+
+
 @cache
 def _year(session: str, year: int) -> tuple[Span, ...] | None:
     """The spans of an exchange from some days before a year to some days after it, in order; None where there is no calendar."""
-    import exchange_calendars
-
-    with warnings.catch_warnings():  # what pandas deprecates is the calendars' affair
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            calendar = exchange_calendars.get_calendar(session, start=f"{year - 1}-12-20", end=f"{year + 1}-01-10")
-        except (ValueError, exchange_calendars.errors.CalendarError):
-            return None
+    calendar = _calendar(session, year)
+    if calendar is None:
+        return None
+    with _calm():
         columns = ("opens", "break_starts", "break_ends", "closes")
         days = zip(*(getattr(calendar, f"{name}_nanos").tolist() for name in columns), strict=True)
     found: list[Span] = []

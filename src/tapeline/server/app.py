@@ -43,6 +43,7 @@ from tapeline.server.search import Finder, Search
 from tapeline.server.static import PAGE, page_routes
 from tapeline.server.stream import stream_route
 from tapeline.server.subscriptions import Subscriptions
+from tapeline.server.udf import Udf
 
 GOODBYE_SECONDS = 0.3
 QUIET = Quiet()
@@ -72,6 +73,8 @@ def build_app(
 
     search = Search(source, clock, finder)
 
+    rest = Rest(source, history, hub)
+
     async def viewer(socket: WebSocket) -> None:
         await hub.serve(socket)
 
@@ -80,7 +83,8 @@ def build_app(
 
     app = Starlette(
         routes=[
-            *Rest(source, history, hub).routes(),
+            *rest.routes(),
+            *Udf(source, history, hub, rest, alerts, clock).routes(),
             *Figures(source, history, hub.names).routes(),
             Profiles(source, history, hub.names).route(),
             *Subscriptions(source).routes(),

@@ -205,13 +205,19 @@ class Rest:
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
         limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        bars = [(bar, closed) for bar, closed in self._bars(name, spec, origin) if start <= bar.ts_open < end]
-        last = bars[-limit:]
+        last, more = await self.bars_of(name, spec, origin, start, end, limit)
 
         def make() -> Table:
             return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in last))
 
-        return await self._table(request, len(last), make, more=len(last) < len(bars))
+        return await self._table(request, len(last), make, more=more)
+
+    async def bars_of(
+        self, name: str, spec: BarSpec, origin: str, start: int, end: int, limit: int
+    ) -> tuple[list[tuple[Bar, bool]], bool]:
+        """The newest `limit` bars of [`start`, `end`), oldest first, each with whether it is closed; and whether there are more."""
+        bars = [(bar, closed) for bar, closed in self._bars(name, spec, origin) if start <= bar.ts_open < end]
+        return bars[-limit:], len(bars) > limit
 
     def _bars(self, name: str, spec: BarSpec, origin: str) -> list[tuple[Bar, bool]]:
         """All that memory has, and whether each is closed."""
