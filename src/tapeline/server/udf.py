@@ -8,17 +8,18 @@ raised, timescale marks the gaps, each put on the bar it fell into, because a ma
     quotes    an error for an instrument that is silent or cut off: the protocol has no word for an old price
 
 Deliberately not done: `/symbol_info` (it excludes `/search`), and the front end's saved charts. Parameters that mean nothing here
-are let pass, since front ends send more than the protocol names. Errors are `{"s": "error", "errmsg": …}`, as it wants them.
+are let pass, since front ends send more than the protocol names. Errors are the API's with `"s": "error"` and `errmsg`, which it
+wants, beside.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from tapeline.alerts.room import Room
 from tapeline.clock import SECOND, Clock
@@ -32,6 +33,7 @@ from tapeline.server import asked
 from tapeline.server.asked import ApiError
 from tapeline.server.history import History
 from tapeline.server.hub import Hub
+from tapeline.server.operations import KNOWN, Described, Operation, Parameter, limit
 from tapeline.server.rest import MAX_BARS, Rest
 from tapeline.server.udf_words import COLOURS, RESOLUTIONS, config, found, interval_of, symbol
 from tapeline.server.views import MEDIA, Row, encode
@@ -44,6 +46,36 @@ BROKEN = ("gap", "disconnected", "resyncing", "stale", "crossed")
 """What of the status events is worth a mark on the time scale."""
 SILENT = ("stale", "disconnected", "waiting")
 Answer = Callable[[QueryParams], Awaitable[Any]]
+
+SYMBOL = Parameter(name="symbol", text="An instrument's id, or its symbol where one venue streams it.", required=True)
+RESOLUTION = Parameter(name="resolution", text="`D` is `1D`.", required=True, choices=(*RESOLUTIONS, "D"))
+SECONDS = tuple(
+    Parameter(name=n, text=f"{t} time, in seconds since 1970.", kind="number") for n, t in (("from", "First"), ("to", "End of"))
+)
+
+
+def _operation(name: str, summary: str, *parameters: Parameter, errors: tuple[str, ...] = ()) -> Operation:
+    return Operation("GET", f"/udf/{name}", summary, tag="charts", parameters=parameters, errors=errors)
+
+
+OPERATIONS = (
+    _operation("config", "What TradingView's data feed serves here"),
+    _operation("symbols", "One instrument, as a chart needs it", SYMBOL, errors=KNOWN),
+    _operation(
+        "search", "Instruments that are streamed",
+        Parameter(name="query", text="A part of the id."), Parameter(name="type", text="Of `symbols_types`."),
+        Parameter(name="exchange", text="A venue."), limit(30, MAX_FOUND, text="Most rows."),
+    ),
+    _operation(
+        "history", "Bars in columns", SYMBOL, RESOLUTION, *SECONDS,
+        Parameter(name="countback", text="So many before `to`, whatever `from` says.", kind="integer", least=0, most=MAX_BARS),
+        errors=KNOWN,
+    ),
+    _operation("quotes", "The latest of instruments", Parameter(name="symbols", text="Joined by commas.", required=True)),
+    _operation("marks", "Alerts, on their bars", SYMBOL, RESOLUTION, *SECONDS, errors=(*KNOWN, "store_broken")),
+    _operation("timescale_marks", "Gaps, on their bars", SYMBOL, RESOLUTION, *SECONDS, errors=KNOWN),
+)  # fmt: skip
+TIME = Operation("GET", "/udf/time", "The engine's clock in seconds", tag="charts", media="text/plain")
 
 
 class Udf:
@@ -60,9 +92,19 @@ class Udf:
             "timescale_marks": self._breaks,
         }
 
-    def routes(self) -> list[Route]:
-        routes = [Route(f"/udf/{name}", _told(answer), methods=["GET"]) for name, answer in self._answers.items()]
-        return [*routes, Route("/udf/time", self.time, methods=["GET"])]
+    def routes(self) -> list[Described]:
+        routes = [Described(self._told(self._answers[one.path.removeprefix("/udf/")]), one) for one in OPERATIONS]
+        return [*routes, Described(self.time, TIME)]
+
+    def _told(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def told(request: Request) -> Response:
+            try:
+                body, status = await answer(request.query_params), 200
+            except ApiError as e:
+                body, status = {"mode": self._source.mode, "s": "error", "errmsg": str(e), "error": e.body()}, e.status
+            return Response(encode(body), status, {"cache-control": "no-store"}, MEDIA["json"])
+
+        return told
 
     async def time(self, _: Request) -> Response:
         """The engine's clock: of a replay the tape's."""
@@ -169,7 +211,10 @@ class Udf:
             events: Iterable[Alert] = self._history.alerts.items
             told = [a for a in events if a.instrument == name and start <= a.ts_event < end]
             return told[-MAX_MARKS:]
-        rows = await self._room.keeper.call(lambda s: s.history(start=start, end=end, instrument=name, limit=MAX_MARKS))
+        try:
+            rows = await self._room.keeper.call(lambda s: s.history(start=start, end=end, instrument=name, limit=MAX_MARKS))
+        except sqlite3.Error as e:
+            raise ApiError(503, "store_broken", f"the alerts' file: {e}", "is the disk full?") from None
         return [row["event"] for row in reversed(rows)]
 
     async def _breaks(self, given: QueryParams) -> list[Row]:
@@ -182,17 +227,6 @@ class Udf:
             return of and event.kind in BROKEN and start <= event.ts_event < end
 
         return [_break(e, interval) for e in self._history.status.items if meant(e)]
-
-
-def _told(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    async def told(request: Request) -> Response:
-        try:
-            body, status = await answer(request.query_params), 200
-        except ApiError as e:
-            body, status = {"s": "error", "errmsg": str(e)}, e.status
-        return Response(encode(body), status, {"cache-control": "no-store"}, MEDIA["json"])
-
-    return told
 
 
 def _interval(given: QueryParams) -> str:
