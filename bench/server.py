@@ -77,6 +77,9 @@ class Feed:
             at += 1 / CHANGES
             await asyncio.sleep(max(0.0, at - loop.time()))
 
+    def now(self) -> int:
+        return time.time_ns()
+
     def status(self) -> dict[str, Any]:
         instruments = [{"id": n, "state": "live", "book": "synced", "last_event": 0, "last_status": None} for n in NAMES]
         return {

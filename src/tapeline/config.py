@@ -141,6 +141,9 @@ class ServerSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     push_hz: Annotated[float, Doc(gt=0, le=50, description="Most updates a second to a viewer, per channel.")] = 20.0
     history_trades: Annotated[int, Doc(ge=100, description="Trades an instrument kept in memory for the API.")] = 5_000
     history_bars: Annotated[int, Doc(ge=100, description="Bars an instrument and interval kept in memory.")] = 3_000
+    heatmap_mb: Annotated[
+        int, Doc(ge=0, description="Memory for the books of the recent past, in MB; 0 keeps those that are looked at only.")
+    ] = 64
 
 
 class SinkSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -163,6 +163,9 @@ class FakeSource:
         self.last_status[instrument] = event
         self.publish([event])
 
+    def now(self) -> int:
+        return self.clock()
+
     def status(self) -> dict[str, Any]:
         now = self.clock()
         connection = {"id": 1, "venue": "sim", "protocol": "binance", "url": "ws://127.0.0.1:9443/stream", "state": self.connection,

@@ -85,6 +85,10 @@ class FakeSource:
         self.book_state = "synced"
         self.open: dict[tuple[str, str], Bar] = {}
         self._seq = 0
+        self.time = T0 + 60 * SECOND
+
+    def now(self) -> int:
+        return self.time
 
     def push(self, *events: Event) -> None:
         self._seq += 1

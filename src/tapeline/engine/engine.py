@@ -64,6 +64,9 @@ class Engine:
 
     # What faces see
 
+    def now(self) -> int:
+        return self.clock.now()
+
     def instruments(self) -> list[Instrument]:
         return [i for lane in self.pipeline.lanes.values() if (i := self._instrument(lane.instrument)) is not None]
 

@@ -51,6 +51,10 @@ class Source(Protocol):
         """None where nothing can be changed, as in a replay."""
         ...
 
+    def now(self) -> int:
+        """What time it is there (ns): the machine's clock, or where a recording is played."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """`/api/v1/status` of docs/api.md with times in ns, without `viewers` and `dropped_viewers`."""
         ...

@@ -31,6 +31,7 @@ from tapeline.server.asked import ApiError
 from tapeline.server.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.figures import Figures
 from tapeline.server.guard import Guard, error_response
+from tapeline.server.heatmap import Heatmap
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
 from tapeline.server.openapi import Document
@@ -86,6 +87,7 @@ def build_app(
             *rest.routes(),
             *Udf(source, history, hub, rest, alerts, clock).routes(),
             *Figures(source, history, hub.names).routes(),
+            Heatmap(source, hub).route(),
             Profiles(source, history, hub.names).route(),
             *Subscriptions(source).routes(),
             search.route(),
@@ -102,6 +104,7 @@ def build_app(
     )
     app.state.hub, app.state.history, app.state.search = hub, history, search
     source.bus.tap(history.tap)
+    source.bus.tap(hub.depths.tap)
     return app
 
 
@@ -190,8 +193,9 @@ class Server:
     async def stop(self) -> None:
         """Stop listening, say goodbye, cut off who does not leave. Takes less than a second; a second call does nothing."""
         taps = self._source.bus.taps
-        if self.history.tap in taps:
-            taps.remove(self.history.tap)
+        for tap in (self.history.tap, self.hub.depths.tap):
+            if tap in taps:
+                taps.remove(tap)
         if self._queries is not None:
             await self._queries.stop()
         await self.app.state.search.close()

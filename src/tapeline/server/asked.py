@@ -8,14 +8,18 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tapeline.clock import MICRO, parse_iso
+from tapeline.clock import MICRO, SECOND, parse_iso
 from tapeline.config import INTERVALS
 from tapeline.engine.source import Source
 from tapeline.errors import UsageError
 from tapeline.market.barkinds.specs import BarSpec, parse
+from tapeline.server.columns import step_of
 from tapeline.server.history import History
 
 MAX_TIME = 2**63 - 1
+EVERY = {"1s": SECOND, "250ms": SECOND // 4, "500ms": SECOND // 2, "5s": 5 * SECOND, "15s": 15 * SECOND, "1m": 60 * SECOND}
+"""The grids of book columns, the usual one first."""
+MAX_ROWS = 400
 
 
 class ApiError(UsageError):
@@ -97,6 +101,22 @@ def interval(value: str | None) -> BarSpec:
         return parse("1m" if value is None else value[:80])
     except UsageError as e:
         raise bad("interval", value, str(e)) from None
+
+
+def step(value: object) -> float:
+    """The width of a price bin."""
+    if value is None:
+        raise ApiError(400, "missing_parameter", "step is missing", "the width of a price bin, as in 0.5")
+    try:
+        number = float(str(value))
+        step_of(number)
+    except ValueError:
+        raise bad("step", value, "a number above 0 of at most 12 decimal places: the width of a price bin") from None
+    return number
+
+
+def rows(value: object) -> int:
+    return whole("rows", value, 200, MAX_ROWS)
 
 
 def choice(name: str, value: str | None, choices: Iterable[str]) -> str:

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from tapeline.server import asked
-from tapeline.server.asked import ApiError, Names
-from tapeline.server.feeds import ALL, GROUPS, Channel, Key, MetricsKind
+from tapeline.server.asked import EVERY, ApiError, Names
+from tapeline.server.feed import ALL, GROUPS, Channel, Key, MetricsKind
 
 CallId = int | str | None
 MAX_CALL = 16 * 1024
@@ -25,6 +25,9 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: str | None = None
     depth: int | None = None
     kind: MetricsKind | None = None
+    step: float | None = None
+    every: str | None = None
+    rows: int | None = None
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +71,9 @@ def key_of(params: Params | None, names: Names) -> Key:
     channel = params.channel
     if channel in ("status", "alerts"):
         return Key(channel, ())
+    if channel == "depths":
+        step, every, rows = asked.step(params.step), asked.choice("every", params.every, EVERY), asked.rows(params.rows)
+        return Key(channel, _instruments(params, names), step=step, every=every, rows=rows)
     interval = _kind(params.interval, names) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
     kind = params.kind or "" if channel == "metrics" else ""
@@ -90,7 +96,7 @@ def _instruments(params: Params, names: Names) -> tuple[str, ...]:
     if wanted == list(GROUPS) and params.channel == "metrics":
         return GROUPS
     if "*" in wanted:
-        if params.channel == "book":
+        if params.channel in ("book", "depths"):
             raise asked.bad("instruments", "*", "a book is watched by name")
         return ALL
     return tuple(sorted({names.check(name) for name in wanted}))

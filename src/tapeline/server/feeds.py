@@ -8,28 +8,22 @@
     bars              those that closed or were revised, by `ts_open`, and the one still open (`closed: false`) where it has changed;
                       more than the log of changes holds: a `snapshot`
     status            the engine's status once a second and with every status event
+    depths            columns of the book over time (`server/depth_feed.py`)
     alerts            those since the last one, the newest SNAPSHOT_ALERTS at most; `missed` counts the others
 
 A snapshot reaches exactly to where the next update begins, so that a viewer who comes between two pushes gets no trade twice.
 Feeds read memory only; they are driven by the hub.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Literal
 
-import msgspec
-
-from tapeline.engine.source import Source
 from tapeline.events import Alert, Bar, Event, Status, Trade
-from tapeline.server.history import CHANGED_BARS, Bars, History, Log
-from tapeline.server.pipe import Framing
-from tapeline.server.views import Row, bar_row, book_row, encode, event_row
+from tapeline.server.depth_feed import DepthsFeed
+from tapeline.server.feed import Channel, Context, Feed, Key, Message
+from tapeline.server.history import CHANGED_BARS, Bars, Log
+from tapeline.server.views import bar_row, book_row, encode
 
-Channel = Literal["trades", "quotes", "book", "bars", "metrics", "status", "alerts"]
-MetricsKind = Literal["book", "sample"]
-ALL = ("*",)
-GROUPS = ("group:*",)
 SNAPSHOT_TRADES = 500  # shared by the instruments
 SNAPSHOT_BARS = 500  # as above
 SNAPSHOT_STATUS = 100
@@ -37,92 +31,6 @@ SNAPSHOT_ALERTS = 100
 PUSH_TRADES = 1000  # of one instrument in one message
 STATUS_SECONDS = 1.0
 _ts_recv = attrgetter("ts_recv")
-
-
-class Key(msgspec.Struct, frozen=True, cache_hash=True):
-    """What is watched. `instruments` sorted, each once; `interval` of bars, `depth` of a book, `kind` of metrics, else empty."""
-
-    channel: Channel
-    instruments: tuple[str, ...]
-    interval: str = ""
-    depth: int = 0
-    kind: str = ""
-
-
-class Message:
-    """A message, framed once for each way that viewers are reached. `count`: the trades in it, which are missed where it is not
-    delivered.
-    """
-
-    __slots__ = ("_frames", "_payload", "count")
-
-    def __init__(self, payload: bytes, count: int = 0) -> None:
-        self._payload, self.count = payload, count
-        self._frames: dict[Framing, bytes] = {}
-
-    def frame(self, framing: Framing) -> bytes:
-        made = self._frames.get(framing)
-        if made is None:
-            made = self._frames[framing] = framing(self._payload)
-        return made
-
-    def plus_missed(self, missed: int, framing: Framing) -> bytes:
-        """The frame with `missed` more trades missed than all viewers missed: for one viewer only."""
-        if not missed:
-            return self.frame(framing)
-        head, _, own = self._payload.rpartition(b'"missed":')
-        return framing(b'%s"missed":%d}' % (head, int(own[:-1]) + missed))
-
-
-class Context:
-    """What feeds read. `encoded` holds the events encoded in this push, so that overlapping keys share the work.
-
-    `now`: loop time of this push.
-    """
-
-    def __init__(self, source: Source, history: History, status: Callable[[], Row]) -> None:
-        self.source, self.history, self.status = source, history, status
-        self.encoded: dict[int, bytes] = {}
-        self.now = 0.0
-
-    def names(self, key: Key) -> Iterable[str]:
-        if key.instruments == GROUPS:
-            return self.history.groups()
-        if key.instruments != ALL:
-            return key.instruments
-        names = [i.id for i in self.source.instruments()]
-        return names + self.history.groups() if key.channel == "metrics" else names
-
-    def event(self, event: Event) -> bytes:
-        """The JSON of an event that stands in the history until the push is over, so that its id names it."""
-        raw = self.encoded.get(id(event))
-        if raw is None:
-            raw = self.encoded[id(event)] = encode(event_row(event))
-        return raw
-
-
-class Feed:
-    """`conflated`: an update replaces all earlier ones, so that one of them may be skipped."""
-
-    conflated = True
-
-    def __init__(self, key: Key, context: Context) -> None:
-        self.key, self.context = key, context
-        self.viewers = 0
-
-    def snapshot(self) -> Message:
-        raise NotImplementedError
-
-    def update(self) -> Message | None:
-        """What to send to all viewers, None where nothing changed. Moves the cursor."""
-        raise NotImplementedError
-
-    def message(self, kind: str, items: Iterable[bytes], tail: str = "", count: int = 0) -> Message:
-        key = self.key
-        extra = f',"interval":"{key.interval}"' if key.interval else f',"depth":{key.depth}' if key.depth else ""
-        extra += f',"kind":"{key.kind}"' if key.kind else ""
-        head = f'{{"channel":"{key.channel}","type":"{kind}","mode":"{self.context.source.mode}"{extra},"data":['
-        return Message(b"%s%s]%s}" % (head.encode(), b",".join(items), tail.encode()), count)
 
 
 class TradesFeed(Feed):
@@ -306,6 +214,7 @@ FEEDS: dict[Channel, type[Feed]] = {
     "metrics": LatestFeed,
     "status": StatusFeed,
     "alerts": AlertsFeed,
+    "depths": DepthsFeed,
 }
 
 

@@ -28,7 +28,9 @@ from tapeline.config import ServerSettings
 from tapeline.engine.source import Source
 from tapeline.server.asked import ApiError, Names
 from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
-from tapeline.server.feeds import Context, Feed, Key, Message, TradesFeed, make_feed
+from tapeline.server.depths import Depths
+from tapeline.server.feed import Context, Feed, Key, Message
+from tapeline.server.feeds import TradesFeed, make_feed
 from tapeline.server.history import History
 from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
 from tapeline.server.views import Row, encode, status_row
@@ -90,7 +92,8 @@ class Hub:
         self._source, self._clock = source, clock
         self._period = 1 / settings.push_hz
         self._feeds: dict[Key, Feed] = {}
-        self._context = Context(source, history, self.status)
+        self.depths = Depths(source, history, settings)
+        self._context = Context(source, history, self.depths, self.status)
         self._timer: asyncio.TimerHandle | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
 
@@ -181,9 +184,7 @@ class Hub:
             self._forget(viewer, key)
         else:
             raise ApiError(400, "not_subscribed", f"{key.channel} of these instruments is not subscribed", "repeat its params")
-        result = {"channel": key.channel, "instruments": key.instruments}
-        more = {"interval": key.interval, "depth": key.depth, "kind": key.kind}
-        return reply(call.id, result | {name: value for name, value in more.items() if value})
+        return reply(call.id, {"channel": key.channel, "instruments": key.instruments, **key.said()})
 
     def _watch(self, viewer: Viewer, key: Key) -> None:
         if (old := viewer.subscriptions.get(key)) is not None:
@@ -288,6 +289,7 @@ class Hub:
         """Forget everyone. Streams are ended; the connections of sockets are the server's to close."""
         for viewer in self.viewers:
             viewer.pipe.end()
+        self.depths.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

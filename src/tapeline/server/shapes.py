@@ -54,6 +54,16 @@ class BookRow(msgspec.Struct):
     complete_to: Reach
 
 
+class ColumnRow(msgspec.Struct):
+    instrument: str
+    ts: int
+    bid: float | None
+    ask: float | None
+    low: int
+    sizes: list[float]
+    proved: bool
+
+
 class ParameterRow(msgspec.Struct):
     name: str
     kind: str

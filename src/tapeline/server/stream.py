@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from tapeline.server import asked
 from tapeline.server.asked import ApiError
 from tapeline.server.calls import Params, key_of
-from tapeline.server.feeds import Channel, Key
+from tapeline.server.feed import Channel, Key
 from tapeline.server.operations import KNOWN, Described, Operation, Parameter
 from tapeline.server.pipe import EXTENSION, EventPipe
 

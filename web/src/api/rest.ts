@@ -1,7 +1,7 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
 import { apiPath } from "./base.ts";
-import type { Bar, Interval, MetricHistory, MetricInfo, ProfileAnswer } from "./types.ts";
+import type { Bar, BookHistory, Every, Footprint, Interval, MetricHistory, MetricInfo, ProfileAnswer } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -22,6 +22,36 @@ export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<read
   const { instrument, interval, limit, to, origin } = query;
   const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }), ...(origin === undefined ? {} : { origin }) };
   return (await get<{ bars: Bar[] }>("bars", params, signal)).bars;
+}
+
+export interface BookHistoryQuery {
+  readonly instrument: string;
+  readonly step: number;
+  readonly every: Every;
+  readonly rows?: number;
+  readonly limit?: number;
+  readonly to?: number;
+}
+
+export async function bookHistory(query: BookHistoryQuery, signal?: AbortSignal): Promise<BookHistory> {
+  return await get<BookHistory>("book/history", given(query), signal);
+}
+
+export interface FootprintQuery {
+  readonly instrument: string;
+  readonly interval: Interval;
+  readonly step: number;
+  readonly limit?: number;
+  readonly to?: number;
+}
+
+export async function footprint(query: FootprintQuery, signal?: AbortSignal): Promise<Footprint> {
+  return await get<Footprint>("footprint", given(query), signal);
+}
+
+/** What of a query is said. */
+function given(query: object): Record<string, string | number> {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as Record<string, string | number>;
 }
 
 export async function metricHistory(instrument: string, limit: number, signal?: AbortSignal): Promise<MetricHistory> {

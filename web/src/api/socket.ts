@@ -14,6 +14,7 @@ export interface Subscription {
   readonly kind?: "book" | "sample";
   readonly step?: number;
   readonly every?: string;
+  readonly rows?: number;
 }
 
 export type Link = "connecting" | "open" | "closed";
@@ -34,7 +35,7 @@ export function backoff(attempt: number, random: number = Math.random()): number
   return Math.max(250, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 10)) * random);
 }
 
-const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind, s.step, s.every]);
+const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind, s.step, s.every, s.rows]);
 
 export class Feed {
   link: Link = "closed";

@@ -109,6 +109,45 @@ export interface Book {
   readonly complete_to: { readonly bid: number | null; readonly ask: number | null };
 }
 
+/** The book at one moment in price bins: bin k of `sizes` covers [(low + k) × step, (low + k + 1) × step). */
+export interface Column {
+  readonly instrument: string;
+  readonly ts: Micros;
+  readonly bid: number | null;
+  readonly ask: number | null;
+  readonly low: number;
+  readonly sizes: readonly number[]; // below the touch bids, above it asks
+  readonly proved: boolean; // false: the book was not proved right, and there is nothing to show
+}
+
+export type Every = "250ms" | "500ms" | "1s" | "5s" | "15s" | "1m";
+
+/** /book/history: oldest first. */
+export interface BookHistory {
+  readonly instrument: string;
+  readonly step: number;
+  readonly every: Micros;
+  readonly columns: readonly Column[];
+  readonly more: boolean; // there is older: ask again with `to` = the first time here
+}
+
+/** One bar's trades by price: bin k of `buys` and `sells` covers [(low + k) × step, (low + k + 1) × step). */
+export interface FootprintBar {
+  readonly ts_open: Micros;
+  readonly complete: boolean;
+  readonly low: number;
+  readonly buys: readonly number[];
+  readonly sells: readonly number[];
+}
+
+export interface Footprint {
+  readonly instrument: string;
+  readonly interval: Interval;
+  readonly step: number;
+  readonly bars: readonly FootprintBar[];
+  readonly more: boolean;
+}
+
 export interface StatusEvent extends Event {
   readonly kind: string;
   readonly venue: string;
@@ -201,7 +240,7 @@ export interface Status {
   readonly dropped_viewers: number;
 }
 
-export type Channel = "trades" | "quotes" | "book" | "bars" | "metrics" | "status" | "alerts";
+export type Channel = "trades" | "quotes" | "book" | "bars" | "metrics" | "status" | "alerts" | "depths";
 
 interface Push<C extends Channel, D> {
   readonly channel: C;
@@ -209,6 +248,9 @@ interface Push<C extends Channel, D> {
   readonly data: D;
   readonly missed?: number;
   readonly kind?: "book" | "sample";
+  readonly step?: number; // of depths
+  readonly every?: Every;
+  readonly rows?: number;
 }
 
 export type Message =
@@ -218,6 +260,7 @@ export type Message =
   | Push<"bars", readonly Bar[]>
   | Push<"metrics", readonly Metrics[]>
   | Push<"alerts", readonly AlertEvent[]>
+  | Push<"depths", readonly Column[]>
   | Push<"status", { readonly status: Status; readonly events: readonly StatusEvent[] }>;
 
 export interface ApiError {

@@ -164,7 +164,7 @@ export class Session {
       return;
     }
     for (const s of this.stores) s.put?.(message);
-    if (message.type !== "update" || message.channel === "bars" || message.channel === "alerts") return;
+    if (message.type !== "update" || message.channel === "bars" || message.channel === "alerts" || message.channel === "depths") return;
     for (const event of message.data) this.latency.saw(event.ts_event);
   }
 
