@@ -1,78 +1,202 @@
-// The trades as they come, newest on top. Where trades are missing a row says so: the tape never closes over a hole.
+// The trades as they come, newest on top, in rows that are there only while they can be seen. Where trades are missing a row says so:
+// the tape never closes over a hole.
+//
+// It holds still while the pointer is on it, while it is scrolled back, and when it is told to; what came meanwhile is counted.
 
-import type { Trade } from "../api/types.ts";
-import type { Row } from "../state/market.ts";
+import { Held, slice } from "../state/held.ts";
 import type { Session } from "../state/session.ts";
-import type { TapeLine } from "../state/view.ts";
-import { h, panel } from "../ui/dom.ts";
-import { clock, fixed, size } from "../ui/format.ts";
+import type { TapeRow } from "../state/tape.ts";
+import { TapeStore } from "../state/tapestore.ts";
+import "../styles/tape.css";
+import { h, mark, panel, show, Value, value } from "../ui/dom.ts";
+import { count, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
+import { stored } from "../ui/theme.ts";
+import { click } from "../ui/tick.ts";
+import { TapeLineView } from "./tape/row.ts";
+import { TapeTools } from "./tape/tools.ts";
 
 const ROW_PX = 19;
-const ARROWS = { buy: "▲", sell: "▼", unknown: "·" } as const;
-const TOLD_FLAGS = new Set(["LATE", "RECOVERED", "SAMPLED", "AGGREGATED", "OFF_BOOK", "BAD_TIME", "INEXACT", "RPI"]);
-const ORDINARY = new Set(["AGGREGATED"]); // every trade of a futures feed is: told in the tooltip, no mark beside each size
+const SPARE = 6; // rows beyond what can be seen
+const NEAR_END = 40; // rows before the last one: older trades are asked for
 
 export class TradeTape implements Panel {
-  readonly topics: readonly Topic[] = ["trades", "selection"];
+  readonly topics: readonly Topic[] = ["trades", "selection", "clock"];
   readonly el: HTMLElement;
   private readonly session: Session;
-  private readonly list = h("div", { class: "tape value", "data-testid": "tape" });
-  private seen = { generation: -1, total: 0 };
-  private fits = 1;
-  private typical = 0; // size that fills half a row's bar: a slow average, so that large prints stand out
+  private readonly store: TapeStore;
+  private readonly held = new Held();
+  private readonly tools: TapeTools;
+  private readonly rows = h("div", { class: "tape-rows", "data-testid": "tape" });
+  private readonly spacer = h("div", { class: "tape-spacer" }, this.rows);
+  private readonly scroller = h("div", { class: "tape value", tabindex: "0", role: "group", "aria-label": "Trades, newest first. Space holds them still" }, this.spacer);
+  private readonly fresh = h("button", { type: "button", class: "tape-new", "data-testid": "tape-new", hidden: true });
+  private readonly sums = { buy: value("num", "tape-buy"), sell: value("num", "tape-sell") };
+  private readonly share = h("span", { class: "tape-share" });
+  private readonly span = new Value(h("span", { class: "tape-span", "data-testid": "tape-span" }));
+  private lines: TapeLineView[] = [];
+  private shown = { generation: -1, from: 0, to: 0 };
+  private sounded = 0;
 
   constructor(session: Session, title: HTMLElement) {
     this.session = session;
+    this.store = new TapeStore(session);
+    session.add(this.store);
+    const again = (): void => {
+      this.store.tape.rebuild();
+      this.resume();
+    };
+    this.tools = new TapeTools(this.store.tape, () => this.base, again, () => this.hold("told", !this.held.because("told")));
     const head = h("div", { class: "columns trade" }, h("span", {}, "Time"), h("span", {}, "Price"), h("span", {}, "Size"));
-    this.el = panel("tape", "Trades", title, head, this.list);
-    new ResizeObserver(() => this.fit()).observe(this.list);
+    const foot = h("footer", { class: "tape-sums", title: "Traded in the last minute, by aggressor" }, this.span.el, this.sums.buy.el, this.share, this.sums.sell.el);
+    const body = h("div", { class: "tape-body" }, this.scroller, this.fresh);
+    this.el = panel("tape", "Trades", h("div", { class: "tape-head" }, title, this.tools.el), this.tools.more, head, body, foot);
+    this.listen();
   }
 
-  render(): void {
-    const { view, market } = this.session;
-    const row = market.rows.get(view.id);
-    if (!row) return;
-    const { lines } = view;
-    const fresh = lines.generation === this.seen.generation ? Math.min(this.fits, lines.total - this.seen.total) : this.fits;
-    const again = lines.generation !== this.seen.generation;
-    this.seen = { generation: lines.generation, total: lines.total };
-    if (again) {
-      this.list.replaceChildren();
-      this.typical = 0;
+  render(dirty: ReadonlySet<Topic>): void {
+    if (this.el.offsetParent === null && !stored("tape.sound")) return;
+    this.store.sync();
+    const { tape } = this.store;
+    if (dirty.has("selection")) this.begin();
+    this.tools.render(this.session.now);
+    this.sound();
+    if (this.el.offsetParent === null) return;
+    if (dirty.has("clock") || dirty.has("selection")) this.renderSums();
+    this.held.saw(tape);
+    const { waiting } = this.held;
+    show(this.fresh, waiting > 0);
+    if (waiting > 0) this.fresh.textContent = `▲ ${count(waiting)} new`;
+    mark(this.el, "held", String(this.held.still));
+    this.draw();
+  }
+
+  /** Another instrument: amounts of the base asset mean another asset now. */
+  private begin(): void {
+    this.tools.apply();
+    this.store.tape.rebuild();
+    this.resume();
+  }
+
+  private get base(): string {
+    return (this.session.view.id.split(":")[1] ?? "").split("-")[0] ?? "";
+  }
+
+  /** The rows between `from` and `to`, newest first. Those that stay keep their elements: only what comes in is written. */
+  private draw(force = false): void {
+    const { tape } = this.store;
+    const total = this.held.upTo - tape.dropped; // rows that may be seen
+    const height = `${Math.max(0, total) * ROW_PX}px`;
+    if (this.spacer.style.height !== height) this.spacer.style.height = height;
+    const [first, last] = slice(this.scroller.scrollTop, this.scroller.clientHeight, ROW_PX, SPARE, total);
+    const [from, to] = [this.held.upTo - last, this.held.upTo - first]; // numbers, newest is to − 1
+    const { generation } = tape;
+    const before = this.shown;
+    this.rows.style.transform = `translateY(${first * ROW_PX}px)`;
+    if (force || before.generation !== generation || from >= before.to || to <= before.from) this.drawAll(from, to);
+    else this.shift(from, to);
+    this.shown = { generation, from, to };
+    if (!this.held.still || force) this.lines[0]?.set(this.rowAt(to - 1), this.row, tape);
+    if (total - last < NEAR_END && this.scroller.scrollTop > 0) void this.store.fetchOlder();
+  }
+
+  private get row(): { priceDecimals: number; sizeDecimals: number } {
+    return this.session.market.rows.get(this.session.view.id) ?? { priceDecimals: 2, sizeDecimals: 4 };
+  }
+
+  private rowAt(number: number): TapeRow | undefined {
+    return this.store.tape.rows[number - this.store.tape.dropped];
+  }
+
+  private drawAll(from: number, to: number): void {
+    while (this.lines.length > to - from) this.lines.pop()?.el.remove();
+    while (this.lines.length < to - from) {
+      const line = new TapeLineView();
+      this.lines.push(line);
+      this.rows.append(line.el);
     }
-    if (fresh <= 0) return;
-    this.list.prepend(...lines.newest(fresh).map((line) => this.line(line, row)));
-    while (this.list.childElementCount > this.fits) this.list.lastElementChild?.remove();
+    this.lines.forEach((line, i) => line.set(this.rowAt(to - 1 - i), this.row, this.store.tape));
   }
 
-  private line(line: TapeLine, row: Row): HTMLElement {
-    if (line.kind === "trade") return this.trade(line.trade, row);
-    const at = line.at ? clock(line.at, true) : "";
-    return h("div", { class: "trade missed", "data-testid": "missed", title: line.text }, h("span", {}, at), h("span", {}, `⚠ ${line.text}`));
+  private shift(from: number, to: number): void {
+    for (let n = this.shown.to; n > to; n--) this.lines.shift()?.el.remove();
+    const spare: TapeLineView[] = [];
+    for (let n = this.shown.from; n < from; n++) {
+      const line = this.lines.pop();
+      if (line) spare.push(line);
+    }
+    if (this.shown.to < to) this.lines[0]?.set(this.rowAt(this.shown.to - 1), this.row, this.store.tape); // it may have grown
+    for (let n = this.shown.to; n < to; n++) {
+      const line = spare.pop() ?? new TapeLineView();
+      line.set(this.rowAt(n), this.row, this.store.tape);
+      this.lines.unshift(line);
+      this.rows.prepend(line.el);
+    }
+    for (let n = this.shown.from - 1; n >= from; n--) {
+      const line = spare.pop() ?? new TapeLineView();
+      line.set(this.rowAt(n), this.row, this.store.tape);
+      this.lines.push(line);
+      this.rows.append(line.el);
+    }
+    for (const line of spare) line.el.remove();
   }
 
-  private trade(trade: Trade, row: Row): HTMLElement {
-    this.typical = this.typical === 0 ? trade.size : this.typical * 0.98 + trade.size * 0.02;
-    const flags = trade.flags.filter((f) => TOLD_FLAGS.has(f));
-    const el = h(
-      "div",
-      { class: "trade", "data-side": trade.side, title: [`id ${trade.id}`, ...flags].join(" · "), "data-ts": trade.ts_event },
-      h("span", { class: "num" }, clock(trade.ts_event, true)),
-      h("span", { class: "num price", "data-value": trade.price }, fixed(trade.price, row.priceDecimals), h("i", {}, ARROWS[trade.side])),
-      h("span", { class: "num", "data-value": trade.size }, size(trade.size, row.sizeDecimals)),
-    );
-    el.style.setProperty("--own", Math.min(1, trade.size / (this.typical * 4 || 1)).toFixed(3));
-    const marked = flags.filter((f) => !ORDINARY.has(f));
-    if (marked.length > 0) el.dataset["flags"] = marked.join(" ");
-    return el;
+  private renderSums(): void {
+    const now = this.session.now;
+    const { buy, sell, since, holes } = this.store.tape.totals(now);
+    const { sizeDecimals } = this.row;
+    this.sums.buy.set(`▲ ${size(buy, sizeDecimals)}`, buy);
+    this.sums.sell.set(`${size(sell, sizeDecimals)} ▼`, sell);
+    const seconds = Math.min(60, Math.max(0, Math.round((now - since) / 1e6)));
+    this.span.set(`${seconds >= 59 ? "1 m" : `${seconds} s`}${holes ? " ⚠" : ""}`);
+    this.span.el.title = holes ? "trades are missing in it" : seconds < 59 ? "nothing is known of before" : "the last minute";
+    this.share.style.setProperty("--share", buy + sell > 0 ? (buy / (buy + sell)).toFixed(3) : "0.5");
   }
 
-  private fit(): void {
-    const fits = Math.max(1, Math.floor(this.list.clientHeight / ROW_PX));
-    if (fits === this.fits) return;
-    this.fits = fits;
-    this.seen = { generation: -1, total: 0 };
-    this.render();
+  /** A soft tick for each large print that came since the last paint, where that is switched on: at most one a side and paint. */
+  private sound(): void {
+    const { tape } = this.store;
+    const newest = tape.rows.at(-1);
+    const at = newest?.kind === "print" ? newest.last.ts_recv : this.sounded;
+    if (this.tools.sound && this.sounded > 0) {
+      const sides = new Set<string>();
+      for (let i = tape.rows.length - 1; i >= 0; i--) {
+        const row = tape.rows[i];
+        if (row?.kind !== "print" || row.last.ts_recv <= this.sounded) break;
+        if (tape.isLarge(row)) sides.add(row.last.side);
+      }
+      for (const side of sides) click(side === "buy");
+    }
+    this.sounded = Math.max(this.sounded, at);
+  }
+
+  private hold(why: "pointer" | "scroll" | "told", on: boolean): void {
+    this.held.hold(why, on, this.store.tape);
+    this.store.tape.reading = this.held.still;
+    this.tools.paused(this.held.because("told"));
+    this.session.scheduler.touch("trades");
+  }
+
+  private resume(): void {
+    this.held.release(this.store.tape);
+    this.store.tape.reading = false;
+    this.tools.paused(false);
+    this.scroller.scrollTop = 0;
+    this.shown = { ...this.shown, generation: -1 };
+    this.session.scheduler.touch("trades");
+  }
+
+  private listen(): void {
+    const { scroller } = this;
+    scroller.addEventListener("pointerenter", (e) => e.pointerType === "mouse" && this.hold("pointer", true));
+    scroller.addEventListener("pointerleave", () => this.hold("pointer", false));
+    scroller.addEventListener("scroll", () => this.hold("scroll", scroller.scrollTop > 0), { passive: true });
+    this.fresh.addEventListener("click", () => this.resume());
+    scroller.addEventListener("keydown", (event) => {
+      if (event.key !== " ") return;
+      event.preventDefault();
+      this.hold("told", !this.held.because("told"));
+    });
+    new ResizeObserver(() => this.draw(true)).observe(scroller);
   }
 }
