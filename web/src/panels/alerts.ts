@@ -83,10 +83,12 @@ export class AlertsPanel implements Panel {
     this.el = panel("alerts", "Alerts", this.form.el, this.trouble, body);
   }
 
+  visible(shown: boolean): void {
+    this.session.rules.watched = shown;
+    if (shown) void this.session.rules.load();
+  }
+
   render(): void {
-    const visible = this.el.offsetParent !== null;
-    this.session.rules.watched = visible;
-    if (!visible) return;
     const { now, rules: { alerts } } = this.session;
     this.form.example(this.session.view.id);
     this.trouble.textContent = alerts.trouble;

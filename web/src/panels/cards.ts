@@ -52,7 +52,6 @@ export class Cards implements Panel {
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
     if (!row) return;
-    mark(document.documentElement, "feed", row.info?.state ?? "waiting");
     this.renderTitle(row);
     this.renderTouch(row);
     this.renderMetrics(row);

@@ -63,7 +63,7 @@ export class Pipeline implements Panel {
 
   render(): void {
     const { status } = this.session;
-    if (!status || this.el.offsetParent === null) return;
+    if (!status) return;
     const parts = [...connections(status), ...venues(status), ...sinks(status), ...rest(status)];
     const said = JSON.stringify(parts);
     if (said === this.said) return;

@@ -62,6 +62,7 @@ export class HealthBar implements Panel {
     const root = document.documentElement;
     mark(root, "link", health.dead ? "dead" : "ok");
     mark(root, "mode", health.mode ?? "none");
+    mark(root, "feed", this.session.market.rows.get(this.session.view.id)?.info?.state ?? "waiting");
     mark(this.el, "kind", health.kind);
     this.state.set(health.label, health.kind);
     // The counted seconds change each second: shown, but a screen reader is told only when the state itself changes.

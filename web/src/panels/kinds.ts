@@ -31,19 +31,23 @@ export interface PanelKind {
   readonly id: string; // saved layouts and links hold it: it never changes
   readonly title: string;
   readonly make: (session: Session, page: Page) => Shown;
+  /** As tall as its content, with no strip of tabs over it: about how many pixels. */
+  readonly slim?: number;
+  /** `all`: it shows more than the chosen instrument, and is not dimmed when that is silent. */
+  readonly of?: "all";
 }
 
-const heading = (text: string): HTMLElement => h("h3", { class: "panel-title" }, text);
-const silent = (text: string): HTMLElement => h("span", { class: "sr" }, text);
+// The tab over a panel shows its name; for those who jump from heading to heading it is one as well.
+const silent = (text: string): HTMLElement => h("h3", { class: "sr" }, text);
 
 export const KINDS: readonly PanelKind[] = [
-  { id: "cards", title: "Figures", make: (s) => new Cards(s) },
-  { id: "watch", title: "Markets", make: (s) => new Watchlist(s, heading("Markets")) },
+  { id: "cards", title: "Figures", slim: 62, make: (s) => new Cards(s) },
+  { id: "watch", title: "Markets", of: "all", make: (s) => new Watchlist(s, silent("Markets")) },
   { id: "chart", title: "Chart", make: (s) => new Chart(s) },
-  { id: "ladder", title: "Book", make: (s) => new Ladder(s, heading("Order book")) },
-  { id: "tape", title: "Trades", make: (s) => new TradeTape(s, heading("Trades")) },
-  { id: "events", title: "Events", make: (s) => new Events(s, silent("Events")) },
-  { id: "pipeline", title: "Pipeline", make: (s) => new Pipeline(s, silent("Pipeline")) },
+  { id: "ladder", title: "Book", make: (s) => new Ladder(s, silent("Order book")) },
+  { id: "tape", title: "Trades", make: (s) => new TradeTape(s, silent("Trades")) },
+  { id: "events", title: "Events", of: "all", make: (s) => new Events(s, silent("Events")) },
+  { id: "pipeline", title: "Pipeline", of: "all", make: (s) => new Pipeline(s, silent("Pipeline")) },
   { id: "metrics", title: "Metrics", make: (s, page) => new MetricsPanel(s, page.writeRule) },
-  { id: "alerts", title: "Alerts", make: (s) => new AlertsPanel(s) },
+  { id: "alerts", title: "Alerts", of: "all", make: (s) => new AlertsPanel(s) },
 ];

@@ -73,7 +73,6 @@ export class MetricsPanel implements Panel {
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (this.el.offsetParent === null) return;
     const scopes = this.session.figures.sampled();
     this.arrange(scopes);
     for (const [scope, samples] of scopes) {
