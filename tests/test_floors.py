@@ -46,6 +46,7 @@ FLOORS = {
     # 7 faces
     "server": 7,
     "cli": 7,
+    "terminal": 7,
     "api": 7,
     "windowing": 7,
     "__main__": 7,

@@ -7,6 +7,7 @@ that looks wrong is a page that looks wrong.
 """
 
 import argparse
+import asyncio
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -98,6 +100,16 @@ def shoot(page: Page, name: str) -> None:
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
 
 
+async def shoot_terminal(address: str) -> None:
+    """`tapeline top` on the same market, as Textual draws it."""
+    from tapeline.terminal.app import Top
+
+    app = Top(address)
+    async with app.run_test(size=(140, 38)):
+        await asyncio.sleep(4)
+        app.save_screenshot(str(IMAGES / "top.svg"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=100, help="how long the market runs before the first picture")
@@ -112,6 +124,9 @@ def main() -> None:
         shoot(dark, "page-dark")
         shoot(open_page(browser, address, WIDE, "light"), "page-light")
         shoot(open_page(browser, address, PHONE, "dark"), "page-phone")
+        terminal = Thread(target=lambda: asyncio.run(shoot_terminal(address)))  # Playwright has a loop of its own in this one
+        terminal.start()
+        terminal.join()
         process.terminate()
         dark.get_by_test_id("state").get_by_text("OFFLINE").wait_for(timeout=30_000)
         shoot(dark, "page-offline")

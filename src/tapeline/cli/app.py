@@ -38,6 +38,7 @@ COMMANDS = {
     "repair": ("tapeline.cli.repair:repair", "Make lake and SQLite what the tape says they should be."),
     "lake": ("tapeline.cli.lake:app", "List what is in the lake, and put its files together."),
     "tape": ("tapeline.cli.tape:app", "List, print, verify and seal tape segments."),
+    "top": ("tapeline.cli.top:top", "Show the markets in the terminal."),
     "doctor": ("tapeline.cli.doctor:doctor", "Check this machine, its network and the venues."),
     "config": ("tapeline.cli.config:config", "Show the settings in force and where each comes from."),
 }
