@@ -138,6 +138,13 @@ SHAPING = ("trade_side",)
 class ServerSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[str, Doc(description="Address the page and the API listen on.")] = "127.0.0.1"
     port: Annotated[int, Doc(ge=0, le=65535, description="Port; 0 takes a free one.")] = 8700
+    requests_per_second: Annotated[
+        float, Doc(gt=0, description="Requests a second that one address may make on average; five seconds' at once.")
+    ] = 300.0
+    embed_origins: Annotated[
+        tuple[str, ...],
+        Doc(description='Pages that may show `/embed/…` in a frame, as in `["https://notes.example.org"]`; `:*` is any port.'),
+    ] = ("http://localhost:*", "http://127.0.0.1:*")
     push_hz: Annotated[float, Doc(gt=0, le=50, description="Most updates a second to a viewer, per channel.")] = 20.0
     history_trades: Annotated[int, Doc(ge=100, description="Trades an instrument kept in memory for the API.")] = 5_000
     history_bars: Annotated[int, Doc(ge=100, description="Bars an instrument and interval kept in memory.")] = 3_000

@@ -11,8 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.errors import ConfigError
+from tapeline.server.access import Lock
 from tapeline.server.app import Server
-from tapeline.server.guard import Guard, host_name
+from tapeline.server.gate import Gate
+from tapeline.server.guard import host_name
 from tapeline.server.prometheus import exposed_names
 from tests.server.fakes import BTC, T0, FakeSource, trade
 
@@ -121,13 +123,13 @@ async def test_a_viewer_of_the_same_origin_is_let_in(server):
         assert b"pong" in await ws.recv(decode=False)
 
 
-def test_on_all_addresses_any_literal_address_and_no_foreign_name(source):
-    guard = Guard(None, "0.0.0.0", source)
-    assert guard._known("192.168.1.5")
-    assert guard._known("fe80::1")
-    assert guard._known("localhost")
-    assert not guard._known("evil.example")
-    assert Guard(None, "market.lan", source)._known(host_name("Market.LAN:8700"))
+def test_on_all_addresses_any_literal_address_and_no_foreign_name():
+    gate = Gate(ServerSettings(host="0.0.0.0"), Lock())
+    assert gate.known("192.168.1.5")
+    assert gate.known("fe80::1")
+    assert gate.known("localhost")
+    assert not gate.known("evil.example")
+    assert Gate(ServerSettings(host="market.lan"), Lock()).known(host_name("Market.LAN:8700"))
 
 
 async def test_without_a_built_page_it_says_how_to_build_it(http):

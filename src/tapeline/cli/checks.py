@@ -13,7 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from tapeline.config import Settings
+from tapeline.config import ServerSettings, Settings
+from tapeline.errors import ConfigError
 
 State = Literal["ok", "warn", "fail"]
 PACKAGES = (
@@ -39,6 +40,7 @@ def machine(settings: Settings) -> Iterator[Check]:
     yield packages()
     yield data(Path(settings.data))
     yield port(settings.server.host, settings.server.port)
+    yield door(settings.server)
     yield files()
     yield zones()
     yield page()
@@ -98,6 +100,23 @@ def _tapeline_at(host: str, number: int) -> bool:
         return False
     finally:
         asked.close()
+
+
+def door(settings: ServerSettings) -> Check:
+    """Who may come in."""
+    from tapeline.server.access import VARIABLE, is_loopback, lock_of
+
+    try:
+        lock = lock_of(settings)
+    except ConfigError as e:
+        return Check("access", "fail", str(e), f"set {VARIABLE} anew, or leave it out")
+    if not lock.shut:
+        return Check("access", "ok", f"this machine only ({settings.host}), without a token")
+    where = "this machine only" if is_loopback(settings.host) else f"whoever reaches {settings.host}"
+    if lock.random:
+        text = f"{where}, with a token that is made at each start"
+        return Check("access", "ok", text, f"{VARIABLE} names one that stays; docs/security.md tells of TLS")
+    return Check("access", "ok", f"{where}, with the token of {VARIABLE}")
 
 
 def files() -> Check:

@@ -53,11 +53,11 @@ async def replay(
     player = WatchedPlayer(root, chosen.id, speed=pace)
     server = Server(player, settings.server, LiveClock(), queries=Queries(root, settings.query))
     async with interruptible() as stop, AsyncExitStack() as stack:
-        address = await server.start()
+        await server.start()
         for runner in feed_sinks(player, _opened(root, settings), root, settings.sinks, _on_tape):
             stack.push_async_callback(runner.close, SINK_CLOSE_SECONDS)
         told = f"{pace:g}×" if pace else "full speed"
-        say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {address}; Ctrl-C ends")
+        say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {server.link()}; Ctrl-C ends")
         try:
             await until(stop, _play(player))
         finally:

@@ -65,12 +65,12 @@ async def run(
             session.collector, chosen.settings.server, session.collector.clock, queries=queries, alerts=session.alerts,
             finder=finder_of(session.collector, chosen.settings),
         )  # fmt: skip
-        address = session.address = await server.start()
-        say(f"page and API at {address}")
+        session.address = await server.start()
+        say(f"page and API at {server.link()}")
         say(f"streaming {chosen.why}")
         try:
             if browser:
-                _open(address)
+                _open(server.ticket())
             stopped = await session.stream(stop, wanted, seconds)
         finally:
             await server.stop()

@@ -14,6 +14,7 @@ from tapeline.cli.live import say
 from tapeline.cli.options import Channels, Host
 from tapeline.cli.output import columns, write, write_json
 from tapeline.errors import ConfigError, TapelineError, Unreachable, UsageError, VenueError
+from tapeline.server.access import VARIABLE, credentials
 
 PATH = "/api/v1/subscriptions"
 SECONDS = 60.0  # a new venue is given its time to answer
@@ -86,7 +87,7 @@ def _ask(method: str, query: str, body: Any, port: int | None, host: str | None)
     server = context.load({"server.port": port, "server.host": host}).settings.server
     where = WILDCARDS.get(server.host, server.host)
     asking = http.client.HTTPConnection(where, server.port, timeout=SECONDS)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
+    headers = credentials() | ({"Content-Type": "application/json"} if body is not None else {})
     try:
         asking.request(method, PATH + query, None if body is None else msgspec.json.encode(body), headers)
         response = asking.getresponse()
@@ -113,6 +114,8 @@ def _nobody(host: str, port: int, error: Exception) -> str:
 
 def _error(error: dict[str, Any]) -> TapelineError:
     text, code = error["message"], error["code"]
+    if code == "unauthorized":
+        return UsageError(f"{text}: set {VARIABLE} to the token that `tapeline run` printed or was given")
     if code == "bad_parameter":
         return UsageError(f"{text}: {error['hint']}")
     if code == "venue_error":

@@ -26,14 +26,17 @@ from tapeline.clock import Clock
 from tapeline.config import QuerySettings, ServerSettings
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
+from tapeline.server.access import Lock, lock_of
 from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
 from tapeline.server.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.figures import Figures
+from tapeline.server.gate import Gate
 from tapeline.server.guard import Guard, error_response
 from tapeline.server.heatmap import Heatmap
 from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
+from tapeline.server.login import Login, access_route
 from tapeline.server.openapi import Document
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
 from tapeline.server.profiles import Profiles
@@ -62,15 +65,18 @@ def build_app(
     queries: Queries | None = None,
     alerts: Room | None = None,
     finder: Finder | None = None,
+    lock: Lock | None = None,
 ) -> Starlette:
     """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
 
     `queries`: for the lake that the source feeds; without, there is none to ask. `alerts`: the rules that are watched, likewise.
     `finder`: how venues that are not connected are asked for what they list; without, they are not.
+    `lock`: what is demanded of who asks; nothing without (`Server` always has one).
     `app.state.hub` and `app.state.history` are its parts.
     """
     history = History(settings)
-    hub = Hub(source, history, settings, clock, limits or Limits())
+    gate = Gate(settings, lock or Lock())
+    hub = Hub(source, history, settings, clock, limits or Limits(), gate)
 
     search = Search(source, clock, finder)
 
@@ -97,9 +103,11 @@ def build_app(
             stream_route(hub),
             Exposition(source, hub).route(),
             Document().route(),
+            *Login(gate).routes(),
+            access_route(gate, lambda: source.mode),
             *page_routes(page),
         ],
-        middleware=[Middleware(Guard, host=settings.host, source=source)],
+        middleware=[Middleware(Guard, gate=gate, source=source)],
         exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
     )
     app.state.hub, app.state.history, app.state.search = hub, history, search
@@ -113,7 +121,7 @@ def _as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, HTTPException):
         code, hint = HTTP_CODES.get(error.status_code, ("http_error", ""))
-        return ApiError(error.status_code, code, error.detail, hint)
+        return ApiError(error.status_code, code, error.detail, hint, error.headers)
     return ApiError(500, "internal_error", f"{type(error).__name__} in the server", "the log has the details; please report it")
 
 
@@ -153,7 +161,10 @@ class Server:
         finder: Finder | None = None,
     ) -> None:
         self._source, self._settings, self._queries = source, settings, queries
-        self.app = build_app(source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts, finder=finder)
+        self.lock = lock_of(settings)
+        self.app = build_app(
+            source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts, finder=finder, lock=self.lock
+        )
         self.hub: Hub = self.app.state.hub
         self.history: History = self.app.state.history
         self.address = ""
@@ -189,6 +200,16 @@ class Server:
             self._task.result()
         self.address = _address(self._settings.host, listener.getsockname()[1])
         return self.address
+
+    def link(self) -> str:
+        """The address for a person: with the token in it where one was made for this start. Never for a log."""
+        return f"{self.address}/?token={self.lock.token}" if self.lock.random else self.address
+
+    def ticket(self) -> str:
+        """The address for a browser that we open ourselves: good once, within a minute."""
+        if not self.lock.shut:
+            return self.address
+        return f"{self.address}/?token={self.lock.ticket(asyncio.get_running_loop().time())}"
 
     async def stop(self) -> None:
         """Stop listening, say goodbye, cut off who does not leave. Takes less than a second; a second call does nothing."""

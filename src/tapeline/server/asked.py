@@ -23,9 +23,10 @@ MAX_ROWS = 400
 
 
 class ApiError(UsageError):
-    """An answer that is no data. `status` is the HTTP status; a WebSocket reply carries the rest alone."""
+    """An answer that is no data. `status` and `headers` are HTTP's; a WebSocket reply carries the rest alone."""
 
-    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None) -> None:
+        self.headers: Mapping[str, str] = headers or {}
         self.status, self.code, self.message, self.hint = status, code, message, hint
         super().__init__(f"{message}: {hint}" if hint else message)
 

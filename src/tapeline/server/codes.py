@@ -9,6 +9,8 @@ CODES: dict[str, int] = {
     "query_too_big": 400,
     "unknown_parameter": 400,
     "unknown_target": 400,
+    "unauthorized": 401,
+    "embed_refused": 403,
     "host_refused": 403,
     "origin_refused": 403,
     "cannot_subscribe": 404,
@@ -25,6 +27,8 @@ CODES: dict[str, int] = {
     "too_many_rules": 409,
     "too_large": 413,
     "not_json": 415,
+    "too_many_attempts": 429,
+    "too_many_requests": 429,
     "internal_error": 500,
     "venue_error": 502,
     "busy": 503,
@@ -36,8 +40,17 @@ CODES: dict[str, int] = {
     "too_many_viewers": 503,
 }
 
-EVERYWHERE = ("host_refused", "origin_refused", "internal_error")
+EVERYWHERE = (
+    "unauthorized", "host_refused", "origin_refused", "embed_refused", "too_large", "too_many_attempts", "too_many_requests",
+    "internal_error", "busy",
+)  # fmt: skip
 """What any request may meet, so that no operation names them."""
+
+COUNTED = (
+    "unauthorized", "host_refused", "origin_refused", "embed_refused", "not_found", "too_large", "too_many_attempts",
+    "too_many_requests", "busy",
+)  # fmt: skip
+"""What the guard refuses by, and counts."""
 
 SOCKET_ONLY: dict[str, int] = {"bad_call": 400, "not_subscribed": 400, "too_many_subscriptions": 400, "too_many_calls": 429}
 """Told in a reply on the WebSocket; their status is never sent."""

@@ -13,12 +13,15 @@ What is cut is not logged one by one: a broken program would fill the log, and i
 
 import asyncio
 import logging
+import sys
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tapeline.server.guard import BUSY
 from tapeline.server.pipe import EXTENSION, EventPipe
+from tapeline.server.policy import PLAIN
 
 REQUEST_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
@@ -27,7 +30,6 @@ SPARE = 50
 """Connections past the most that still get an answer, 503."""
 _NOISE = (
     "Invalid HTTP request",
-    "Exceeded concurrency limit",
     "Unsupported upgrade request",
     "Invalid UTF-8 sequence",
     "ASGI callable returned without completing handshake",
@@ -59,9 +61,14 @@ class DoorProtocol(H11Protocol):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._inner, self.app = self.app, self._with_pipe
+        self._most, self.limit_concurrency = self.limit_concurrency, None
 
     async def _with_pipe(self, scope: Any, receive: Any, send: Any) -> None:
-        """The application, with the way past h11 that a stream of events needs."""
+        """The application, with the way past h11 that a stream of events needs. Where there are too many connections it is told so,
+        and answers as it answers everything: uvicorn's own 503 has none of our headers.
+        """
+        if self._most is not None and (len(self.connections) >= self._most or len(self.tasks) > self._most):
+            scope[BUSY] = True
         scope.setdefault("extensions", {})[EXTENSION] = EventPipe(self, scope["http_version"])
         await self._inner(scope, receive, send)
 
@@ -71,10 +78,19 @@ class DoorProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        limit = self.limit_concurrency
-        if limit is not None and len(self.connections) > limit + SPARE:
+        if self._most is not None and len(self.connections) > self._most + SPARE:
             transport.abort()
         self._expect()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP, or has too long a head (431)."""
+        status = getattr(sys.exc_info()[1], "error_status_hint", 400)
+        body = f"{status}: {msg}\n".encode()
+        head = {**PLAIN, "content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), "connection": "close"}
+        headers = [(name.encode(), value.encode()) for name, value in head.items()]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

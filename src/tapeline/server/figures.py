@@ -28,9 +28,11 @@ HISTORY = Operation(
     answer={
         "instrument": str, "times": list[int], "values": dict[str, list[float | None]], "incomplete": dict[str, list[int]],
     },
-    errors=KNOWN,
+    errors=KNOWN, embeds=True,
 )  # fmt: skip
-CATALOGUE = Operation("GET", "/api/v1/metrics/catalogue", "Every metric that there is", answer={"catalogue": many(MetricRow)})
+CATALOGUE = Operation(
+    "GET", "/api/v1/metrics/catalogue", "Every metric that there is", answer={"catalogue": many(MetricRow)}, embeds=True
+)
 
 
 class Figures:

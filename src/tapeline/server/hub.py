@@ -26,11 +26,13 @@ from uvicorn.protocols.utils import ClientDisconnected
 from tapeline.clock import MICRO, Clock
 from tapeline.config import ServerSettings
 from tapeline.engine.source import Source
+from tapeline.server.access import Lock
 from tapeline.server.asked import ApiError, Names
 from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
 from tapeline.server.depths import Depths
 from tapeline.server.feed import Context, Feed, Key, Message
 from tapeline.server.feeds import TradesFeed, make_feed
+from tapeline.server.gate import Gate
 from tapeline.server.history import History
 from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
 from tapeline.server.views import Row, encode, status_row
@@ -82,8 +84,11 @@ class Viewer:
 
 
 class Hub:
-    def __init__(self, source: Source, history: History, settings: ServerSettings, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, source: Source, history: History, settings: ServerSettings, clock: Clock, limits: Limits, gate: Gate | None = None
+    ) -> None:
         self.limits = limits
+        self.gate = gate or Gate(settings, Lock())
         self.names = Names(source, history)
         self.viewers: set[Viewer] = set()
         self.dropped = 0
@@ -100,7 +105,7 @@ class Hub:
     def status(self) -> Row:
         """`/api/v1/status`."""
         row: Row = status_row(self._source.status())
-        return row | {"viewers": len(self.viewers), "dropped_viewers": self.dropped}
+        return row | {"viewers": len(self.viewers), "dropped_viewers": self.dropped, "door": self.gate.row()}
 
     async def serve(self, socket: WebSocket) -> None:
         """One viewer, from its handshake to its end."""

@@ -16,7 +16,7 @@ from tapeline import __version__
 from tapeline.engine.source import Mode
 from tapeline.server.asked import MAX_TIME
 from tapeline.server.codes import CODES, EVERYWHERE
-from tapeline.server.operations import Described, Operation, Parameter
+from tapeline.server.operations import LONGEST, Described, Operation, Parameter
 from tapeline.server.views import MEDIA, Format, encode
 
 REF = "#/components/schemas/{name}"
@@ -61,7 +61,7 @@ OPENAPI = Operation(
 def operations(routes: Iterable[BaseRoute]) -> Iterator[Operation]:
     for route in routes:
         if isinstance(route, Described):
-            yield from route.operations
+            yield from (one for one in route.operations if one.listed)
 
 
 def document(routes: Iterable[BaseRoute], root: str = "") -> Schema:
@@ -138,7 +138,7 @@ def _value(one: Parameter) -> Schema:
         "exclusiveMinimum": one.above,
         "maximum": one.most,
         "minLength": 1 if one.kind == "string" and one.required else None,
-        "maxLength": one.longest,
+        "maxLength": one.longest or (LONGEST if one.kind == "string" and not one.choices else None),
     }
     return schema | {name: bound for name, bound in bounds.items() if bound is not None}
 

@@ -36,6 +36,9 @@ Kind = Literal["string", "integer", "number", "boolean", "moment"]
 """`moment`: whole microseconds since 1970, or an ISO 8601 time."""
 Handler = Callable[[Request], Awaitable[Response]]
 API = "/api/v1/"
+SCOPE = "tapeline.access"
+"""Where a request's scope says what its client may: `full` or `embed`."""
+LONGEST, MOST_REPEATED = 256, 200
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +55,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     least: float | None = None
     above: float | None = None
     most: float | None = None
-    longest: int | None = None
+    longest: int | None = None  # else LONGEST
     example: str | int | float | None = None
 
 
@@ -62,6 +65,8 @@ class Operation(msgspec.Struct, frozen=True):
     `answer`: what stands in a JSON answer beside `mode`: a name and the type of each; a name that ends in `?` may be missing.
     `media`: the answer's type where it is no JSON. `body`: a struct. `status`: of the answer; `others`: further statuses with the
     same body (`readyz` says 503 with its reason). `errors`: its own codes, of `server/codes.py`.
+    `embeds`: whether an embed's token opens it: data that a panel shows, and nothing that changes or costs much. `listed`: whether
+    it stands in the OpenAPI document.
     """
 
     method: Method
@@ -76,6 +81,8 @@ class Operation(msgspec.Struct, frozen=True):
     status: int = 200
     others: tuple[int, ...] = ()
     errors: tuple[str, ...] = ()
+    embeds: bool = False
+    listed: bool = True
 
     @property
     def strict(self) -> bool:
@@ -122,14 +129,22 @@ class Described(Route):
 
 
 def check(request: Request, operation: Operation) -> None:
-    """Raises ApiError on a parameter that means nothing here, or is said twice and may not be."""
+    """Raises ApiError on a parameter that means nothing here, is said too often, or is too long."""
+    if request.scope.get(SCOPE) == "embed" and not operation.embeds:
+        raise embed_refused()
     if not operation.strict:
         return
     asked.only(request.query_params, operation.names())
     for parameter in operation.parameters:
         said = request.query_params.getlist(parameter.name)
-        if len(said) > 1 and not parameter.repeated:
-            raise ApiError(400, "bad_parameter", f"{parameter.name} is said {len(said)} times", "once is enough")
+        if len(said) > (most := MOST_REPEATED if parameter.repeated else 1):
+            raise ApiError(400, "bad_parameter", f"{parameter.name} is said {len(said)} times", f"at most {most}")
+        if any(len(value) > (longest := parameter.longest or LONGEST) for value in said):
+            raise ApiError(400, "bad_parameter", f"{parameter.name} is too long", f"at most {longest} characters")
+
+
+def embed_refused() -> ApiError:
+    return ApiError(403, "embed_refused", "an embed's token does not open this", "use the server's own token")
 
 
 # Parameters that many share

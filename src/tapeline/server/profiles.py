@@ -31,7 +31,7 @@ PROFILE = Operation(
         "instrument": str, "profile": Profile, "first?": int | None, "last?": int | None, "more?": bool, "metric?": str,
         "incomplete?": bool,
     },
-    errors=KNOWN,
+    errors=KNOWN, embeds=True,
 )  # fmt: skip
 
 

@@ -78,6 +78,11 @@ def _info(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
     yield (row["version"], row["mode"], row["session"]), 1.0
 
 
+def _refused(row: Row) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for code, count in row["refused_requests"].items():
+        yield (code,), count
+
+
 CONN = ("id", "venue")
 VENUE = ("protocol", "label")
 METRICS = (
@@ -121,6 +126,9 @@ METRICS = (
     Exposed("tapeline_viewers", "gauge", "Viewers connected", (), _top("viewers")),
     Exposed("tapeline_viewers_dropped", "counter", "Viewers dropped for reading nothing", (), _top("dropped_viewers")),
     Exposed("tapeline_viewers_refused", "counter", "Viewers refused, there being too many", (), _top("refused")),
+    Exposed("tapeline_requests", "counter", "Requests and WebSockets that came", (), _top("requests")),
+    Exposed("tapeline_requests_refused", "counter", "Those that were refused at the door, by code", ("code",), _refused),
+    Exposed("tapeline_requests_open", "gauge", "Requests, streams and WebSockets that are open", (), _top("open")),
     Exposed("tapeline_trades_missed", "counter", "Trades that slow viewers were not sent", (), _top("missed_trades")),
 )  # fmt: skip
 
@@ -141,6 +149,9 @@ class EngineCollector(Collector):
             "dropped_viewers": hub.dropped,
             "refused": hub.refused,
             "missed_trades": hub.missed_trades,
+            "requests": hub.gate.requests,
+            "refused_requests": hub.gate.refused,
+            "open": sum(hub.gate.open.values()),
             "bus": [{"name": s.name, "depth": s.depth, "dropped": s.dropped} for s in self._source.bus.subscriptions],
         }
         for name, kind, text, labels, read in METRICS:

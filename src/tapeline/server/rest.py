@@ -53,29 +53,29 @@ MAX_BARS = 3000
 MAX_DEPTH = 1000
 INLINE_ROWS = 500
 
-STATUS = Operation("GET", "/api/v1/status", "What is running, and how well", tag="server", answer=status_shape())
+STATUS = Operation("GET", "/api/v1/status", "What is running, and how well", tag="server", answer=status_shape(), embeds=True)
 INSTRUMENTS_LISTED = Operation(
     "GET", "/api/v1/instruments", "The instruments that are streamed, then all that the connected venues list",
     parameters=(Parameter(name="q", text="A part of the id."), Parameter(name="venue", text="Of this venue alone."), FORMAT),
-    answer={"instruments": many(InstrumentRow)},
+    answer={"instruments": many(InstrumentRow)}, embeds=True,
 )  # fmt: skip
 TRADES = Operation(
     "GET", "/api/v1/trades", "Trades of an instrument, oldest first: the newest of the range",
     parameters=(INSTRUMENT, limit(200, MAX_TRADES), FROM, TO, FORMAT),
-    answer={"trades": many(row_of(Trade)), "more": bool}, errors=KNOWN,
+    answer={"trades": many(row_of(Trade)), "more": bool}, errors=KNOWN, embeds=True,
 )  # fmt: skip
 QUOTES = Operation(
     "GET", "/api/v1/quotes", "The latest quote of each instrument and origin",
-    parameters=(INSTRUMENTS, FORMAT), answer={"quotes": many(row_of(Quote))}, errors=KNOWN,
+    parameters=(INSTRUMENTS, FORMAT), answer={"quotes": many(row_of(Quote))}, errors=KNOWN, embeds=True,
 )  # fmt: skip
 TICKERS = Operation(
     "GET", "/api/v1/tickers", "The venue's own figures of each instrument, as it last told them",
-    parameters=(INSTRUMENTS, FORMAT), answer={"tickers": many(row_of(Ticker))}, errors=KNOWN,
+    parameters=(INSTRUMENTS, FORMAT), answer={"tickers": many(row_of(Ticker))}, errors=KNOWN, embeds=True,
 )  # fmt: skip
 BOOK = Operation(
     "GET", "/api/v1/book", "The book as it is now, best levels first",
     parameters=(INSTRUMENT, limit(25, MAX_DEPTH, "depth", "Levels a side.")),
-    answer={"book": BookRow}, errors=(*KNOWN, "no_book"),
+    answer={"book": BookRow}, errors=(*KNOWN, "no_book"), embeds=True,
 )  # fmt: skip
 BARS = Operation(
     "GET", "/api/v1/bars", "Bars of an instrument, oldest first; the last may be open",
@@ -85,7 +85,7 @@ BARS = Operation(
         Parameter(name="origin", text="Made of trades, or the venue's own.", choices=("trades", "venue"), default="trades"),
         limit(500, MAX_BARS), FROM, TO, FORMAT,
     ),
-    answer={"bars": many(row_of(Bar)), "more": bool}, errors=KNOWN,
+    answer={"bars": many(row_of(Bar)), "more": bool}, errors=KNOWN, embeds=True,
 )  # fmt: skip
 METRICS = Operation(
     "GET", "/api/v1/metrics", "The latest metrics of each instrument",
@@ -94,7 +94,7 @@ METRICS = Operation(
         Parameter(name="kind", text="Of the book, or what is sampled.", choices=("all", "book", "sample"), default="all"),
         FORMAT,
     ),
-    answer={"metrics": many(row_of(Metrics))}, errors=KNOWN,
+    answer={"metrics": many(row_of(Metrics))}, errors=KNOWN, embeds=True,
 )  # fmt: skip
 LIVEZ = Operation("GET", "/livez", "Whether the server's loop runs", tag="server", answer={"live": bool})
 READYZ = Operation(

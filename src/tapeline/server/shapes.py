@@ -205,6 +205,14 @@ class AlertsRow(msgspec.Struct):
     targets: list[TargetRow]
 
 
+class DoorRow(msgspec.Struct):
+    """`refused`: how many by code."""
+
+    requests: int
+    refused: dict[str, int]
+    open: int
+
+
 def status_shape() -> dict[str, Any]:
     """Members of `/status`; a replay lacks some of those of a connection, and has `finished`."""
     return {
@@ -212,5 +220,5 @@ def status_shape() -> dict[str, Any]:
         "frames": int, "events": int, "frames_per_second": float, "gaps": int, "rejected": int, "resyncs": int,
         "faults?": int, "duplicates?": int, "latency_ms?": float | None, "finished?": bool, "bars": list[str],
         "connections": list[ConnectionRow], "venues": list[VenueRow], "instruments": many(InstrumentState), "tape": TapeRow,
-        "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int,
+        "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int, "door": DoorRow,
     }  # fmt: skip

@@ -45,7 +45,7 @@ STREAM = Operation(
         Parameter(name="instrument", text="Repeatable; `*` for all.", repeated=True),
         *(Parameter(name=name, text="An option of the channels, as in the WebSocket's calls.") for name in OPTIONS),
     ),
-    errors=(*KNOWN, "too_many_viewers", "no_stream"),
+    errors=(*KNOWN, "too_many_viewers", "no_stream"), embeds=True,
 )  # fmt: skip
 
 
