@@ -36,6 +36,8 @@ export class Session {
   readonly feed: Feed;
   readonly scheduler: Scheduler;
   status: Status | null = null;
+  /** The instruments in the order of the list on the page: what the arrow keys go along. */
+  order: () => readonly string[] = () => [...this.market.rows.keys()];
   private readonly stores: Store[];
   private statusAt = 0; // performance.now() of its arrival
   private readonly begun = performance.now();
@@ -110,7 +112,7 @@ export class Session {
   }
 
   step(by: number): void {
-    const ids = [...this.market.rows.keys()];
+    const ids = this.order();
     const at = ids.indexOf(this.view.id);
     const next = ids[Math.min(ids.length - 1, Math.max(0, at + by))];
     if (next !== undefined) this.select(next);

@@ -1,0 +1,110 @@
+// What was traded in 24 hours: told by the venue where its ticker is streamed, else of the UTC day, by its bar. Asked for every
+// EVERY seconds while somebody looks; bars of at most MOST_BARS instruments, one after the other.
+
+import { apiPath } from "../api/base.ts";
+import type { Bar } from "../api/types.ts";
+import type { Market } from "./market.ts";
+import type { Store } from "./store.ts";
+
+const EVERY = 15;
+const MOST_BARS = 60;
+
+/** The venue's own figures. `volume` in the base asset, `notional` in the quote asset. */
+export interface Ticker {
+  readonly instrument: string;
+  readonly volume: number | null;
+  readonly notional: number | null;
+  readonly change_pct: number | null;
+  readonly mark: number | null;
+  readonly index: number | null;
+  readonly funding_rate: number | null;
+  readonly next_funding: number | null;
+  readonly open_interest: number | null;
+}
+
+/** In the quote asset. `of`: "24h" by the venue, "day": since 00:00 UTC; `exact` false: its volume at the price of now. */
+export interface Volume {
+  readonly value: number;
+  readonly of: "24h" | "day";
+  readonly exact: boolean;
+}
+
+type DayBar = Bar & { readonly notional?: number | null };
+
+export function volumeOf(ticker: Ticker | undefined, bar: DayBar | undefined, price: number | null): Volume | null {
+  if (ticker?.notional != null) return { value: ticker.notional, of: "24h", exact: true };
+  if (ticker?.volume != null && price !== null) return { value: ticker.volume * price, of: "24h", exact: false };
+  if (bar?.notional != null) return { value: bar.notional, of: "day", exact: bar.complete };
+  if (bar && price !== null) return { value: bar.volume * (bar.vwap ?? price), of: "day", exact: false };
+  return null;
+}
+
+export class Tickers implements Store {
+  looked = false;
+  private readonly market: Market;
+  private readonly tickers = new Map<string, Ticker>();
+  private readonly bars = new Map<string, DayBar>();
+  private readonly changed: () => void;
+  private in = 0;
+  private asking = false;
+
+  constructor(market: Market, changed: () => void) {
+    this.market = market;
+    this.changed = changed;
+  }
+
+  ticker(id: string): Ticker | undefined {
+    return this.tickers.get(id);
+  }
+
+  volume(id: string): Volume | null {
+    return volumeOf(this.tickers.get(id), this.bars.get(id), this.market.rows.get(id)?.price ?? null);
+  }
+
+  look(looked: boolean): void {
+    this.looked = looked;
+  }
+
+  fill(): void {
+    this.in = 0;
+  }
+
+  clear(): void {
+    this.tickers.clear();
+    this.bars.clear();
+    this.in = 0;
+  }
+
+  second(): void {
+    if (!this.looked || this.asking || document.hidden || this.in-- > 0) return;
+    this.in = EVERY;
+    this.asking = true;
+    void this.ask().finally(() => (this.asking = false));
+  }
+
+  private async ask(): Promise<void> {
+    const found = await get<{ tickers: Ticker[] }>("tickers");
+    for (const ticker of found?.tickers ?? []) this.tickers.set(ticker.instrument, ticker);
+    const untold = [...this.market.rows.keys()].filter((id) => !this.told(id)).slice(0, MOST_BARS);
+    for (const id of untold) {
+      const day = await get<{ bars: DayBar[] }>(`bars?instrument=${encodeURIComponent(id)}&interval=1d&limit=1`);
+      const bar = day?.bars.at(-1);
+      if (bar) this.bars.set(id, bar);
+    }
+    this.changed();
+  }
+
+  private told(id: string): boolean {
+    const ticker = this.tickers.get(id);
+    return ticker !== undefined && (ticker.notional !== null || ticker.volume !== null);
+  }
+}
+
+async function get<T>(path: string): Promise<T | null> {
+  try {
+    const answer = await fetch(apiPath(path), { headers: { accept: "application/json" } });
+    return answer.ok ? ((await answer.json()) as T) : null;
+  } catch {
+    return null; // the socket's state says whether the server is there
+  }
+}
