@@ -135,6 +135,7 @@ class FakeSource:
             known = Instrument(id=f"{venue}:{symbol}", venue=venue, native=base + quote, kind="spot", base=base, quote=quote, tick=tick,
                                lot=10**-size_decimals)  # fmt: skip
             self.all[known.id] = FakeInstrument(known, price, (price_decimals, size_decimals), rng)
+        self.control: Any = None  # tests/page/control.py has one
         self.seq = 0
         self.started = self.clock()
         self.session = "20261121T100500Z-1a2b"

@@ -113,6 +113,7 @@ export class Watchlist implements Shown {
     this.list.replaceChildren(...this.sections.flatMap((section) => this.section(section)));
     mark(this.el, "dense", String(this.choices.compact));
     const none = this.sections.every((s) => s.ids.length === 0);
+    show(this.list, !none);
     show(this.nothing, none && rows.size > 0);
     this.nothing.textContent = `None of the ${rows.size} streamed markets fits.`;
   }
@@ -143,7 +144,7 @@ export class Watchlist implements Shown {
 
   private headings(): HTMLElement {
     for (const column of COLUMNS) {
-      const head = h("button", { type: "button", class: "watch-head", "data-column": column, title: `Order by ${HEADS[column]}: down, up, your own order` }, HEADS[column]);
+      const head = h("button", { type: "button", class: "watch-head", "data-column": column, title: "Click again for the other way, and again for your own order" }, HEADS[column]);
       head.addEventListener("click", () => this.choose(sortedBy(this.choices, column)));
       this.heads.set(column, head);
     }
@@ -155,6 +156,7 @@ export class Watchlist implements Shown {
     const { sort } = this.choices;
     for (const [column, head] of this.heads) {
       head.setAttribute("aria-pressed", String(sort?.by === column));
+      head.setAttribute("aria-label", `Order by ${HEADS[column]}${sort?.by === column ? (sort.down ? ", now downwards" : ", now upwards") : ""}`);
       mark(head, "way", sort?.by === column ? (sort.down ? "down" : "up") : "");
     }
   }

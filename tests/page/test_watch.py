@@ -1,0 +1,178 @@
+"""The list of markets as a person uses it: searched, added to, ordered, grouped, moved, taken from; remembered."""
+
+import time
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tapeline.events import Flag, Ticker
+from tapeline.instruments import Instrument
+from tests.page.control import FakeControl
+from tests.page.market import FakeInstrument
+from tests.page.test_page import BTC, ETH, js
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+SOL, DOGE = "sim:SOL-USDT", "sim:DOGE-USDT"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def market(screen):
+    screen.control = screen.source.control = FakeControl(screen.source)
+    screen.allowed = "502"  # what a venue that does not answer makes of a POST
+    yield screen
+
+
+async def order(page):
+    return [await row.get_attribute("data-id") for row in await page.locator(".watch-row").all()]
+
+
+def listed(market, *symbols):
+    """What the connected venue lists beside what it streams."""
+    venue = [
+        Instrument(id=f"sim:{s}", venue="sim", native=s.replace("-", ""), kind="spot", base=s.split("-")[0], quote="USDT")
+        for s in symbols
+    ]
+    before = market.source.instruments
+    market.source.listed = lambda: [*before(), *venue]
+
+
+async def test_search_filters_what_is_streamed_and_enter_chooses_the_first(market):
+    page = market.page
+    search = page.get_by_test_id("watch-search")
+    await search.fill("sol")
+    await expect(page.locator(".watch-row")).to_have_count(1)
+    await expect(page.get_by_test_id("watch-found")).to_contain_text("no other market of that name")
+    await search.press("Enter")
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", SOL)
+    await expect(page.locator(".watch-row")).to_have_count(4)
+    await search.fill("nothing like it")
+    await expect(page.locator("#panel-watch")).to_contain_text("None of the 4 streamed markets fits.")
+    await search.press("Escape")
+    await expect(page.locator(".watch-row")).to_have_count(4)
+
+
+async def test_a_market_is_found_added_taken_away_and_brought_back(market):
+    page, control = market.page, market.control
+    control.put_away(DOGE)
+    listed(market, "DOGE-USDT")
+    await expect(page.locator(".watch-row")).to_have_count(3)
+    await page.get_by_test_id("watch-search").fill("doge")
+    await page.get_by_test_id("add-binance:DOGE-USDT").click()
+    await expect(page.get_by_test_id(f"watch-{DOGE}")).to_be_visible()
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", DOGE)
+    assert control.calls == [("subscribe", "binance:DOGE-USDT", None)]
+    await page.get_by_label("Instruments", exact=True).focus()
+    await page.keyboard.press("Delete")
+    await expect(page.get_by_test_id("watch-undo")).to_contain_text("sim:DOGE-USDT is streamed no more")
+    await expect(page.locator(".watch-row")).to_have_count(3)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator(".watch-row")).to_have_count(4)
+    assert control.calls[-1] == ("subscribe", "binance:DOGE-USDT", ("trades", "book", "quotes"))
+
+
+async def test_what_cannot_be_added_is_said_in_words(market):
+    page = market.page
+    kraken = Instrument(id="kraken:XMR-USD", venue="kraken", native="XMR/USD", kind="spot", base="XMR", quote="USD")
+    before = market.source.instruments
+    market.source.listed = lambda: [*before(), kraken]
+    await page.get_by_test_id("watch-search").fill("xmr")
+    await page.get_by_test_id("add-kraken:XMR-USD").click()
+    await expect(page.locator(".found-error")).to_contain_text("kraken: no answer within 6 s")
+
+
+async def test_a_recording_has_nothing_to_remove(screen):
+    page = screen.page
+    screen.source.control = None
+    screen.allowed = "409"
+    await page.get_by_label("Instruments", exact=True).focus()
+    await page.keyboard.press("Delete")
+    await expect(page.get_by_test_id("watch-undo")).to_contain_text("a recording is played: it has no subscriptions")
+
+
+async def test_any_column_orders_and_the_arrow_keys_follow(market):
+    page = market.page
+    await page.locator("[data-column=mid]").click()
+    assert await order(page) == [BTC, ETH, SOL, DOGE]
+    await page.locator("[data-column=mid]").click()
+    assert await order(page) == [DOGE, SOL, ETH, BTC]
+    await page.get_by_label("Instruments", exact=True).focus()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)  # BTC was chosen, the last
+    await page.reload()
+    await expect(page.locator(".watch-row")).to_have_count(4)
+    assert await order(page) == [DOGE, SOL, ETH, BTC]
+
+
+async def test_rows_are_moved_by_pointer_and_by_key(market):
+    page = market.page
+    await page.get_by_test_id(f"watch-{DOGE}").drag_to(page.get_by_test_id(f"watch-{BTC}"), target_position={"x": 60, "y": 5})
+    assert await order(page) == [DOGE, BTC, ETH, SOL]
+    await page.get_by_test_id(f"watch-{BTC}").click()
+    await page.get_by_label("Instruments", exact=True).focus()
+    await page.keyboard.press("Alt+ArrowDown")
+    assert await order(page) == [DOGE, ETH, BTC, SOL]
+    await page.reload()
+    await expect(page.locator(".watch-row")).to_have_count(4)
+    assert await order(page) == [DOGE, ETH, BTC, SOL]
+
+
+async def test_groups_of_one_s_own_and_closed_ones_are_remembered(market):
+    page = market.page
+    await page.get_by_test_id(f"watch-{ETH}").click()
+    await page.get_by_role("button", name="More of the list").click()
+    name = page.get_by_label("Put the chosen market into a group of this name")
+    await name.fill("Majors")
+    await name.press("Enter")
+    groups = page.locator(".watch [role=group]")
+    await expect(groups).to_have_count(2)
+    assert [await g.get_attribute("aria-label") for g in await groups.all()] == ["Majors", "Others"]
+    assert await order(page) == [ETH, BTC, SOL, DOGE]
+    await page.get_by_test_id(f"watch-{SOL}").drag_to(page.get_by_test_id(f"watch-{ETH}"), target_position={"x": 60, "y": 45})
+    assert await order(page) == [ETH, SOL, BTC, DOGE]
+    await page.locator(".watch-group", has_text="Others").click()
+    await expect(page.locator(".watch-row")).to_have_count(2)
+    await page.reload()
+    await expect(page.locator(".watch-row")).to_have_count(2)
+    await page.get_by_role("button", name="More of the list").click()
+    await page.get_by_label("Groups", exact=True).select_option("venue")
+    await expect(page.locator(".watch-row")).to_have_count(4)
+
+
+async def test_volume_says_of_what_it_is(market):
+    page = market.page
+    now = time.time_ns()
+    market.source.publish([Ticker(BTC, now, now, Flag.SIMULATED, volume=1234.5, notional=83_000_000.0)])
+    await page.reload()
+    btc = page.get_by_test_id(f"watch-volume-{BTC}")
+    await expect(btc).to_have_text("83.00M")
+    await expect(btc).to_have_attribute("data-value", "83000000")
+    assert "24 hours" in await btc.get_attribute("title")
+    (bar,) = (await market.get("bars", instrument=ETH, interval="1d", limit=1))["bars"]
+    eth = page.get_by_test_id(f"watch-volume-{ETH}")
+    await expect(eth).to_have_attribute("data-value", js(bar["notional"]))
+    assert "since 00:00 UTC" in await eth.get_attribute("title")
+
+
+async def test_several_hundred_rows_write_only_what_is_in_view(market):
+    page, source = market.page, market.source
+    template = source.all[SOL]
+    for n in range(300):
+        known = Instrument(
+            id=f"sim:X{n}-USDT", venue="sim", native=f"X{n}USDT", kind="spot", base=f"X{n}", quote="USDT", tick=0.01, lot=0.001
+        )
+        source.all[known.id] = FakeInstrument(known, 10.0 + n, template.decimals, template.rng)
+    source.tick()
+    await expect(page.locator(".watch-row")).to_have_count(304)
+    await page.wait_for_timeout(300)
+    source.tick()
+    await page.wait_for_timeout(300)
+    mid = page.get_by_test_id("watch-mid-sim:X290-USDT")
+    before = await mid.get_attribute("data-value")
+    source.tick()
+    source.tick()
+    await page.wait_for_timeout(300)
+    assert await mid.get_attribute("data-value") == before  # it is far below
+    await page.get_by_test_id("watch-sim:X290-USDT").scroll_into_view_if_needed()
+    (quote,) = (await market.get("quotes", instrument="sim:X290-USDT"))["quotes"]
+    await expect(mid).to_have_attribute("data-value", js((quote["bid"] + quote["ask"]) / 2))
