@@ -23,8 +23,14 @@ async def market(screen):
     yield screen
 
 
-async def order(page):
-    return [await row.get_attribute("data-id") for row in await page.locator(".watch-row").all()]
+async def order(page, *wanted):
+    """Waits until the rows stand so: the order is made anew once a second, and after a reload when prices have come."""
+    for _ in range(60):
+        there = await page.locator(".watch-row").evaluate_all("rows => rows.map(r => r.dataset.id)")
+        if there == list(wanted):
+            return
+        await page.wait_for_timeout(100)
+    assert there == list(wanted)
 
 
 def listed(market, *symbols):
@@ -93,28 +99,28 @@ async def test_a_recording_has_nothing_to_remove(screen):
 async def test_any_column_orders_and_the_arrow_keys_follow(market):
     page = market.page
     await page.locator("[data-column=mid]").click()
-    assert await order(page) == [BTC, ETH, SOL, DOGE]
+    await order(page, BTC, ETH, SOL, DOGE)
     await page.locator("[data-column=mid]").click()
-    assert await order(page) == [DOGE, SOL, ETH, BTC]
+    await order(page, DOGE, SOL, ETH, BTC)
     await page.get_by_label("Instruments", exact=True).focus()
     await page.keyboard.press("ArrowUp")
     await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)  # BTC was chosen, the last
     await page.reload()
     await expect(page.locator(".watch-row")).to_have_count(4)
-    assert await order(page) == [DOGE, SOL, ETH, BTC]
+    await order(page, DOGE, SOL, ETH, BTC)
 
 
 async def test_rows_are_moved_by_pointer_and_by_key(market):
     page = market.page
     await page.get_by_test_id(f"watch-{DOGE}").drag_to(page.get_by_test_id(f"watch-{BTC}"), target_position={"x": 60, "y": 5})
-    assert await order(page) == [DOGE, BTC, ETH, SOL]
+    await order(page, DOGE, BTC, ETH, SOL)
     await page.get_by_test_id(f"watch-{BTC}").click()
     await page.get_by_label("Instruments", exact=True).focus()
     await page.keyboard.press("Alt+ArrowDown")
-    assert await order(page) == [DOGE, ETH, BTC, SOL]
+    await order(page, DOGE, ETH, BTC, SOL)
     await page.reload()
     await expect(page.locator(".watch-row")).to_have_count(4)
-    assert await order(page) == [DOGE, ETH, BTC, SOL]
+    await order(page, DOGE, ETH, BTC, SOL)
 
 
 async def test_groups_of_one_s_own_and_closed_ones_are_remembered(market):
@@ -127,9 +133,9 @@ async def test_groups_of_one_s_own_and_closed_ones_are_remembered(market):
     groups = page.locator(".watch [role=group]")
     await expect(groups).to_have_count(2)
     assert [await g.get_attribute("aria-label") for g in await groups.all()] == ["Majors", "Others"]
-    assert await order(page) == [ETH, BTC, SOL, DOGE]
+    await order(page, ETH, BTC, SOL, DOGE)
     await page.get_by_test_id(f"watch-{SOL}").drag_to(page.get_by_test_id(f"watch-{ETH}"), target_position={"x": 60, "y": 45})
-    assert await order(page) == [ETH, SOL, BTC, DOGE]
+    await order(page, ETH, SOL, BTC, DOGE)
     await page.locator(".watch-group", has_text="Others").click()
     await expect(page.locator(".watch-row")).to_have_count(2)
     await page.reload()
