@@ -5,7 +5,7 @@ import type { AlertEvent, RuleRow } from "../api/alerts.ts";
 import { alertValue, inOrder, SEVERITY_SIGNS, severityOf, stateOf, stateWords } from "../state/alerts.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
-import { age, clock, day } from "../ui/format.ts";
+import { age, clock, day, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
 import { RuleForm } from "./ruleform.ts";
@@ -88,7 +88,8 @@ export class AlertsPanel implements Panel {
     if (shown) void this.session.rules.load();
   }
 
-  render(): void {
+  render(dirty?: ReadonlySet<Topic>): void {
+    if (dirty?.has("zone")) this.said = "";
     const { now, rules: { alerts } } = this.session;
     this.form.example(this.session.view.id);
     this.trouble.textContent = alerts.trouble;
@@ -141,7 +142,7 @@ function pastLine(alert: AlertEvent): HTMLElement {
   const sign = alert.state === "raised" ? SEVERITY_SIGNS[severity] : "✓";
   const sent = (alert.deliveries ?? []).map((d) => h("span", { class: "delivery", "data-status": d.status, title: d.error }, `${d.target} ${d.status}`));
   return h(
-    "li", { class: "past-alert", "data-state": alert.state, "data-severity": severity, title: `${alert.text}\n${day(alert.ts_event)} UTC` },
+    "li", { class: "past-alert", "data-state": alert.state, "data-severity": severity, title: `${alert.text}\n${day(alert.ts_event)} ${zoneAt(alert.ts_event)}` },
     h("time", { class: "num" }, clock(alert.ts_event)), h("span", { class: "severity" }, `${sign} ${alert.state === "raised" ? severity : alert.state}`),
     h("b", {}, alert.rule), simulated, h("span", { class: "past-text" }, alert.text), ...sent,
   );

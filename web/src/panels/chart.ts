@@ -1,4 +1,4 @@
-// Candles with volume under them. The legend shows the bar under the crosshair, or the newest; times are UTC.
+// Candles with volume under them. The legend shows the bar under the crosshair, or the newest; times are in the zone that was chosen.
 
 import {
   CandlestickSeries, type ChartOptions, ColorType, createChart, CrosshairMode, type DeepPartial, HistogramSeries, type IChartApi,
@@ -7,7 +7,7 @@ import {
 import { type Bar, INTERVALS, type Interval } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
-import { clock, day, fixed, signed, size } from "../ui/format.ts";
+import { clock, dateOf, day, fixed, signed, size, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { token } from "../ui/theme.ts";
 import { store, stored } from "../ui/theme.ts";
@@ -68,7 +68,7 @@ export class Chart implements Panel {
     const foot = h("span", { class: "credits" }, "Chart by ", credit);
     const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.filled, this.venues, this.profileText.el);
     const head = h("div", { class: "chart-head" }, bar, h("div", { class: "views" }, this.smooth, this.byPrice), foot);
-    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty));
+    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty, h("span", { class: "chart-zone zone" })));
     this.chart = createChart(box, { autoSize: true, ...staticOptions({ timeAt: (place) => this.timeAt(place), ordinal: () => isOrdinal(session.view.interval) }) });
     this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
     this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
@@ -83,7 +83,7 @@ export class Chart implements Panel {
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (dirty.has("theme")) this.paintTheme();
+    if (dirty.has("theme") || dirty.has("zone")) this.paintTheme();
     const { view } = this.session;
     for (const [interval, button] of this.buttons) {
       const pressed = String(interval === view.interval);
@@ -266,7 +266,7 @@ interface Axis {
 const staticOptions = ({ timeAt, ordinal }: Axis): DeepPartial<ChartOptions> => ({
   layout: { attributionLogo: false }, // its style element is inline, which the policy forbids; the credit stands in the panel's head
   crosshair: { mode: CrosshairMode.Normal },
-  localization: { locale: "en", timeFormatter: (t: Time) => `${day(timeAt(Number(t)))} ${clock(timeAt(Number(t)))} UTC` },
+  localization: { locale: "en", timeFormatter: (t: Time) => `${day(timeAt(Number(t)))} ${clock(timeAt(Number(t)))} ${zoneAt(timeAt(Number(t)))}` },
   timeScale: {
     timeVisible: true,
     rightOffset: 6,
@@ -276,13 +276,17 @@ const staticOptions = ({ timeAt, ordinal }: Axis): DeepPartial<ChartOptions> => 
   handleScale: { axisPressedMouseMove: true },
 });
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 function tick(us: number, type: TickMarkType): string {
   if (type === TickMarkType.TimeWithSeconds) return clock(us);
   if (type === TickMarkType.Time) return clock(us).slice(0, 5);
-  const date = new Date(us / 1000);
-  if (type === TickMarkType.Year) return String(date.getUTCFullYear());
-  const month = date.toLocaleString("en", { month: "short", timeZone: "UTC" });
-  return type === TickMarkType.Month ? month : `${date.getUTCDate()} ${month}`;
+  const date = dateOf(us);
+  const word = `${date.day} ${MONTHS[date.month - 1] ?? ""}`;
+  // The library's days begin at midnight UTC, which elsewhere is some hour of a day.
+  if (date.hour + date.minute > 0) return `${word} ${clock(us).slice(0, 5)}`;
+  if (type === TickMarkType.Year) return String(date.year);
+  return type === TickMarkType.Month ? (MONTHS[date.month - 1] ?? "") : word;
 }
 
 function themeOptions(): DeepPartial<ChartOptions> {

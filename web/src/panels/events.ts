@@ -3,7 +3,7 @@
 import type { Status, StatusEvent } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay, fixed } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const ROWS = 100;
@@ -26,9 +26,9 @@ export class Events implements Panel {
     this.el = panel("events", "Events", title, this.list, this.empty);
   }
 
-  render(): void {
+  render(dirty: ReadonlySet<Topic>): void {
     const { events } = this.session;
-    const again = events.generation !== this.seen.generation;
+    const again = dirty.has("zone") || events.generation !== this.seen.generation;
     const fresh = again ? ROWS : Math.min(ROWS, events.total - this.seen.total);
     this.seen = { generation: events.generation, total: events.total };
     if (again) this.list.replaceChildren();
@@ -45,7 +45,7 @@ function line(event: StatusEvent): HTMLElement {
   const channel = event.reason.startsWith(event.channel) ? "" : event.channel; // "book begins: …" needs no "book: " before it
   const text = [channel, event.reason].filter(Boolean).join(": ") + ids + many;
   const kind = h("b", { class: "kind", "data-tone": TONES[event.kind] ?? "" }, event.kind);
-  const time = h("time", { class: "num", title: `${day(event.ts_recv || 0)} UTC` }, clock(event.ts_recv));
+  const time = h("time", { class: "num", title: `${day(event.ts_recv || 0)} ${zoneAt(event.ts_recv)}` }, clock(event.ts_recv));
   return h("li", { class: "event", title: text }, time, kind, h("span", { class: "where" }, where), h("span", { class: "what" }, text));
 }
 
@@ -119,6 +119,6 @@ function rest(status: Status): Item[] {
   const tone = tape.state === "failing" ? "bad" : tape.state === "off" ? "" : "good";
   const shown = { tone, name: "tape", text: tape.reason || tape.state, more: `${count(tape.frames)} frames · ${bytes(tape.bytes)} · ${tape.path}` };
   const viewers = { tone: "", name: "viewers", text: String(status.viewers), more: `${status.dropped_viewers} dropped · ${count(status.rejected)} messages rejected` };
-  const session = { tone: "", name: "session", text: status.session, more: `Tapeline ${status.version} · since ${day(status.started)} ${clock(status.started)} UTC` };
+  const session = { tone: "", name: "session", text: status.session, more: `Tapeline ${status.version} · since ${day(status.started)} ${clock(status.started)} ${zoneAt(status.started)}` };
   return [shown, viewers, session];
 }

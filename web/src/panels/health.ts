@@ -4,7 +4,7 @@ import type { Status } from "../api/types.ts";
 import { type Health, speedText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay, fixed, isSimulated, venueOf } from "../ui/format.ts";
+import { age, bytes, clock, count, day, delay, fixed, isSimulated, venueOf, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -55,7 +55,7 @@ export class HealthBar implements Panel {
     const { status, now } = this.session;
     const replay = status?.mode === "replay";
     const us = replay ? now : Date.now() * 1000;
-    this.time.set(`${replay ? `${day(us)} ` : ""}${clock(us)} UTC`);
+    this.time.set(`${replay ? `${day(us)} ` : ""}${clock(us)} ${zoneAt(us)}`);
   }
 
   private renderState(health: Health): void {
@@ -71,7 +71,6 @@ export class HealthBar implements Panel {
     this.detail.set(health.detail);
     this.detail.el.title = health.detail;
     this.renderStrip(health);
-    const instrument = this.session.view.id;
     const raised = health.dead ? [] : (this.session.status?.alerts?.raised_now ?? []); // what was raised when the link died is not known
     const many = raised.length === 1 ? (raised[0] ?? "") : `${raised.length} alerts`;
     show(this.raised, raised.length > 0);
@@ -80,8 +79,6 @@ export class HealthBar implements Panel {
       this.raised.title = raised.join(", ");
       this.raised.setAttribute("aria-label", `Raised now: ${raised.join(", ")}. Show the alerts`);
     }
-    const title = `${raised.length > 0 ? `▲ ${many} · ` : ""}${health.label === "LIVE" ? "" : `${health.label} · `}${instrument ? `${instrument} · ` : ""}Tapeline`;
-    if (document.title !== title) document.title = title;
   }
 
   private renderStrip(health: Health): void {
@@ -92,7 +89,7 @@ export class HealthBar implements Panel {
     mark(this.strip, "mode", health.mode ?? "");
     const why = status.reason ? ` · ${status.reason}` : "";
     if (health.mode === "simulated") this.stripText.set(`SIMULATED MARKET · no real market is behind these numbers${why}`);
-    else this.stripText.set(`REPLAY ${speedText(status.speed)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} UTC${why}`);
+    else this.stripText.set(`REPLAY ${speedText(status.speed)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} ${zoneAt(status.now)}${why}`);
     this.strip.title = this.stripText.el.textContent ?? "";
   }
 

@@ -7,7 +7,7 @@ import type { Line, Samples } from "../state/samples.ts";
 import { grouped, meaning, metricText } from "../state/catalogue.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
-import { age, clock, DASH, decimalsOf } from "../ui/format.ts";
+import { age, clock, DASH, decimalsOf, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 import { trend } from "../ui/sparkline.ts";
 
@@ -101,7 +101,7 @@ export class MetricsPanel implements Panel {
     const { now } = this.session;
     const seconds = samples && samples.lastRecv > 0 ? (now - samples.lastRecv) / 1e6 : 0;
     const still = seconds > UNCHANGED_S ? ` · unchanged for ${age(seconds)}` : "";
-    this.asOf.set(samples && samples.newest > 0 ? `as of ${clock(samples.newest)} UTC${still}` : "");
+    this.asOf.set(samples && samples.newest > 0 ? `as of ${clock(samples.newest)} ${zoneAt(samples.newest)}${still}` : "");
     mark(this.asOf.el, "still", String(still !== ""));
   }
 

@@ -47,7 +47,7 @@ export class TradeTape implements Panel {
       this.resume();
     };
     this.tools = new TapeTools(this.store.tape, () => this.base, again, () => this.hold("told", !this.held.because("told")));
-    const head = h("div", { class: "columns trade" }, h("span", {}, "Time"), h("span", {}, "Price"), h("span", {}, "Size"));
+    const head = h("div", { class: "columns trade" }, h("span", { class: "zone" }, "Time"), h("span", {}, "Price"), h("span", {}, "Size"));
     const foot = h("footer", { class: "tape-sums", title: "Traded in the last minute, by aggressor" }, this.span.el, this.sums.buy.el, this.share, this.sums.sell.el);
     const body = h("div", { class: "tape-body" }, this.scroller, this.fresh);
     this.el = panel("tape", "Trades", h("div", { class: "tape-head" }, title, this.tools.el), this.tools.more, head, body, foot);
@@ -62,6 +62,7 @@ export class TradeTape implements Panel {
     this.tools.render(this.session.now);
     this.sound();
     if (this.el.offsetParent === null) return;
+    if (dirty.has("zone")) this.draw(true);
     if (dirty.has("clock") || dirty.has("selection")) this.renderSums();
     this.held.saw(tape);
     const { waiting } = this.held;

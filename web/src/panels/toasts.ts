@@ -49,8 +49,8 @@ export class Toasts {
 let sounding = false;
 
 /** Two short tones, made here: no file, no permission beyond the click that switched it on. One at a time, however many alerts come. */
-export function chime(severity: string): void {
-  if (sounding) return;
+export function chime(severity: string, volume = 0.5): void {
+  if (sounding || volume <= 0) return;
   sounding = true;
   const audio = new AudioContext();
   const tones = severity === "critical" ? [880, 1175, 880, 1175] : [660, 880];
@@ -60,7 +60,7 @@ export function chime(severity: string): void {
     const at = audio.currentTime + i * 0.16;
     oscillator.frequency.value = frequency;
     gain.gain.setValueAtTime(0.0001, at);
-    gain.gain.exponentialRampToValueAtTime(0.12, at + 0.02);
+    gain.gain.exponentialRampToValueAtTime(0.24 * volume, at + 0.02);
     gain.gain.exponentialRampToValueAtTime(0.0001, at + 0.15);
     oscillator.connect(gain).connect(audio.destination);
     oscillator.start(at);

@@ -45,7 +45,9 @@ export class Session {
   private chosen = 0; // performance.now() of the last choice
   private choosing: number | undefined;
   private away = false; // left between a choice and asking for it
-  private resting = false;
+  /** Nobody looks for a while: only the status and the alerts are asked for. */
+  resting = false;
+  private wish = ""; // the instrument of a link, or of an embedded panel
   private restingSoon: number | undefined;
 
   constructor(url: string, scheduler: Scheduler) {
@@ -109,6 +111,14 @@ export class Session {
     store("instrument", id);
     this.chose();
     this.scheduler.touch("selection", "book", "trades", "bars", "quotes");
+  }
+
+  /** What an address asks for: chosen now, or when the server is there. */
+  prefer(id: string | undefined, interval: string | undefined): void {
+    if (interval !== undefined) this.setInterval(interval);
+    if (id === undefined) return;
+    this.wish = id;
+    if (this.market.rows.has(id)) this.select(id);
   }
 
   step(by: number): void {
@@ -195,7 +205,7 @@ export class Session {
 
   private choose(again: boolean): void {
     const ids = [...this.market.rows.keys()];
-    const wanted = [this.view.id, stored("instrument") ?? ""].find((id) => this.market.rows.has(id)) ?? ids[0];
+    const wanted = [this.view.id, this.wish, stored("instrument") ?? ""].find((id) => this.market.rows.has(id)) ?? ids[0];
     if (wanted === undefined) return;
     if (again && wanted === this.view.id) {
       this.leave();

@@ -1,5 +1,7 @@
 // Numbers and times as text. Prices and sizes take the instrument's decimals; what is unknown is a dash, never 0.
 
+import { type Parts, partsOf, UTC, zoneName } from "./time.ts";
+
 export const DASH = "–";
 const MICRO = 1_000_000;
 
@@ -73,15 +75,34 @@ export function age(seconds: number | null | undefined): string {
 
 const two = (n: number): string => (n < 10 ? `0${n}` : String(n));
 
-/** 12:01:33 UTC of microseconds; with `millis` 12:01:33.042. */
-export function clock(us: number | null | undefined, millis = false): string {
-  if (!us) return DASH;
-  const d = new Date(us / 1000);
-  const base = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())}`;
-  return millis ? `${base}.${String(d.getUTCMilliseconds()).padStart(3, "0")}` : base;
+let zone = UTC;
+
+/** The zone that all times of the page are in, from now on; whether that is another one. */
+export function useZone(name: string): boolean {
+  const other = name !== zone;
+  zone = name;
+  return other;
 }
 
-export const day = (us: number): string => new Date(us / 1000).toISOString().slice(0, 10);
+/** Its name at a time, to stand beside the time: UTC, EDT. */
+export const zoneAt = (us?: number): string => zoneName(us || Date.now() * 1000, zone);
+
+/** The date and time on the page's clock. */
+export const dateOf = (us: number): Parts => partsOf(us, zone);
+
+/** 12:01:33 of microseconds in the page's zone; with `millis` 12:01:33.042. */
+export function clock(us: number | null | undefined, millis = false): string {
+  if (!us) return DASH;
+  const t = partsOf(us, zone);
+  const base = `${two(t.hour)}:${two(t.minute)}:${two(t.second)}`;
+  return millis ? `${base}.${String(t.millis).padStart(3, "0")}` : base;
+}
+
+/** 2026-11-21, in the page's zone. */
+export function day(us: number): string {
+  const t = partsOf(us, zone);
+  return `${String(t.year).padStart(4, "0")}-${two(t.month)}-${two(t.day)}`;
+}
 
 /** Decimals of a tick-sized number, for when the server does not know the instrument's: 0.001 → 3, at most 8. */
 export function decimalsOf(value: number): number {

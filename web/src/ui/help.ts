@@ -1,16 +1,8 @@
 // The sheet of keys and signs, on "?".
 
+import { KEYS } from "../state/keys.ts";
+import { dialog, toggleDialog } from "./dialog.ts";
 import { h } from "./dom.ts";
-
-const KEYS = [
-  ["↑ ↓", "previous, next instrument"],
-  ["1 … 9", "interval: 1s 5s 15s 1m 5m 15m 1h 4h 1d"],
-  ["h", "Heikin-Ashi candles, and back"],
-  ["p", "volume by price: the dashed line is the point of control, the stronger bars hold 70 % of the volume"],
-  ["t", "dark or light"],
-  ["c", "colours of up and down: classic, colour-blind, red-up"],
-  ["?", "this sheet"],
-] as const;
 
 const SIGNS = [
   ["hatched strip, sim", "the simulated market: no real market is behind the numbers"],
@@ -28,23 +20,16 @@ export class Help {
   readonly el: HTMLDialogElement;
 
   constructor() {
-    const close = h("button", { type: "button", class: "icon", "aria-label": "Close" }, "✕");
     const list = (rows: readonly (readonly [string, string])[], tag: "kbd" | "b"): HTMLElement =>
       h("dl", {}, ...rows.flatMap(([k, v]) => [h("dt", {}, h(tag, {}, k)), h("dd", {}, v)]));
     const credit = h("a", { href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const licenses = h("a", { href: "/licenses.txt" }, "licences");
     const api = h("a", { href: "/api/v1/status" }, "/api/v1");
     const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, " (", licenses, "). The same data as JSON: ", api, ".");
-    this.el = h(
-      "dialog", { class: "help", "aria-labelledby": "help-title" },
-      h("header", {}, h("h2", { id: "help-title" }, "Keys and signs"), close), list(KEYS, "kbd"), list(SIGNS, "b"), about,
-    );
-    close.addEventListener("click", () => this.el.close());
-    this.el.addEventListener("click", (e) => e.target === this.el && this.el.close());
+    this.el = dialog("help", "Keys and signs", list(KEYS.map(({ shown, what }) => [shown, what]), "kbd"), list(SIGNS, "b"), about);
   }
 
   toggle(): void {
-    if (this.el.open) this.el.close();
-    else this.el.showModal();
+    toggleDialog(this.el);
   }
 }

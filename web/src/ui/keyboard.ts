@@ -1,16 +1,26 @@
-// Keys work wherever the focus is, except while typing or with a modifier held.
+// Keys work wherever the focus is, except while typing, with a modifier held, or in a menu or dialog that is open.
 
-export type Keys = Readonly<Record<string, () => void>>;
+import { actionOf } from "../state/keys.ts";
 
-export function listen(keys: Keys, blocked: () => boolean): void {
+/** By the action's name; `at` is which of its keys it was, `back` whether Shift was held. */
+export type Actions = Readonly<Record<string, (at: number, back: boolean) => void>>;
+
+const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select";
+const OPEN = "dialog[open], [popover]";
+
+export function listen(actions: Actions): void {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target as HTMLElement;
-    if (target.closest("input, textarea, select")) return;
-    if (blocked() && event.key !== "?") return;
-    const action = keys[event.key];
-    if (!action) return;
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      actions["search"]?.(0, false);
+      return;
+    }
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPING)) return;
+    const found = actionOf(event.key);
+    const run = found && actions[found.action];
+    if (!run || (target.closest(OPEN) && found.action !== "help") || (document.querySelector("dialog[open]") && found.action !== "help")) return;
     event.preventDefault();
-    action();
+    run(found.at, event.shiftKey);
   });
 }

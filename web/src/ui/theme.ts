@@ -1,7 +1,7 @@
-// Dark or light (the system's wish until the viewer chooses) and the palette of up and down, both remembered.
+// How the page looks: dark or light (the system's wish until the viewer chooses), the palette of up and down, density, motion. All of it
+// is attributes of the root that the style sheets read; public/theme.js sets them before the first paint.
 
-export const PALETTES = ["classic", "colour-blind", "red-up"] as const;
-export type Palette = (typeof PALETTES)[number];
+import type { Settings } from "../state/settings.ts";
 
 export function stored(key: string): string | null {
   try {
@@ -19,38 +19,36 @@ export function store(key: string, value: string): void {
   }
 }
 
-export class Theme {
+const light = matchMedia("(prefers-color-scheme: light)");
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Look {
+  private readonly settings: Settings;
   private readonly changed: () => void;
 
-  constructor(changed: () => void) {
+  constructor(settings: Settings, changed: () => void) {
+    this.settings = settings;
     this.changed = changed;
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", (e) => {
-      if (stored("theme") === null) this.apply(e.matches ? "light" : "dark");
-    });
+    for (const media of [light, calm]) media.addEventListener("change", () => this.apply());
+    this.apply();
   }
 
-  get name(): "dark" | "light" {
-    return document.documentElement.dataset["theme"] === "light" ? "light" : "dark";
+  apply(): void {
+    const { dataset } = document.documentElement;
+    const theme = this.settings.get("theme");
+    const motion = this.settings.get("motion") === "reduce" || calm.matches;
+    const wanted = {
+      theme: theme === "system" ? (light.matches ? "light" : "dark") : theme,
+      palette: this.settings.get("palette"), density: this.settings.get("density"), motion: motion ? "reduce" : "full",
+    };
+    if (Object.entries(wanted).every(([name, to]) => dataset[name] === to)) return;
+    Object.assign(dataset, wanted);
+    this.changed();
   }
 
+  /** Dark or light, whatever it was. */
   toggle(): void {
-    const next = this.name === "dark" ? "light" : "dark";
-    store("theme", next);
-    this.apply(next);
-  }
-
-  nextPalette(): Palette {
-    const now = PALETTES.indexOf(document.documentElement.dataset["palette"] as Palette);
-    const next = PALETTES[(now + 1) % PALETTES.length] ?? "classic";
-    store("palette", next);
-    document.documentElement.dataset["palette"] = next;
-    this.changed();
-    return next;
-  }
-
-  private apply(name: "dark" | "light"): void {
-    document.documentElement.dataset["theme"] = name;
-    this.changed();
+    this.settings.set("theme", document.documentElement.dataset["theme"] === "light" ? "dark" : "light");
   }
 }
 
@@ -59,4 +57,7 @@ export function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-export const reducedMotion = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+/** The height of a row of the book and of the tape, by the density that was chosen. */
+export const rowPx = (): number => Number.parseFloat(token("row")) || 19;
+
+export const reducedMotion = (): boolean => document.documentElement.dataset["motion"] === "reduce" || calm.matches;

@@ -123,6 +123,19 @@ export class Workspace {
     else this.activate(id, focus);
   }
 
+  /** The panel that has the focus. */
+  get focused(): string | null {
+    return this.placed.groups.find(({ group }) => this.boxes.get(group.id)?.el.contains(document.activeElement))?.group.active ?? null;
+  }
+
+  /** The focus to the next group's tab, or the one before. */
+  cycle(by: number): void {
+    const { groups } = this.placed;
+    const at = groups.findIndex(({ group }) => group.active === this.focused);
+    const next = groups[at < 0 ? 0 : (at + by + groups.length) % groups.length];
+    if (next) this.boxes.get(next.group.id)?.focus();
+  }
+
   pick(id: string): void {
     this.tab = id;
     store("tab", id);

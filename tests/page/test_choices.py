@@ -1,0 +1,183 @@
+"""What a viewer chooses of the page: settings, time zones, the command palette, layouts by link, the title of the tab."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tapeline.instruments import Instrument
+from tests.page.market import FakeInstrument
+from tests.page.test_page import BTC, ETH, js
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+KOLKATA = "Asia/Kolkata"
+
+
+def tab(page: Page, name: str) -> Any:
+    return page.get_by_role("tab", name=name, exact=True)
+
+
+async def test_settings_hold_at_once_and_after_a_reload(screen):
+    page, root = screen.page, screen.page.locator("html")
+    await page.keyboard.press(",")
+    settings = page.get_by_role("dialog", name="Settings")
+    await settings.get_by_role("radio", name="Light").check(force=True)
+    await expect(root).to_have_attribute("data-theme", "light")
+    await settings.get_by_role("radio", name="Red up, green down").check(force=True)
+    await expect(root).to_have_attribute("data-palette", "red-up")
+    row = await page.locator(".level[data-side=bid]").first.evaluate("e => e.offsetHeight")
+    await settings.get_by_role("radio", name="Comfortable").check(force=True)
+    assert await page.locator(".level[data-side=bid]").first.evaluate("e => e.offsetHeight") > row
+    await settings.get_by_role("radio", name="Reduced").check(force=True)
+    await expect(root).to_have_attribute("data-motion", "reduce")
+    await settings.get_by_label("Volume").fill("20")
+    await page.keyboard.press("Escape")
+    await expect(settings).to_be_hidden()
+    await page.reload()
+    for name, value in (("theme", "light"), ("palette", "red-up"), ("density", "comfortable"), ("motion", "reduce")):
+        await expect(root).to_have_attribute(f"data-{name}", value)
+    assert await page.evaluate("localStorage.getItem('tapeline.volume')") == "0.2"
+    await page.keyboard.press(",")
+    await settings.get_by_role("button", name="As in the beginning").click()
+    await expect(root).to_have_attribute("data-theme", "dark")  # the system's
+    await expect(root).to_have_attribute("data-density", "compact")
+
+
+async def test_times_are_utc_local_or_the_exchanges(browser, stage):
+    apple = Instrument(id="yahoo:AAPL", venue="yahoo", native="AAPL", kind="stock", base="AAPL", quote="USD", tick=0.01, lot=1)
+    stage.source.all[apple.id] = FakeInstrument(apple, 182.0, (2, 0), stage.source.all[BTC].rng)
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id=KOLKATA)
+    page = stage.page = await context.new_page()
+    stage.watch(page)
+    stage.source.tick()
+    await page.goto(stage.address)
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
+    stage.source.report("synced", BTC, "joined", "book")
+
+    async def shown(instrument: str, zone: str, name: str) -> None:
+        (trade,) = (await stage.get("trades", instrument=instrument, limit=1))["trades"]
+        at = datetime.fromtimestamp(trade["ts_event"] / 1e6, ZoneInfo(zone))
+        await expect(page.get_by_test_id("tape")).to_contain_text(at.strftime("%H:%M:%S"))
+        await expect(page.get_by_test_id("utc")).to_have_text(re.compile(rf"\d\d:\d\d:\d\d {re.escape(name)}"))
+        (bar,) = (await stage.get("bars", instrument=instrument, interval="1m", limit=1))["bars"]
+        opened = datetime.fromtimestamp(bar["ts_open"] / 1e6, ZoneInfo(zone))
+        await expect(page.get_by_test_id("legend")).to_contain_text(opened.strftime("%H:%M:%S"))
+        event = stage.source.last_status[BTC].ts_recv
+        told = datetime.fromtimestamp(event / 1e9, ZoneInfo(zone))
+        await expect(page.get_by_test_id("events").locator("time").first).to_have_text(told.strftime("%H:%M:%S"))
+        axis = await page.locator(".chart-zone").evaluate("e => getComputedStyle(e, '::after').content")
+        assert name in axis
+
+    now = datetime.now(UTC)
+    await shown(BTC, "UTC", "UTC")
+    await page.keyboard.press("z")
+    await shown(BTC, KOLKATA, "UTC+5:30")
+    await page.keyboard.press("z")
+    await shown(BTC, "UTC", "UTC")  # its venue never closes
+    await page.get_by_test_id(f"watch-{apple.id}").click()
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", apple.id)
+    await shown(apple.id, "America/New_York", str(now.astimezone(ZoneInfo("America/New_York")).tzname()))
+    await page.reload()
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", apple.id)
+    await shown(apple.id, "America/New_York", str(now.astimezone(ZoneInfo("America/New_York")).tzname()))
+    stage.check()
+    await context.close()
+
+
+async def test_the_palette_finds_everything_that_has_a_name(screen):
+    page = screen.page
+    palette = page.get_by_role("dialog", name="Search")
+
+    async def run(keys: str) -> None:
+        await page.keyboard.press("/")
+        await expect(palette).to_be_visible()
+        await page.keyboard.type(keys)
+        await page.keyboard.press("Enter")
+        await expect(palette).to_be_hidden()
+
+    await run("eth")
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    await run("15m")
+    await expect(page.get_by_role("button", name="15m", exact=True)).to_have_attribute("aria-pressed", "true")
+    await run("pipeline")
+    await expect(page.get_by_test_id("pipeline")).to_be_visible()
+    await expect(tab(page, "Pipeline")).to_be_focused()
+    await run("theme light")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    await run("monitor")
+    await expect(page.get_by_test_id("tape")).to_be_hidden()
+    await run("reset")
+    await expect(page.get_by_test_id("tape")).to_be_visible()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("no such thing")
+    await expect(palette.get_by_text("Nothing is called that.")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(palette).to_be_hidden()
+    await page.keyboard.press("?")  # the sheet is made from the keys that listen
+    await expect(page.get_by_role("dialog", name="Keys and signs").locator("dt")).to_have_count(16 + 9)
+
+
+async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen, browser):
+    page = screen.page
+    await tab(page, "Metrics").focus()
+    await page.keyboard.press("Alt+ArrowLeft")
+    await tab(page, "Trades").focus()
+    await page.keyboard.press("Delete")
+    await page.keyboard.press("2")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    await page.keyboard.press("l")
+    await page.get_by_role("menuitem", name="Keep this layout as…").click()
+    await page.keyboard.type("My desk")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("notice")).to_contain_text("Kept as My desk")
+    await page.keyboard.press("l")
+    await page.get_by_role("menuitem", name="Copy a link").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("link")
+    link = page.url
+    assert "#layout=1~" in link
+    assert link.endswith("&instrument=sim:ETH-USDT&interval=5s")
+    boxes = "() => [...document.querySelectorAll('.group')].map(e => [e.innerText.split('\\n')[0], ...['x','y','width','height'].map(k => e.getBoundingClientRect()[k])])"  # noqa: E501
+    mine = await page.evaluate(boxes)
+    context = await browser.new_context(viewport={"width": 1440, "height": 900})
+    other = await context.new_page()
+    screen.watch(other)
+    await other.goto(link)
+    await expect(other.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    await expect(other.get_by_role("button", name="5s", exact=True)).to_have_attribute("aria-pressed", "true")
+    assert [b[1:] for b in await other.evaluate(boxes)] == [b[1:] for b in mine]
+    await expect(tab(other, "Trades")).to_be_hidden()
+    await other.get_by_role("button", name="Back to mine").click()
+    await expect(tab(other, "Trades")).to_be_visible()
+    bad = f"{screen.address}/#layout=1~r(1:%3Cimg%3E)&instrument=sim:NONE-USD"
+    await other.goto("about:blank")
+    await other.goto(bad)
+    await expect(other.get_by_test_id("notice")).to_contain_text("sim:NONE-USD, of the link, is not streamed here")
+    await expect(tab(other, "Trades")).to_be_visible()
+    await context.close()
+    await page.keyboard.press("l")
+    await page.get_by_role("menuitemcheckbox", name="Trading").click()
+    await expect(tab(page, "Trades")).to_be_visible()
+    assert "#" not in page.url
+    await page.reload()
+    await expect(tab(page, "Trades")).to_be_visible()
+    await page.keyboard.press("l")
+    await page.get_by_role("menuitemcheckbox", name="My desk").click()
+    await expect(tab(page, "Trades")).to_be_hidden()
+    assert await page.evaluate(boxes) == mine
+
+
+async def test_the_title_tells_the_price_and_of_dead_data_none(screen):
+    page, source = screen.page, screen.source
+    source.mode, source.reason = "live", ""
+    source.tick()
+    (quote,) = (await screen.get("quotes", instrument=BTC))["quotes"]
+    price = f"{(quote['bid'] + quote['ask']) / 2:,.3f}"
+    await expect(page).to_have_title(f"{price} BTC-USDT · Tapeline")
+    assert js(quote["bid"]) == await screen.raw("bid")
+    screen.allowed = f"{screen.address.partition(':')[2]}/api/v1/"
+    await screen.server.stop()
+    await expect(page).to_have_title("RECONNECTING · BTC-USDT · Tapeline")
