@@ -140,7 +140,8 @@ async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen,
     link = page.url
     assert "#layout=1~" in link
     assert link.endswith("&instrument=sim:ETH-USDT&interval=5s")
-    boxes = "() => [...document.querySelectorAll('.group')].map(e => [e.innerText.split('\\n')[0], ...['x','y','width','height'].map(k => e.getBoundingClientRect()[k])])"  # noqa: E501
+    boxes = """() => [...document.querySelectorAll('.group')].map(e => {
+        const { x, y, width, height } = e.getBoundingClientRect(); return [x, y, width, height] })"""
     mine = await page.evaluate(boxes)
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     other = await context.new_page()
@@ -148,7 +149,7 @@ async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen,
     await other.goto(link)
     await expect(other.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
     await expect(other.get_by_role("button", name="5s", exact=True)).to_have_attribute("aria-pressed", "true")
-    assert [b[1:] for b in await other.evaluate(boxes)] == [b[1:] for b in mine]
+    assert await other.evaluate(boxes) == mine
     await expect(tab(other, "Trades")).to_be_hidden()
     await other.get_by_role("button", name="Back to mine").click()
     await expect(tab(other, "Trades")).to_be_visible()
