@@ -54,6 +54,10 @@ class ReplayClock:
     def set(self, now: int) -> None:
         self._now = max(self._now, now)
 
+    def rewind(self, now: int) -> None:
+        """The one way back: another place of the tape is played."""
+        self._now = now
+
 
 def iso(ns: int) -> str:
     """`2026-11-20T09:00:00.000000001Z`: all nine digits, so that nothing is rounded."""

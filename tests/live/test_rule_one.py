@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tapeline.engine.replay import Player
+from tapeline.engine.player import Player
 from tapeline.events import Bar, to_json
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f

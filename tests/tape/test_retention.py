@@ -15,7 +15,8 @@ from tapeline.clock import ReplayClock
 from tapeline.config import KeepSettings, TapeSettings
 from tapeline.engine import checkpoint
 from tapeline.engine.pipeline import Pipeline
-from tapeline.engine.replay import Player, batches, replay
+from tapeline.engine.player import Player
+from tapeline.engine.replay import batches, replay
 from tapeline.events import Event, Status, Trade, to_json
 from tapeline.frames import Frame, FrameKind, Session
 from tapeline.sinks.recovery import committed

@@ -18,7 +18,8 @@ from tapeline.cli.options import INTERRUPTED
 from tapeline.cli.output import many
 from tapeline.clock import LiveClock, parse_iso
 from tapeline.config import Settings
-from tapeline.engine.replay import Player, chosen_sessions
+from tapeline.engine.player import Player
+from tapeline.engine.replay import chosen_sessions
 from tapeline.engine.replay import replay as events_of
 from tapeline.errors import ConfigError, UsageError
 from tapeline.events import to_json
@@ -68,8 +69,10 @@ async def replay(
 
 
 async def _play(player: Player) -> None:
-    await player.run()
-    say(f"{_played(player)}: this is the end of the recording. The page stays as it is until Ctrl-C")
+    def ended() -> None:
+        say(f"{_played(player)}: this is the end of the recording. The page stays as it is until Ctrl-C")
+
+    await player.perform(ended)
 
 
 def _played(player: Player) -> str:

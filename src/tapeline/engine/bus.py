@@ -20,6 +20,10 @@ import msgspec
 from tapeline.events import Event
 
 Policy = Literal["drop", "conflate"]
+Turn = Literal["hold", "forget", "reached"]
+"""Of a replay that is sought: nothing is to be shown any more; what was kept is of no more use, and what comes now leads to another
+instant; it is there.
+"""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -130,6 +134,7 @@ class Bus:
     def __init__(self) -> None:
         self.subscriptions: list[Subscription] = []
         self.taps: list[Callable[[Batch], None]] = []
+        self.turns: list[Callable[[Turn], None]] = []  # told, on the loop, by a replay that is sought
         self.published = 0
         self._closed = False
 
@@ -143,6 +148,11 @@ class Bus:
     def tap(self, function: Callable[[Batch], None]) -> None:
         """Call `function` with each batch at once, on the loop: for in-memory views that must be quick and never fail."""
         self.taps.append(function)
+
+    def show(self, batch: Batch) -> None:
+        """To the taps only: what a replay plays on its way to an instant."""
+        for function in self.taps:
+            function(batch)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         subscription.close()

@@ -1,6 +1,6 @@
 """What a live collector and a replay have in common: frames go through one pipeline to the bus, and faces may look in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tapeline import __version__
@@ -36,15 +36,15 @@ class Engine:
         self._decimals: dict[str, tuple[int, int]] = {}
         self.bus.tap(self._look)
 
-    def handle(self, first_seq: int, frames: Sequence[Frame]) -> None:
-        """Feed frames in order and publish what they make as one batch."""
+    def handle(self, first_seq: int, frames: Sequence[Frame], give: Callable[[Batch], None] | None = None) -> None:
+        """Feed frames in order and publish what they make as one batch, or give it to `give` alone."""
         out: list[Event] = []
         self.pipeline.feed_many(first_seq, frames, out)
         self.frames += len(frames)
         self.events += len(out)
         if out and frames:
             self._time(out[-1], frames[-1])
-        self.bus.publish(Batch(self.session, first_seq, first_seq + len(frames) - 1, out))
+        (give or self.bus.publish)(Batch(self.session, first_seq, first_seq + len(frames) - 1, out))
 
     def _time(self, e: Event, frame: Frame) -> None:
         """One sample of the latency a batch, of its last event; it counts for the connection whose frame made it."""

@@ -152,6 +152,11 @@ class Pipeline:
         return {**self.__dict__, "watch": None}
 
     @property
+    def heard(self) -> int:
+        """When the last frame was received, ns; 0 before the first."""
+        return self._now
+
+    @property
     def portable(self) -> bool:
         """Whether its state may be put away: that of a user's metric may hold anything."""
         ours = "tapeline."

@@ -4,18 +4,14 @@ Books and bars need their past, so a session is played from its first frame, or 
 (`checkpoint`), which makes no difference but in time; what is not asked for is dropped.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
 
-from tapeline.clock import SECOND, ReplayClock
 from tapeline.engine import checkpoint
 from tapeline.engine.bus import Batch
-from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import TapeError, UsageError
 from tapeline.events import Event, Status
@@ -34,14 +30,14 @@ def batches(root: Path, session: str, after: int = -1, *, single: bool = False) 
     over from the live queue can stop at any frame. Raises TapeError where the tape is damaged, UsageError where there is no such
     session.
     """
-    yield from _batches(_Playing(root, session, most=after + 1), after, single=single)
+    yield from _batches(Playing(root, session, most=after + 1), after, single=single)
 
 
 def switched_batches(root: Path, session: str, metrics: Sequence[str], *, before: int | None = None) -> Iterator[Batch]:
     """The events of a session with these metrics sampled as well, whatever it sampled itself. It may begin at a state of the
     pipeline that saw only frames received before `before` (ns); then what they are made from is gathered from there on.
     """
-    playing, switched = _Playing(root, session, most=None if before is not None else 0, before=before), not metrics
+    playing, switched = Playing(root, session, most=None if before is not None else 0, before=before), not metrics
     for first, frames in playing.frames:
         pipeline, out = playing.pipeline(frames[0]), playing.opening
         playing.opening = []
@@ -51,7 +47,7 @@ def switched_batches(root: Path, session: str, metrics: Sequence[str], *, before
         yield Batch(session, first, first + len(frames) - 1, out + _feed(pipeline, first, frames))
 
 
-class _Playing:
+class Playing:
     """A session's frames from a place on, and the pipeline that they go through.
 
     Where the session's beginning was removed on purpose it begins at the first state behind that. Where there is none that can be
@@ -103,7 +99,7 @@ class _Playing:
         return () if self._pipeline is None else self._pipeline.instruments
 
 
-def _batches(playing: _Playing, after: int, *, single: bool = False) -> Iterator[Batch]:
+def _batches(playing: Playing, after: int, *, single: bool = False) -> Iterator[Batch]:
     session, opening = playing.session, playing.opening
     for first, frames in playing.frames:
         pipeline = playing.pipeline(frames[0])
@@ -156,7 +152,7 @@ def replay(
     for info in chosen_sessions(root, session):
         if (start is not None and info.last_ts < start) or (end is not None and info.first_ts >= end):
             continue
-        playing = _Playing(root, info.id, before=start or 0)
+        playing = Playing(root, info.id, before=start or 0)
         met.update(playing.instruments)
         for batch in _batches(playing, -1):
             met.update([event.instrument for event in batch.events])
@@ -171,82 +167,3 @@ def replay(
                 break
     if missing := sorted(wanted - met):
         absent(f"the recording has no event of {', '.join(missing)}; it has {', '.join(sorted(met - {''})[:MOST_NAMED])}")
-
-
-class Player(Engine):
-    """A replay that faces can watch: paced by the tape's own times, `speed` 0 plays as fast as it can.
-
-    Its clock stands where the tape stands, so ages and rates are the recording's.
-    """
-
-    control = None  # what was streamed is not to be changed any more
-
-    def __init__(self, root: Path, session: str, *, speed: float = 1.0) -> None:
-        self._root, self.speed = root, speed
-        playing = _Playing(root, session, most=0)
-        self._batches = playing.frames
-        first, frames = next(self._batches)
-        self._head = (first, frames)
-        self._tape_clock = ReplayClock(frames[0].ts_recv)
-        super().__init__(playing.pipeline(frames[0]), session, self._tape_clock, "replay")
-        self.finished = False
-
-    async def run(self) -> None:
-        """Play to the end of the session; the bus stays open, so that the end can be looked at."""
-        loop = asyncio.get_running_loop()
-        began, at = loop.time(), self._tape_clock.now()
-        self._play(*self._head)
-        for first, frames in self._batches:
-            for part in _paced(frames, self.speed):
-                if self.speed:
-                    await asyncio.sleep(began + (frames[part.start].ts_recv - at) / SECOND / self.speed - loop.time())
-                else:
-                    await self._consumed()
-                self._play(first + part.start, frames[part])
-        self.finished = True
-
-    async def _consumed(self) -> None:
-        """At full speed those who subscribed set the pace: nobody is to be told of a gap in a recording that has none."""
-        await asyncio.sleep(0)
-        while any(s.depth > s.capacity // 2 for s in self.bus.subscriptions):  # noqa: ASYNC110 - any of them
-            await asyncio.sleep(0.01)
-
-    def _play(self, first: int, frames: list[Frame]) -> None:
-        self._tape_clock.set(frames[-1].ts_recv)
-        self.handle(first, frames)
-        self.pipeline.requests.clear()
-        self.pipeline.notices.clear()
-
-    def status(self) -> dict[str, Any]:
-        live = {
-            "id": 0,
-            "venue": "",
-            "protocol": "",
-            "url": "",
-            "state": "up",
-            "since": self.started,
-            "streams": 0,
-            "frames": 0,
-            "last_frame": self.clock.now(),
-            "attempts": 0,
-        }
-        connections = [
-            {**live, "id": c.number, "venue": c.feed.label, "protocol": c.feed.venue.name, "url": c.opened.url}
-            | {"streams": len(c.streams), "since": c.since, "latency_ms": c.latency_ms}
-            for c in self.pipeline.connections.values()
-        ]
-        return super().status() | {"speed": self.speed or None, "connections": connections, "finished": self.finished}
-
-
-def _paced(frames: list[Frame], speed: float) -> Iterator[slice]:
-    """Cut a block where time passes: 20 ms of the viewer's time at most are played at once."""
-    if not speed:
-        yield slice(0, len(frames))
-        return
-    step, i = int(SECOND * speed / 50), 0
-    while i < len(frames):
-        j = i + 1
-        while j < len(frames) and frames[j].ts_recv - frames[i].ts_recv < step:
-            j += 1
-        yield slice(i, j)
-        i = j

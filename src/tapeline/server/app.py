@@ -113,6 +113,7 @@ def build_app(
     app.state.hub, app.state.history, app.state.search = hub, history, search
     source.bus.tap(history.tap)
     source.bus.tap(hub.depths.tap)
+    source.bus.turns += [history.turned, hub.depths.turned, hub.turned]
     return app
 
 

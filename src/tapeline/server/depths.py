@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from tapeline.clock import MILLI, SECOND
 from tapeline.config import ServerSettings
-from tapeline.engine.bus import Batch
+from tapeline.engine.bus import Batch, Turn
 from tapeline.engine.source import Source
 from tapeline.server.columns import Raw, raw
 from tapeline.server.history import History
@@ -117,6 +117,17 @@ class Depths:
 
     def _rings(self) -> list[Ring]:
         return [ring for looks in self.of.values() for ring in (looks.seconds, looks.fine)]
+
+    def turned(self, turn: Turn) -> None:
+        """A replay goes somewhere else: no look of before holds; who is looked at still is."""
+        if turn != "forget":
+            return
+        until = {name: looks.until for name, looks in self.of.items() if name in self._looked}
+        self.of = {name: Looks() for name in until}
+        for name, when in until.items():
+            self.of[name].until = when
+        self._second = self._fine = self._due = 0
+        self._waiting.clear()
 
     def stop(self) -> None:
         if self._timer is not None:

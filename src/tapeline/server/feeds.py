@@ -179,6 +179,7 @@ class StatusFeed(Feed):
 
     def update(self) -> Message | None:
         log = self.context.history.status
+        self._cursor = min(self._cursor, log.total)  # the history was cleared
         if log.total == self._cursor and self.context.now - self._last < STATUS_SECONDS:
             return None
         events, missed = log.since(self._cursor, SNAPSHOT_STATUS)

@@ -28,7 +28,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tapeline.config import ServerSettings
-from tapeline.engine.bus import Batch
+from tapeline.engine.bus import Batch, Turn
 from tapeline.events import Alert, Bar, BookUpdate, Event, Metrics, Origin, Quote, Status, Ticker, Trade
 from tapeline.server.samples import Samples
 
@@ -102,6 +102,10 @@ class History:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._batches = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """A replay goes somewhere else: nothing of what was kept holds. Feeds of before must go with it."""
         self.trades: dict[str, Log[Trade]] = {}
         self.bars: dict[BarKey, Bars] = {}
         self.venue_quotes: dict[str, Quote] = {}
@@ -123,6 +127,10 @@ class History:
             Status: self.status.append,
             Alert: self.alerts.append,
         }
+
+    def turned(self, turn: Turn) -> None:
+        if turn == "forget":
+            self.clear()
 
     def tap(self, batch: Batch) -> None:
         self._batches += 1

@@ -25,13 +25,14 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from tapeline.clock import MICRO, Clock
 from tapeline.config import ServerSettings
+from tapeline.engine.bus import Turn
 from tapeline.engine.source import Source
 from tapeline.server.access import Lock
 from tapeline.server.asked import ApiError, Names
 from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
 from tapeline.server.depths import Depths
 from tapeline.server.feed import Context, Feed, Key, Message
-from tapeline.server.feeds import TradesFeed, make_feed
+from tapeline.server.feeds import StatusFeed, TradesFeed, make_feed
 from tapeline.server.gate import Gate
 from tapeline.server.history import History
 from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
@@ -99,6 +100,7 @@ class Hub:
         self._feeds: dict[Key, Feed] = {}
         self.depths = Depths(source, history, settings)
         self._context = Context(source, history, self.depths, self.status)
+        self._held = False  # a replay is being sought: nothing but its status is told
         self._timer: asyncio.TimerHandle | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
 
@@ -165,6 +167,23 @@ class Hub:
             self._timer.cancel()
             self._timer = None
 
+    def turned(self, turn: Turn) -> None:
+        """A replay is sought: viewers are told of nothing on the way. Then everyone gets a snapshot of all that he watches, the
+        status first, for it says that what he has is of another time.
+        """
+        if turn != "reached":
+            self._held = True
+            return
+        self._held = False
+        viewing = {key: feed.viewers for key, feed in self._feeds.items()}
+        self._feeds = {key: make_feed(key, self._context) for key in viewing}
+        for key, feed in self._feeds.items():
+            feed.viewers = viewing[key]
+        for viewer in self.viewers:
+            first = sorted(viewer.subscriptions, key=lambda key: key.channel != "status")
+            viewer.subscriptions = {key: Subscription(self._feeds[key]) for key in first}
+            viewer.keys, viewer.behind = tuple(first), bool(first)
+
     def _hear(self, viewer: Viewer, raw: str | bytes) -> None:
         try:
             viewer.bucket.take(asyncio.get_running_loop().time())
@@ -224,7 +243,8 @@ class Hub:
     def push(self, now: float) -> None:
         """One turn: what changed to everyone who watches it."""
         self._context.now = now
-        updates = {key: message for key, feed in self._feeds.items() if (message := feed.update()) is not None}
+        feeds = {key: feed for key, feed in self._feeds.items() if isinstance(feed, StatusFeed)} if self._held else self._feeds
+        updates = {key: message for key, feed in feeds.items() if (message := feed.update()) is not None}
         joined: dict[tuple[Framing, tuple[Key, ...]], bytes] = {}
         for viewer in list(self.viewers):
             if viewer.leaving:
@@ -247,6 +267,9 @@ class Hub:
         """Send a viewer that is behind as much as its backlog allows of what it is owed and of `updates`."""
         behind = False
         for key, subscription in viewer.subscriptions.items():
+            if self._held and not isinstance(subscription.feed, StatusFeed):
+                behind = True
+                continue
             self._settle_one(viewer.pipe, subscription, (updates or {}).get(key))
             behind = behind or subscription.owed or subscription.missed > 0
         viewer.behind = behind

@@ -30,7 +30,7 @@ MEDIA: dict[Format, str] = {
     "arrow": "application/vnd.apache.arrow.stream",
     "parquet": "application/vnd.apache.parquet",
 }
-STATUS_TIMES = frozenset({"started", "now", "since", "last_frame", "last_event"})
+STATUS_TIMES = frozenset({"started", "now", "since", "last_frame", "last_event", "first", "last"})
 INSTRUMENT_COLUMNS = {
     "id": str, "venue": str, "symbol": str, "kind": str, "base": str, "quote": str,
     "tick": float, "lot": float, "streaming": bool,
