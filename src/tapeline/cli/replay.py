@@ -51,8 +51,8 @@ async def replay(
         _print(root, session, instruments, start, end)
         return 0
     chosen, pace = _chosen(root, session), _speed(speed)
-    player = WatchedPlayer(root, chosen.id, speed=pace)
-    server = Server(player, settings.server, LiveClock(), queries=Queries(root, settings.query))
+    player = WatchedPlayer(root, chosen.id, speed=pace, last=chosen.last_ts)
+    server = Server(player, settings.server, LiveClock(), queries=Queries(root, settings.query), recordings=root)
     async with interruptible() as stop, AsyncExitStack() as stack:
         await server.start()
         for runner in feed_sinks(player, _opened(root, settings), root, settings.sinks, _on_tape):

@@ -62,7 +62,12 @@ async def run(
     async with interruptible() as stop, LiveSession(chosen.settings, chosen, seed=seed, rate=rate) as session:
         queries = Queries(session.data, chosen.settings.query)
         server = Server(
-            session.collector, chosen.settings.server, session.collector.clock, queries=queries, alerts=session.alerts,
+            session.collector,
+            chosen.settings.server,
+            session.collector.clock,
+            queries=queries,
+            alerts=session.alerts,
+            recordings=session.data,
             finder=finder_of(session.collector, chosen.settings),
         )  # fmt: skip
         session.address = await server.start()

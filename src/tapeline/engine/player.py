@@ -118,6 +118,12 @@ class Player(Engine):
         self.pause()
         self._step = by
 
+    def give_up(self, reason: str) -> None:
+        """The tape could not be read on: it rests, says why, and may be sought."""
+        self.reason, self.playing, self.finished = reason, False, True
+        self._target = self._step = None
+        self._tell("reached")
+
     async def reached(self) -> None:
         """Wait until nothing is being sought nor stepped."""
         while self._target is not None or self._step is not None:  # noqa: ASYNC110 - either

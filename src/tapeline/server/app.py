@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket
 from tapeline.alerts.room import Room
 from tapeline.clock import Clock
 from tapeline.config import QuerySettings, ServerSettings
+from tapeline.engine.player import Player
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
 from tapeline.server.access import Lock, lock_of
@@ -39,14 +40,17 @@ from tapeline.server.hub import Hub, Limits
 from tapeline.server.login import Login, access_route
 from tapeline.server.openapi import Document
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
+from tapeline.server.playing import Playing
 from tapeline.server.profiles import Profiles
 from tapeline.server.prometheus import Exposition
 from tapeline.server.query import Queries
+from tapeline.server.replays import Marked, Replays
 from tapeline.server.rest import Rest
 from tapeline.server.search import Finder, Search
 from tapeline.server.static import PAGE, page_routes
 from tapeline.server.stream import stream_route
 from tapeline.server.subscriptions import Subscriptions
+from tapeline.server.timeline import Timeline
 from tapeline.server.udf import Udf
 
 GOODBYE_SECONDS = 0.3
@@ -66,12 +70,16 @@ def build_app(
     alerts: Room | None = None,
     finder: Finder | None = None,
     lock: Lock | None = None,
+    recordings: Path | None = None,
+    inside: bool = False,
 ) -> Starlette:
     """The application. From now on it keeps what the source's bus carries, so build it before the source starts.
 
     `queries`: for the lake that the source feeds; without, there is none to ask. `alerts`: the rules that are watched, likewise.
     `finder`: how venues that are not connected are asked for what they list; without, they are not.
     `lock`: what is demanded of who asks; nothing without (`Server` always has one).
+    `recordings`: where the tape is that may be played back. `inside`: it is mounted in another one, which guards it, and opens
+    replays.
     `app.state.hub` and `app.state.history` are its parts.
     """
     history = History(settings)
@@ -88,8 +96,22 @@ def build_app(
     async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
         return error_response(_as_api_error(error), source.mode)
 
+    asking = queries or Queries(None, QuerySettings())
+
+    def replay(player: Player) -> Starlette:
+        return build_app(
+            player, settings, clock, page=page, limits=limits, queries=queries, lock=lock, recordings=recordings, inside=True
+        )
+
+    replays = None if recordings is None or inside else Replays(recordings, replay, source)
+    timeline = None
+    if isinstance(source, Player) and recordings is not None:
+        timeline = Timeline(recordings, source, history, queries)
+
     app = Starlette(
         routes=[
+            *([] if replays is None else replays.routes()),
+            *([] if timeline is None else [Playing(timeline.player).route(), timeline.route()]),
             *rest.routes(),
             *Udf(source, history, hub, rest, alerts, clock).routes(),
             *Figures(source, history, hub.names).routes(),
@@ -98,7 +120,7 @@ def build_app(
             *Subscriptions(source).routes(),
             search.route(),
             *Alerts(source, history, alerts).routes(),
-            (queries or Queries(None, QuerySettings())).route(lambda: source.mode),
+            asking.route(lambda: source.mode),
             WebSocketRoute("/api/v1/ws", viewer),
             stream_route(hub),
             Exposition(source, hub).route(),
@@ -107,10 +129,10 @@ def build_app(
             access_route(gate, lambda: source.mode),
             *page_routes(page),
         ],
-        middleware=[Middleware(Guard, gate=gate, source=source)],
+        middleware=[Middleware(Marked, mode=source.mode) if inside else Middleware(Guard, gate=gate, source=source)],
         exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
     )
-    app.state.hub, app.state.history, app.state.search = hub, history, search
+    app.state.hub, app.state.history, app.state.search, app.state.replays = hub, history, search, replays
     source.bus.tap(history.tap)
     source.bus.tap(hub.depths.tap)
     source.bus.turns += [history.turned, hub.depths.turned, hub.turned]
@@ -160,11 +182,21 @@ class Server:
         queries: Queries | None = None,
         alerts: Room | None = None,
         finder: Finder | None = None,
+        recordings: Path | None = None,
     ) -> None:
         self._source, self._settings, self._queries = source, settings, queries
         self.lock = lock_of(settings)
         self.app = build_app(
-            source, settings, clock, page=page, limits=limits, queries=queries, alerts=alerts, finder=finder, lock=self.lock
+            source,
+            settings,
+            clock,
+            page=page,
+            limits=limits,
+            queries=queries,
+            alerts=alerts,
+            finder=finder,
+            recordings=recordings,
+            lock=self.lock,
         )
         self.hub: Hub = self.app.state.hub
         self.history: History = self.app.state.history
@@ -218,6 +250,8 @@ class Server:
         for tap in (self.history.tap, self.hub.depths.tap):
             if tap in taps:
                 taps.remove(tap)
+        if self.app.state.replays is not None:
+            await self.app.state.replays.stop()
         if self._queries is not None:
             await self._queries.stop()
         await self.app.state.search.close()

@@ -15,6 +15,8 @@ CODES: dict[str, int] = {
     "origin_refused": 403,
     "cannot_subscribe": 404,
     "no_lake": 404,
+    "no_recording": 404,
+    "no_replay": 404,
     "no_such_rule": 404,
     "not_found": 404,
     "not_streaming": 404,
@@ -24,6 +26,7 @@ CODES: dict[str, int] = {
     "no_alerts": 409,
     "not_configured": 409,
     "not_live": 409,
+    "too_many_replays": 409,
     "too_many_rules": 409,
     "too_large": 413,
     "not_json": 415,
@@ -37,6 +40,7 @@ CODES: dict[str, int] = {
     "no_book": 503,
     "no_stream": 503,
     "store_broken": 503,
+    "tape_broken": 503,
     "too_many_viewers": 503,
 }
 

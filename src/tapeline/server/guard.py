@@ -72,7 +72,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in policy.items():
                     headers.setdefault(name, value)
-                headers["x-tapeline-mode"] = self.source.mode
+                headers.setdefault("x-tapeline-mode", self.source.mode)  # a replay beside the live market says its own
             elif message["type"] == "websocket.accept" and PROTOCOL in scope.get("subprotocols", ()):
                 message["subprotocol"] = PROTOCOL
             await send(message)

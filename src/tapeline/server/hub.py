@@ -296,20 +296,29 @@ class Hub:
             sub.missed = 0
 
     def _drop(self, viewer: Viewer) -> None:
-        viewer.leaving = True
         self.dropped += 1
+        self._send_away(viewer, 1013, "too slow: nothing was read for a while")
+
+    def send_away(self, code: int, reason: str) -> None:
+        """All of them: what they watch is over."""
+        for viewer in list(self.viewers):
+            if not viewer.leaving:
+                self._send_away(viewer, code, reason)
+
+    def _send_away(self, viewer: Viewer, code: int, reason: str) -> None:
+        viewer.leaving = True
         if viewer.socket is None:
             viewer.pipe.abort()
             return
-        task = asyncio.get_running_loop().create_task(self._goodbye(viewer, viewer.socket))
+        task = asyncio.get_running_loop().create_task(self._goodbye(viewer, viewer.socket, code, reason))
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
 
-    async def _goodbye(self, viewer: Viewer, socket: WebSocket) -> None:
+    async def _goodbye(self, viewer: Viewer, socket: WebSocket, code: int, reason: str) -> None:
         """The close frame goes out if the viewer wakes up in time; in any case its connection ends."""
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, ClientDisconnected, RuntimeError):
             async with asyncio.timeout(self.limits.goodbye_seconds):
-                await socket.close(1013, "too slow: nothing was read for a while")
+                await socket.close(code, reason)
                 await asyncio.sleep(self.limits.goodbye_seconds)
         viewer.pipe.abort()
 

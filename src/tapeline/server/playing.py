@@ -1,7 +1,7 @@
 """Control of one replay, under the address where it is watched: `/api/v1/replay`, read and changed.
 
-Changes are guarded as those of subscriptions are. What is wanted is answered at once, and done by the player's own task: `seeking` says
-that it is still on its way, in the answer as in the status.
+Changes are guarded as those of subscriptions are. What is wanted is answered at once, and done by the player's own task: `seeking`
+says that it is still on its way, in the answer as in the status.
 """
 
 from typing import Literal
@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tapeline.clock import MICRO
 from tapeline.engine.player import Player
 from tapeline.server import asked, bodies
 from tapeline.server.asked import ApiError
@@ -19,8 +20,8 @@ from tapeline.server.views import MEDIA, encode, status_row
 SLOWEST, FASTEST = 0.1, 1000.0
 EXAMPLE = '{"playing": true, "speed": 10, "at": "2026-11-20T09:00:00Z"}'
 STATE = {
-    "session": str, "first": int, "last": int, "now": int, "speed": or_null(float), "playing": bool, "finished": bool, "seeking": bool,
-    "epoch": int,
+    "session": str, "first": int, "last": int, "now": int, "speed": or_null(float), "playing": bool, "finished": bool,
+    "seeking": bool, "epoch": int,
 }  # fmt: skip
 
 
@@ -47,8 +48,8 @@ def pace(speed: float | str | None) -> float | None:
 
 
 def instant(at: int | str | None) -> int | None:
-    """Nanoseconds. Raises ApiError."""
-    return None if at is None else asked.moment("at", str(at), 0)
+    """Nanoseconds: the last of that microsecond, since what the API tells is cut to microseconds. Raises ApiError."""
+    return None if at is None else asked.moment("at", str(at), 0) // MICRO * MICRO + MICRO - 1
 
 
 class Playing:

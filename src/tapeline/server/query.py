@@ -114,6 +114,17 @@ class Queries:
             raise
         return _Sent(body, MEDIA[form], self._places.release)  # type: ignore[index]  # checked above
 
+    async def rows(self, sql: str, params: dict[str, str | int | float | bool | None]) -> list[dict[str, Any]]:
+        """For the server's own use: the rows of one statement. Raises ApiError, where all places are taken as well."""
+        ask = self._ask(Wish(sql, params), "json", self._settings.rows, "replay")
+        await self._place()
+        try:
+            body = await self._answer(None, ask)
+        finally:
+            self._places.release()
+        found: list[dict[str, Any]] = msgspec.json.decode(body)["rows"]
+        return found
+
     async def _place(self) -> None:
         try:
             async with asyncio.timeout(WAIT_SECONDS) as wait:
@@ -149,7 +160,7 @@ class Queries:
             threads=s.threads,
         )
 
-    async def _answer(self, request: Request, ask: Ask) -> bytes:
+    async def _answer(self, request: Request | None, ask: Ask) -> bytes:
         """The body. Raises ApiError."""
         self._check()
         taken = self.pool.take()
@@ -171,14 +182,14 @@ class Queries:
             raise ApiError(head.status, head.code, head.text, head.hint)
         return body
 
-    async def _watched(self, request: Request, taken: Box, ask: Ask) -> tuple[Head, bytes]:
+    async def _watched(self, request: Request | None, taken: Box, ask: Ask) -> tuple[Head, bytes]:
         """The answer of the process; it is ended where it takes too long, or nobody waits any more."""
         loop = asyncio.get_running_loop()
         late = loop.time() + ask.seconds + box.GRACE_SECONDS
         working = asyncio.ensure_future(taken.ask(ask))
         try:
             while not (await asyncio.wait({working}, timeout=LOOK_SECONDS))[0]:
-                if await request.is_disconnected():
+                if request is not None and await request.is_disconnected():
                     raise _stopped("nobody waits for it any more")
                 if loop.time() > late:
                     raise _stopped(f"it took longer than {ask.seconds:g} s")

@@ -69,7 +69,7 @@ def spread(cells: Sequence[Cell], first: int, bucket: int, buckets: int) -> list
 
 class Timeline:
     def __init__(self, root: Path, player: Player, history: History, queries: Queries | None) -> None:
-        self._root, self._player, self._history, self._queries = root, player, history, queries
+        self._root, self.player, self._history, self._queries = root, player, history, queries
         self._outlines = Outlines()
         self._kept: OrderedDict[tuple[int, str], Row] = OrderedDict()
         self._alone = asyncio.Lock()  # a page that is dragged wide asks often; the disk is read once at a time
@@ -84,23 +84,23 @@ class Timeline:
         async with self._alone:
             found = self._kept.get((buckets, instrument)) or await self._made(buckets, instrument)
         return Response(
-            encode({"mode": self._player.mode, **found}), headers={"cache-control": "no-store"}, media_type=MEDIA["json"]
+            encode({"mode": self.player.mode, **found}), headers={"cache-control": "no-store"}, media_type=MEDIA["json"]
         )
 
     async def _made(self, buckets: int, instrument: str) -> Row:
-        directory = layout.session_dir(self._root, self._player.session)
+        directory = layout.session_dir(self._root, self.player.session)
         live = layout.is_live(directory)
         try:
             shape = await asyncio.to_thread(self._outlines.of, directory)
         except TapeError as e:
             raise ApiError(503, "tape_broken", str(e), "`tapeline tape verify` says more") from None
-        first = self._player.first
-        last = max([self._player.last, *(cell[1] for cell in shape.cells[-1:])])
+        first = self.player.first
+        last = max([self.player.last, *(cell[1] for cell in shape.cells[-1:])])
         if live:
-            self._player.last = last
+            self.player.last = last
         bucket = max(MICRO, -(-(last - first + 1) // buckets))
         bucket += -bucket % MICRO  # whole microseconds
-        gaps = [
+        gaps: list[dict[str, Any]] = [
             {"ts": hole.since // MICRO, "kind": "gap", "instrument": "",
              "reason": f"frames {hole.first} to {hole.last} are not on the tape"}
             for hole in shape.holes[:MOST_GAPS]
@@ -108,7 +108,14 @@ class Timeline:
         volume, told, whole = await self._of_lake(first, last, bucket, buckets, instrument)
         gaps = sorted([*gaps, *told][:MOST_GAPS], key=lambda gap: gap["ts"])
         frames = spread(shape.cells, first, bucket, buckets)
-        row = {"from": first // MICRO, "to": last // MICRO, "bucket": bucket // MICRO, "frames": frames, "volume": volume, "gaps": gaps}
+        row = {
+            "from": first // MICRO,
+            "to": last // MICRO,
+            "bucket": bucket // MICRO,
+            "frames": frames,
+            "volume": volume,
+            "gaps": gaps,
+        }
         if not live and whole:
             self._kept[buckets, instrument] = row
             while len(self._kept) > MOST_KEPT:
@@ -119,7 +126,7 @@ class Timeline:
         self, first: int, last: int, bucket: int, buckets: int, instrument: str
     ) -> tuple[list[float | None], list[dict[str, Any]], bool]:
         """Volume, gaps, and whether the lake told them: else the volume is not known, and the gaps are those come past."""
-        params: dict[str, Any] = {"session": self._player.session, "first": first, "last": last, "margin": DAY}
+        params: dict[str, Any] = {"session": self.player.session, "first": first, "last": last, "margin": DAY}
         what, of = ("size", "and instrument = $instrument") if instrument else ("price * size", "")
         traded = {**params, "bucket": bucket} | ({"instrument": instrument} if instrument else {})
         volume: list[float | None] = [None] * buckets

@@ -1,7 +1,7 @@
 """How a session lies in time, from block headers alone: what lists and timelines are drawn from, without a frame being read.
 
-A sealed segment is told by its first header and its end; only where its *shape* is asked for are all its headers walked, once: what is
-sealed never changes. What is kept of it is bounded: neighbouring blocks become one cell where there are more than `MOST_CELLS`.
+A sealed segment is told by its first header and its end; only where its *shape* is asked for are all its headers walked, once: what
+is sealed never changes. What is kept of it is bounded: neighbouring blocks become one cell where there are more than `MOST_CELLS`.
 """
 
 from collections import OrderedDict
