@@ -131,7 +131,8 @@ async def test_what_is_played_after_a_seek_is_what_a_straight_play_gives(recorde
     lines: list[bytes] = []
     whole.bus.tap(lambda batch: lines.extend(map(to_json, batch.events)))
     await whole.run()
-    middle = (info.first_ts + info.last_ts) // 2
+    frames = [f for _, f in reader.read(data, info.id)]
+    middle = frames[len(frames) // 2].ts_recv
     player = Player(data, info.id, speed=0, playing=False, last=info.last_ts)
     async with performing(player):
         player.seek(info.last_ts)

@@ -24,13 +24,13 @@ from tests.server.fakes import T0, FakeSource
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory):
-    """Two sessions and what the lake has of them; (directory, ids)."""
+    """Two sessions, the first of them in the lake too; (directory, ids)."""
     data = tmp_path_factory.mktemp("tape") / "data"
 
     async def record(seed):
         async with (
             SimServer(seed=seed, rate=6.0) as sim,
-            LiveSession(settings(sim, data, sinks=SinkSettings(sqlite=False))) as session,
+            LiveSession(settings(sim, data, sinks=SinkSettings(sqlite=False, lake=seed == 3))) as session,
         ):
             await session.connect("live")
             await until(lambda: session.collector.events > 4000, 40)
