@@ -1,7 +1,7 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
 import { apiPath } from "./base.ts";
-import type { Bar, BookHistory, Every, Footprint, Interval, MetricHistory, MetricInfo, ProfileAnswer } from "./types.ts";
+import type { Bar, BookHistory, Every, Footprint, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -60,6 +60,22 @@ export async function metricHistory(instrument: string, limit: number, signal?: 
 
 export async function catalogue(): Promise<readonly MetricInfo[]> {
   return (await get<{ catalogue: MetricInfo[] }>("metrics/catalogue", {})).catalogue;
+}
+
+export interface TradesQuery {
+  readonly instrument: string;
+  readonly limit: number;
+  readonly to?: number;
+}
+
+export async function trades(query: TradesQuery, signal?: AbortSignal): Promise<readonly Trade[]> {
+  return (await get<{ trades: Trade[] }>("trades", given(query), signal)).trades;
+}
+
+/** What the venue lists of it; null where it lists no such one. */
+export async function instrument(id: string, signal?: AbortSignal): Promise<InstrumentInfo | null> {
+  const { instruments } = await get<{ instruments: InstrumentInfo[] }>("instruments", { q: id }, signal);
+  return instruments.find((i) => i.id === id) ?? null;
 }
 
 /** `metric` null: of the trades in memory. */

@@ -148,6 +148,11 @@ export interface Footprint {
   readonly more: boolean;
 }
 
+export interface InstrumentInfo {
+  readonly id: string;
+  readonly tick: number | null;
+}
+
 export interface StatusEvent extends Event {
   readonly kind: string;
   readonly venue: string;
@@ -248,6 +253,7 @@ interface Push<C extends Channel, D> {
   readonly data: D;
   readonly missed?: number;
   readonly kind?: "book" | "sample";
+  readonly depth?: number; // of a book
   readonly step?: number; // of depths
   readonly every?: Every;
   readonly rows?: number;

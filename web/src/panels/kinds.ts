@@ -6,7 +6,9 @@ import type { Panel } from "../ui/scheduler.ts";
 import { AlertsPanel } from "./alerts.ts";
 import { Cards } from "./cards.ts";
 import { Chart } from "./chart.ts";
+import { DepthChart } from "./depth.ts";
 import { Events, Pipeline } from "./events.ts";
+import { Heatmap } from "./heatmap.ts";
 import { Ladder } from "./ladder.ts";
 import { MetricsPanel } from "./metrics.ts";
 import { TradeTape } from "./tape.ts";
@@ -44,10 +46,12 @@ export const KINDS: readonly PanelKind[] = [
   { id: "cards", title: "Figures", slim: 62, make: (s) => new Cards(s) },
   { id: "watch", title: "Markets", of: "all", make: (s) => new Watchlist(s, silent("Markets")) },
   { id: "chart", title: "Chart", make: (s) => new Chart(s) },
-  { id: "ladder", title: "Book", make: (s) => new Ladder(s, silent("Order book")) },
+  { id: "ladder", title: "Book", make: (s, page) => new Ladder(s, silent("Order book"), page) },
   { id: "tape", title: "Trades", make: (s) => new TradeTape(s, silent("Trades")) },
   { id: "events", title: "Events", of: "all", make: (s) => new Events(s, silent("Events")) },
   { id: "pipeline", title: "Pipeline", of: "all", make: (s) => new Pipeline(s, silent("Pipeline")) },
+  { id: "heatmap", title: "Heatmap", make: (s) => new Heatmap(s) },
+  { id: "depth", title: "Depth", make: (s) => new DepthChart(s) },
   { id: "metrics", title: "Metrics", make: (s, page) => new MetricsPanel(s, page.writeRule) },
   { id: "alerts", title: "Alerts", of: "all", make: (s) => new AlertsPanel(s) },
 ];

@@ -16,6 +16,7 @@ import { Prints } from "./prints.ts";
 import { Quotes } from "./quotes.ts";
 import { Rules } from "./rules.ts";
 import type { Store } from "./store.ts";
+import { Ticks } from "./ticks.ts";
 import { isInterval, View } from "./view.ts";
 
 const EVENTS = 300;
@@ -33,6 +34,7 @@ export class Session {
   readonly candles: Candles;
   readonly figures: Figures;
   readonly rules: Rules;
+  readonly ticks: Ticks;
   readonly feed: Feed;
   readonly scheduler: Scheduler;
   status: Status | null = null;
@@ -57,7 +59,8 @@ export class Session {
     this.candles = new Candles(this.view, scheduler);
     this.figures = new Figures(this.view, scheduler);
     this.rules = new Rules(scheduler);
-    this.stores = [this.quotes, this.prints, this.candles, this.figures, this.rules];
+    this.ticks = new Ticks(this.market, () => this.view.id, scheduler);
+    this.stores = [this.quotes, this.prints, this.candles, this.figures, this.rules, this.ticks];
     this.feed = new Feed(url, {
       message: (m) => this.received(m),
       link: (l) => this.linked(l),

@@ -16,6 +16,7 @@ export class View {
   id = "";
   interval: Interval = "1m";
   book: Book | null = null;
+  bookDepth = 0; // the levels that it may hold
   readonly lines = new Recent<TapeLine>(TAPE_ROWS);
   readonly rate = new Rate(10_000);
   lastTrade: Trade | null = null;

@@ -2,7 +2,7 @@
 // cannot be seen is not painted either: what changed meanwhile is kept for it, and painted when it comes into view.
 
 export type Topic =
-  | "status" | "link" | "quotes" | "book" | "trades" | "bars" | "events" | "metrics" | "profile" | "alerts" | "selection" | "clock" | "theme"
+  | "status" | "link" | "quotes" | "book" | "heatmap" | "trades" | "bars" | "events" | "metrics" | "profile" | "alerts" | "selection" | "clock" | "theme"
   | "zone"; // another time zone: every time on the page is written anew
 
 export interface Panel {

@@ -1,0 +1,65 @@
+// A canvas at the screen's own resolution that follows the size of its box. Drawn again in the same task that resized it, so that it never
+// shows an empty frame.
+
+import { h } from "./dom.ts";
+
+const MOST_RATIO = 3;
+
+export class Surface {
+  readonly el: HTMLCanvasElement;
+  readonly g: CanvasRenderingContext2D;
+  width = 0; // in CSS pixels
+  height = 0;
+  ratio = 1;
+
+  constructor(className: string, opaque = false) {
+    this.el = h("canvas", { class: className, "aria-hidden": "true" });
+    const g = this.el.getContext("2d", { alpha: !opaque });
+    if (!g) throw new Error("this browser has no canvas");
+    this.g = g;
+  }
+
+  /** Takes over the box's size. False where there is nothing to draw on. Sets the scale back to CSS pixels. */
+  ready(): boolean {
+    const { clientWidth, clientHeight } = this.el;
+    if (clientWidth === 0 || clientHeight === 0) return false;
+    const ratio = Math.min(MOST_RATIO, window.devicePixelRatio || 1);
+    const [w, t] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
+    if (this.el.width !== w) this.el.width = w;
+    if (this.el.height !== t) this.el.height = t;
+    [this.width, this.height, this.ratio] = [clientWidth, clientHeight, ratio];
+    this.g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    return true;
+  }
+}
+
+/** Slanted lines for what is not known, in screen space, so that they look alike at every zoom. */
+export function hatch(g: CanvasRenderingContext2D, color: string, ratio: number, gap = 7): CanvasPattern | null {
+  const side = Math.max(4, Math.round(gap * ratio));
+  const tile = new OffscreenCanvas(side, side);
+  const t = tile.getContext("2d");
+  if (!t) return null;
+  t.strokeStyle = color;
+  t.lineWidth = ratio;
+  for (const shift of [-side, 0, side]) {
+    t.beginPath();
+    t.moveTo(shift - 1, side + 1);
+    t.lineTo(shift + side + 1, -1);
+    t.stroke();
+  }
+  const pattern = g.createPattern(tile, "repeat");
+  pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+/** Round values for an axis: at most `most` of them, 1, 2 or 5 times a power of ten apart. */
+export function ticks(low: number, high: number, most: number): number[] {
+  const span = high - low;
+  if (!(span > 0) || most < 1) return [];
+  const rough = span / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? rough;
+  const found: number[] = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(k * step);
+  return found;
+}
