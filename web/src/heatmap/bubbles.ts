@@ -5,8 +5,8 @@
 import type { Side, Trade } from "../api/types.ts";
 
 export const CAPACITY = 20_000; // instants
-const LEAST_PX = 3;
-const MOST_RADIUS = 17;
+const LEAST_PX = 5;
+const MOST_RADIUS = 15;
 const LEAST_RADIUS = 1.2;
 
 export interface Bubble {
@@ -108,13 +108,21 @@ function firstFrom(items: readonly Bubble[], at: number): number {
   return low;
 }
 
-/** `large`: the size of the largest circle; area is proportional to size. */
-export function radiusOf(size: number, large: number): number {
-  return Math.max(LEAST_RADIUS, Math.min(MOST_RADIUS, MOST_RADIUS * Math.sqrt(size / large)));
+export interface BubbleScale {
+  readonly size: number; // of the largest circle
+  readonly radius: number; // its radius
 }
 
-/** What only one of a hundred bubbles passes. */
+/** Area is proportional to size. */
+export function radiusOf(size: number, largest: BubbleScale): number {
+  return Math.max(LEAST_RADIUS, Math.min(largest.radius, largest.radius * Math.sqrt(size / largest.size)));
+}
+
+/** Circles that suit a picture of this height. */
+export const mostRadius = (height: number): number => Math.max(7, Math.min(MOST_RADIUS, height / 22));
+
+/** The size that the largest circle stands for: half as much again as only one of a hundred bubbles passes. */
 export function largeOf(items: readonly Bubble[]): number {
   const sizes = items.map((b) => b.size).sort((a, b) => a - b);
-  return sizes[Math.floor(sizes.length * 0.99)] || 1;
+  return (sizes[Math.floor(sizes.length * 0.99)] || 1) * 1.5;
 }

@@ -3,7 +3,7 @@
 import { clock, fixed } from "../ui/format.ts";
 import { hatch, type Surface, ticks } from "../ui/canvas.ts";
 import { token } from "../ui/theme.ts";
-import { type Bubble, radiusOf } from "./bubbles.ts";
+import { type Bubble, type BubbleScale, radiusOf } from "./bubbles.ts";
 import { type Column, type Columns, sizeAt } from "./columns.ts";
 import type { Raster } from "./raster.ts";
 import { type Area, priceAt, timeAt, type Viewport, xOf, yOf } from "./viewport.ts";
@@ -12,6 +12,7 @@ export const AXIS = 74; // the prices at the right
 export const FOOT = 18; // the times at the foot
 export const BOOK = 58; // the book of now
 const NARROW = 460; // without it
+const LEAST_SPREAD_PX = 2.5;
 
 export interface Ink {
   readonly ground: string;
@@ -32,14 +33,17 @@ export interface Scene {
   readonly live: Column | null;
   readonly raster: Raster;
   readonly bubbles: readonly Bubble[];
-  readonly large: number; // size of the largest bubble
+  readonly largest: BubbleScale;
   readonly now: number;
   readonly decimals: number;
   readonly ink: Ink;
+  readonly ended: boolean; // there are no older columns
 }
 
 export function inks(): Ink {
-  const [ground, line, text, muted] = [token("panel"), token("line"), token("text"), token("muted")];
+  const light = document.documentElement.dataset["theme"] === "light";
+  const [line, text, muted] = [token("line"), token("text"), token("muted")];
+  const ground = token(light ? "bg" : "panel"); // not the colour of an empty price: what is not known is not empty
   return { ground, line, text, muted, up: token("up"), down: token("down"), warn: token("warn"), label: token("label"), font: token("font") };
 }
 
@@ -69,6 +73,7 @@ export function drawMap(on: Surface, scene: Scene): void {
   raster.blit(g, from, to, x, y);
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   drawHoles(on, scene, from, to);
+  drawBeginning(on, scene);
   drawTouch(on, scene, from, to);
   drawBubbles(on, scene);
   g.restore();
@@ -103,9 +108,6 @@ function hole(on: Surface, left: number, right: number, height: number, kind: st
   g.globalAlpha = unproved ? 0.4 : 1;
   g.fillRect(left, 0, right - left, height);
   g.globalAlpha = 1;
-  g.fillStyle = unproved ? ink.warn : ink.line;
-  g.fillRect(left, 0, 1, height);
-  g.fillRect(right - 1, 0, 1, height);
   if (right - left < 64) return;
   g.font = `600 11px ${ink.font}`;
   g.textAlign = "center";
@@ -113,29 +115,50 @@ function hole(on: Surface, left: number, right: number, height: number, kind: st
   g.fillText(kind, (left + right) / 2, 18);
 }
 
-function drawTouch(on: Surface, scene: Scene, from: number, to: number): void {
+/** Before the first column nothing is known: said, where there is room. */
+function drawBeginning(on: Surface, { view, area, columns, ink, ended }: Scene): void {
+  const x = xOf(view, area, columns.first * columns.width);
+  if (!ended || !(x > 150)) return;
   const { g } = on;
-  const { ink } = scene;
-  for (const [side, color] of [["bid", ink.up], ["ask", ink.down]] as const) {
-    const path = touchPath(scene, side, from, to);
-    g.lineJoin = "round";
-    g.globalAlpha = 0.55;
-    g.strokeStyle = ink.ground;
-    g.lineWidth = 3.5;
-    g.stroke(path);
-    g.globalAlpha = 1;
-    g.strokeStyle = color;
-    g.lineWidth = 1.4;
-    g.stroke(path);
+  g.font = `11px ${ink.font}`;
+  g.textAlign = "right";
+  g.fillStyle = ink.muted;
+  g.fillText(`nothing before ${clock(columns.first * columns.width)}`, Math.min(x, area.width) - 8, 18);
+}
+
+/** Two lines; where they would lie on one another, one for the mid. */
+function drawTouch(on: Surface, scene: Scene, from: number, to: number): void {
+  const { ink, view } = scene;
+  const now = scene.live ?? scene.columns.at(scene.columns.last);
+  const spread = now && now.bid !== null && now.ask !== null ? (now.ask - now.bid) / view.pricePerPx : 0;
+  if (spread < LEAST_SPREAD_PX) line(on, touchPath(scene, midOf, from, to), ink.text, ink.ground);
+  else {
+    line(on, touchPath(scene, (c) => c.bid, from, to), ink.up, ink.ground);
+    line(on, touchPath(scene, (c) => c.ask, from, to), ink.down, ink.ground);
   }
 }
 
-function touchPath(scene: Scene, side: "bid" | "ask", from: number, to: number): Path2D {
+const midOf = ({ bid, ask }: Column): number | null => (bid === null || ask === null ? null : (bid + ask) / 2);
+
+function line({ g }: Surface, path: Path2D, color: string, ground: string): void {
+  g.lineJoin = "round";
+  g.globalAlpha = 0.6;
+  g.strokeStyle = ground;
+  g.lineWidth = 3.5;
+  g.stroke(path);
+  g.globalAlpha = 1;
+  g.strokeStyle = color;
+  g.lineWidth = 1.3;
+  g.stroke(path);
+}
+
+function touchPath(scene: Scene, priceOf: (column: Column) => number | null, from: number, to: number): Path2D {
   const { view, area, columns } = scene;
   const path = new Path2D();
   let broken = true;
   for (let slot = Math.max(from, columns.first); slot <= to; slot++) {
-    const price = columnAt(scene, slot)?.[side] ?? null;
+    const column = columnAt(scene, slot);
+    const price = column ? priceOf(column) : null;
     if (price === null) {
       broken = true;
       continue;
@@ -149,27 +172,22 @@ function touchPath(scene: Scene, side: "bid" | "ask", from: number, to: number):
   return path;
 }
 
-function drawBubbles(on: Surface, { view, area, bubbles, large, ink }: Scene): void {
+/** Large ones first, so that none hides a smaller one. */
+function drawBubbles(on: Surface, { view, area, bubbles, largest, ink }: Scene): void {
   const { g } = on;
-  g.lineWidth = 1;
-  for (const side of ["unknown", "sell", "buy"] as const) {
-    const [small, big] = [new Path2D(), new Path2D()];
-    for (const b of bubbles) {
-      if (b.side !== side) continue;
-      const radius = radiusOf(b.size, large);
-      const [x, y] = [xOf(view, area, b.at), yOf(view, area, b.price)];
-      const path = radius < 2.5 ? small : big;
-      path.moveTo(x + radius, y);
-      path.arc(x, y, radius, 0, 2 * Math.PI);
-    }
-    g.fillStyle = side === "buy" ? ink.up : side === "sell" ? ink.down : ink.muted;
+  const fills = { buy: ink.up, sell: ink.down, unknown: ink.muted };
+  g.lineWidth = 0.75;
+  g.strokeStyle = ink.ground;
+  for (const b of [...bubbles].sort((one, other) => other.size - one.size)) {
+    const radius = radiusOf(b.size, largest);
+    g.beginPath();
+    g.arc(xOf(view, area, b.at), yOf(view, area, b.price), radius, 0, 2 * Math.PI);
+    g.fillStyle = fills[b.side];
+    g.globalAlpha = radius < 2.5 ? 0.9 : 0.66;
+    g.fill();
+    if (radius < 2.5) continue;
     g.globalAlpha = 0.9;
-    g.fill(small);
-    g.globalAlpha = 0.72;
-    g.fill(big);
-    g.globalAlpha = 0.85;
-    g.strokeStyle = ink.ground;
-    g.stroke(big);
+    g.stroke();
   }
   g.globalAlpha = 1;
 }
@@ -211,7 +229,9 @@ function drawAxes(on: Surface, scene: Scene): void {
   g.fillRect(0, area.height, width, 1);
   g.textBaseline = "middle";
   g.textAlign = "left";
+  const mid = midNow(scene);
   for (const price of ticks(priceAt(view, area, area.height - 8), priceAt(view, area, 8), Math.max(2, area.height / 44))) {
+    if (mid !== null && Math.abs(price - mid) < 14 * view.pricePerPx) continue;
     g.fillStyle = ink.muted;
     g.fillText(fixed(price, decimals), right + 7, yOf(view, area, price));
     g.fillRect(right, Math.round(yOf(view, area, price)), 4, 1);
@@ -229,15 +249,17 @@ function drawAxes(on: Surface, scene: Scene): void {
   drawMid(on, scene);
 }
 
-function drawMid(on: Surface, scene: Scene): void {
-  const { g, width } = on;
-  const { view, area, columns, ink, decimals } = scene;
-  const column = scene.live ?? columns.at(columns.last);
-  if (!column || column.bid === null || column.ask === null) return;
-  const mid = (column.bid + column.ask) / 2;
+function midNow({ live, columns }: Scene): number | null {
+  const column = live ?? columns.at(columns.last);
+  return column ? midOf(column) : null;
+}
+
+function drawMid({ g, width }: Surface, scene: Scene): void {
+  const { view, area, ink, decimals } = scene;
+  const mid = midNow(scene);
+  if (mid === null) return;
   const y = yOf(view, area, mid);
-  if (y < 0 || y > area.height) return;
-  tag(g, width - AXIS, y, AXIS, fixed(mid, decimals), ink);
+  if (y > 0 && y < area.height) tag(g, width - AXIS, y, AXIS, fixed(mid, decimals + 1), ink);
 }
 
 /** A price on the axis. */

@@ -104,7 +104,7 @@ export class Pointer {
     for (const b of scene.shownBubbles) {
       const x = scene.area.width - (scene.view.right - b.at) / scene.view.perPx;
       const y = scene.area.height / 2 - (b.price - scene.view.centre) / scene.view.pricePerPx;
-      const reach = Math.max(REACH_PX, radiusOf(b.size, scene.large));
+      const reach = Math.max(REACH_PX, radiusOf(b.size, scene.largest));
       if ((x - at.x) ** 2 + (y - at.y) ** 2 <= reach ** 2 && (!best || b.size < best.size)) best = b;
     }
     return best;

@@ -23,6 +23,7 @@ export class Raster {
   private readonly pixels = new Uint32Array(this.one.data.buffer);
   private readonly drawn: (Column | null | undefined)[] = new Array(CAPACITY).fill(undefined); // null: a gap
   private readonly slots = new Float64Array(CAPACITY).fill(NaN);
+  private readonly bare = new Uint8Array(CAPACITY).fill(1); // nothing is painted there
   private lowest = 0; // bin at the bottom
 
   constructor() {
@@ -49,6 +50,8 @@ export class Raster {
       if (this.slots[place] === slot && this.drawn[place] === column) continue;
       this.slots[place] = slot;
       this.drawn[place] = column;
+      if (!column?.proved && this.bare[place]) continue;
+      this.bare[place] = column?.proved ? 0 : 1;
       this.column(place, column, shades, bounds);
     }
   }

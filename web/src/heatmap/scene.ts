@@ -6,7 +6,7 @@
 import type { Book } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import type { Surface } from "../ui/canvas.ts";
-import { type Bubble, between, largeOf, lengthFor, together } from "./bubbles.ts";
+import { between, type Bubble, type BubbleScale, largeOf, lengthFor, mostRadius, together } from "./bubbles.ts";
 import { pixelsOf, shadesOf } from "./colours.ts";
 import { type Column, type Columns, binOf, live } from "./columns.ts";
 import { areaOf, drawMap, type Ink, inks, slotsOf } from "./layers.ts";
@@ -37,8 +37,8 @@ export class Scenery {
   private measuredAt = -Infinity;
   private columns: Columns | null = null;
   shownBubbles: readonly Bubble[] = [];
-  large = 1; // size of the largest circle
-  private largeKey = "";
+  largest: BubbleScale = { size: 1, radius: 1 };
+  private largestOf = "";
 
   /** Takes over what is new; false where there is nothing to draw yet. */
   advance(session: Session, store: HeatStore, on: Surface, contrast: number): Columns | null {
@@ -66,15 +66,15 @@ export class Scenery {
     this.view = { ...this.view, right: now + MARGIN_PX * this.view.perPx };
   }
 
-  draw(on: Surface, columns: Columns, bubbles: readonly Bubble[], withTrades: boolean, decimals: number): void {
+  draw(on: Surface, columns: Columns, bubbles: readonly Bubble[], decimals: number, ended: boolean): void {
     if (!this.view) return;
     const view = snapped(this.view, on.ratio);
     const [from, to] = slotsOf(view, this.area, columns.width);
     const { area, raster, ink } = this;
     raster.reach(binOf(priceAt(view, area, area.height), columns.step), binOf(priceAt(view, area, 0), columns.step));
     raster.paint(columns, this.live, from, Math.min(to, Math.max(columns.last, this.live?.slot ?? columns.last)), this.shades, this.bounds);
-    this.shownBubbles = withTrades ? this.bubblesOf(bubbles, view, columns) : [];
-    drawMap(on, { view, area, columns, live: this.live, raster, bubbles: this.shownBubbles, large: this.large, now: this.now, decimals, ink });
+    this.shownBubbles = this.bubblesOf(bubbles, view, columns);
+    drawMap(on, { view, area, columns, live: this.live, raster, bubbles: this.shownBubbles, largest: this.largest, now: this.now, decimals, ink, ended });
     this.frames++;
   }
 
@@ -157,8 +157,8 @@ export class Scenery {
     const step = Math.max(columns.step, 6 * view.pricePerPx);
     const seen = between(all, Math.floor(from / span) * span, to);
     const items = together(seen, length, step);
-    const key = `${length} ${all.length >> 6}`;
-    if (key !== this.largeKey) [this.largeKey, this.large] = [key, largeOf(items)];
+    const key = `${length} ${step} ${all.length >> 6} ${this.area.height}`; // circles change their scale seldom, not with each trade
+    if (key !== this.largestOf) [this.largestOf, this.largest] = [key, { size: largeOf(items), radius: mostRadius(this.area.height) }];
     return items;
   }
 }

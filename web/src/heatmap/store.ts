@@ -12,7 +12,8 @@ import { CAPACITY, Columns } from "./columns.ts";
 
 export const ROWS = 200; // bins each side of the mid
 const PAGE = 1200; // columns that the server gives at once
-const TRADES = 5000;
+const TRADES = 5000; // as above
+const TRADE_PAGES = 4; // as many as the bubbles hold
 
 export class HeatStore implements Store {
   columns: Columns | null = null;
@@ -22,6 +23,7 @@ export class HeatStore implements Store {
   private watched = false;
   private more = true;
   private loading = false;
+  private traded = false; // the trades of before were fetched
   private abort = new AbortController();
   private readonly chosen: () => string;
   private readonly scheduler: Scheduler;
@@ -31,6 +33,11 @@ export class HeatStore implements Store {
     this.chosen = chosen;
     this.scheduler = scheduler;
     this.asks = asks;
+  }
+
+  /** There are no older columns. */
+  get ended(): boolean {
+    return !this.more && !this.loading;
   }
 
   wants(): readonly Subscription[] {
@@ -75,7 +82,7 @@ export class HeatStore implements Store {
     this.bubbles.clear();
     this.trouble = "";
     this.more = true;
-    this.loading = false;
+    this.loading = this.traded = false;
     this.scheduler.touch("heatmap");
   }
 
@@ -86,6 +93,7 @@ export class HeatStore implements Store {
   /** The server is there again: what was missed is fetched. */
   fill(): void {
     const set = this.next ?? this.columns;
+    this.traded = false;
     if (this.watched && set) void this.load(set);
   }
 
@@ -100,12 +108,12 @@ export class HeatStore implements Store {
   private async load(set: Columns): Promise<void> {
     this.more = true;
     await this.fetch(set);
-    if (set !== this.next) return;
-    this.columns = set;
-    this.next = null;
-    this.asks();
-    this.scheduler.touch("heatmap");
-    if (this.bubbles.items.length === 0) await this.loadTrades();
+    if (set === this.next) {
+      this.columns = set;
+      this.next = null;
+      this.asks();
+    }
+    if (!this.traded) await this.loadTrades();
   }
 
   private async fetch(set: Columns, to?: number): Promise<void> {
@@ -129,9 +137,15 @@ export class HeatStore implements Store {
 
   private async loadTrades(): Promise<void> {
     const { signal } = this.abort;
-    const found = await rest.trades({ instrument: this.chosen(), limit: TRADES }, signal).catch(() => []);
-    if (signal.aborted) return;
-    this.bubbles.put(found);
-    this.scheduler.touch("heatmap");
+    this.traded = true;
+    let to: number | undefined;
+    for (let page = 0; page < TRADE_PAGES; page++) {
+      const found = await rest.trades({ instrument: this.chosen(), limit: TRADES, ...(to === undefined ? {} : { to }) }, signal).catch(() => []);
+      if (signal.aborted) return;
+      this.bubbles.put(found);
+      this.scheduler.touch("heatmap");
+      to = found[0]?.ts_event;
+      if (to === undefined || !this.columns || to < this.columns.first * this.columns.width) return;
+    }
   }
 }

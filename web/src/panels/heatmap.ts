@@ -25,6 +25,7 @@ import type { Shown } from "./kinds.ts";
 const STEP_SHARE = 3e-5; // of the price: the step to begin with
 const EASE = 0.18; // of the way to the price, a frame
 const CONTRAST = 50;
+const DRAWN: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme"];
 
 export class Heatmap implements Shown {
   readonly topics: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme", "link", "status"];
@@ -50,6 +51,7 @@ export class Heatmap implements Shown {
   private following = true;
   private easing = false;
   private offered = "";
+  private state = "";
   private timer: number | undefined;
 
   constructor(session: Session) {
@@ -82,10 +84,19 @@ export class Heatmap implements Shown {
 
   render(dirty: ReadonlySet<Topic>): void {
     if (dirty.has("theme")) this.themed();
-    if (!this.shown) return;
+    if (!this.shown || !(this.turned() || DRAWN.some((topic) => dirty.has(topic)))) return;
     this.offer();
     this.draw();
-    if (!dirty.has("trades") || dirty.size > 1) this.walls.render();
+    this.walls.render();
+  }
+
+  /** Of the status and the link, which are touched several times a second, only what changes the picture. */
+  private turned(): boolean {
+    const { health, view, market } = this.session;
+    const state = `${health.dead} ${market.rows.get(view.id)?.info?.book}`;
+    const turned = state !== this.state;
+    this.state = state;
+    return turned;
   }
 
   private themed(): void {
@@ -106,7 +117,8 @@ export class Heatmap implements Shown {
       return;
     }
     if (this.following) this.follow();
-    scene.draw(surface, columns, this.data.bubbles.items, this.tradesButton.getAttribute("aria-pressed") === "true", row.priceDecimals);
+    const trades = this.tradesButton.getAttribute("aria-pressed") === "true" ? this.data.bubbles.items : [];
+    scene.draw(surface, columns, trades, row.priceDecimals, this.data.ended);
     this.pointer.draw();
     this.legend.values(scene.bounds, row.sizeDecimals);
     this.count();

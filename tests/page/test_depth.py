@@ -1,0 +1,322 @@
+"""The book on screen: ladder, depth chart, heatmap. Sums are made here once more, in decimals, from the API's own levels."""
+
+import json
+import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90),
+]  # fmt: skip
+BTC = "sim:BTC-USDT"
+
+
+def exact(number: float) -> Decimal:
+    return Decimal(repr(number))
+
+
+def grouped(levels: list[list[float]], step: str, up: bool) -> list[tuple[float, float]]:
+    """Best first. An ask belongs to the step at or above it, a bid to the one at or below."""
+    sums: dict[Decimal, Decimal] = {}
+    for price, size in levels:
+        at = (exact(price) / Decimal(step)).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * Decimal(step)
+        sums[at] = sums.get(at, Decimal(0)) + exact(size)
+    return [(float(at), float(size)) for at, size in sums.items()]
+
+
+async def shown(page: Page, side: str) -> list[list[float]]:
+    """Price, size and total of each row that has a level."""
+    script = "rows => rows.map(r => [...r.querySelectorAll('[data-value]')].map(e => e.dataset.value))"
+    rows = await page.get_by_test_id(side).locator(".level").evaluate_all(script)
+    return [[float(v) for v in row] for row in rows if row[1]]
+
+
+async def open_panel(page: Page, name: str) -> None:
+    await page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def asked(page: Page) -> list[dict[str, Any]]:
+    """The calls that the page sends on its next socket."""
+    calls: list[dict[str, Any]] = []
+    page.on("websocket", lambda ws: ws.on("framesent", lambda text: calls.append(json.loads(text))))
+    return calls
+
+
+async def test_the_ladder_groups_exactly(screen):
+    page = screen.page
+    await screen.hold()
+    book = (await screen.get("book", instrument=BTC, depth=1000))["book"]
+    await page.get_by_test_id("ladder-step").select_option("0.05")
+    await expect(page.get_by_test_id("asks").locator(".price").first).to_have_text(re.compile(r"^[\d,]+\.\d[05]$"))
+    for side, levels in (("bids", book["bids"]), ("asks", book["asks"])):
+        rows = await shown(page, side)
+        expected = grouped(levels, "0.05", side == "asks")
+        assert len(rows) >= 10
+        assert [(price, size) for price, size, _ in rows] == expected[: len(rows)]
+        totals = [float(sum(exact(size) for _, size in expected[: i + 1])) for i in range(len(rows))]
+        assert [total for *_, total in rows] == totals
+    await page.reload()  # the step is remembered
+    await expect(page.get_by_test_id("ladder-step")).to_have_value("0.05")
+
+
+async def test_past_what_is_known_the_ladder_says_so(screen):
+    page = screen.page
+    book = (await screen.get("book", instrument=BTC, depth=1000))["book"]
+    await page.get_by_role("grid", name="Order book").focus()
+    await expect(page.get_by_test_id("bids").locator("[data-blank=unknown]")).to_have_count(0)
+    for _ in range(4):
+        await page.keyboard.press("PageDown")
+    unknown = page.get_by_test_id("bids").locator("[data-blank=unknown]").first
+    await expect(unknown).to_contain_text(f"not known past {book['complete_to']['bid']:,.2f}")
+    assert (await shown(page, "bids"))[-1][0] == book["complete_to"]["bid"]
+    mid = (book["bids"][0][0] + book["asks"][0][0]) / 2
+    await expect(page.get_by_test_id("ladder-mid")).to_have_text(f"{mid:,.3f}")  # the middle stays
+    await page.keyboard.press("Home")
+    assert (await shown(page, "bids"))[0][0] == book["bids"][0][0]
+
+
+async def test_more_levels_are_asked_for_only_when_they_are_wanted(screen):
+    page = screen.page
+    calls = asked(page)
+    await page.reload()
+    await expect(page.get_by_test_id("bids").locator(".price").first).not_to_have_text("")
+    assert {c["params"]["depth"] for c in calls if c["params"]["channel"] == "book"} == {50}
+    await page.get_by_test_id("ladder-depth").select_option("1000")
+    await until(page, lambda: 1000 in [c["params"].get("depth") for c in calls])
+
+
+async def until(page: Page, true: Any) -> None:
+    for _ in range(100):
+        if true():
+            return
+        await page.wait_for_timeout(50)
+    raise AssertionError("it did not happen within 5 s")
+
+
+async def test_a_price_begins_an_alert_and_the_last_trade_is_marked(screen):
+    page = screen.page
+    screen.allowed = "alerts/check"  # no rules are watched here: the form says so, and Chromium writes the 409 to the console
+    book = (await screen.get("book", instrument=BTC, depth=50))["book"]
+    (trade,) = (await screen.get("trades", instrument=BTC, limit=1))["trades"]
+    marked = page.locator(f".level[data-last='{trade['side']}']")
+    await expect(marked).to_have_count(1)
+    await expect(marked.locator(".price")).to_have_attribute(
+        "data-value", re.compile(rf"^{trade['price']:g}|^{trade['price']}")
+    )
+    await page.get_by_test_id("asks").locator(".price").nth(2).click()
+    rule = page.get_by_test_id("rule-text")
+    await expect(rule).to_have_value(re.compile(rf"^{BTC} mid crosses above {book['asks'][2][0]:.2f}".replace(".", r"\.")[:-2]))
+    await page.get_by_role("grid", name="Order book").focus()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_test_id("bids").locator(".level").nth(1)).to_have_attribute("data-cursor", "true")
+    await page.keyboard.press("Enter")
+    await expect(rule).to_have_value(re.compile(rf"^{BTC} mid crosses below "))
+    assert float((await rule.input_value()).split()[-1]) == book["bids"][1][0]
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)  # the arrows did not choose another
+
+
+async def test_the_depth_chart_tells_what_the_book_holds(screen):
+    page = screen.page
+    book = (await screen.get("book", instrument=BTC, depth=1000))["book"]
+    mid = (book["bids"][0][0] + book["asks"][0][0]) / 2
+    await open_panel(page, "Depth")
+    await page.get_by_test_id("depth-range").fill("0")
+    await expect(page.get_by_test_id("depth-range-text")).to_have_text("1 bps")
+    chart = page.get_by_test_id("depth-chart")
+    await chart.focus()
+    for _ in range(2):
+        await page.keyboard.press("ArrowRight")  # a fortieth of the range each: 0.05 bps above the mid
+    near = [size for price, size in book["asks"] if (price / mid - 1) * 10_000 <= 0.05]
+    await expect(page.get_by_test_id("depth-hover")).to_contain_text("+0.05 bps")
+    assert float(await screen.raw("depth-hover")) == float(sum(map(exact, near)))
+    await page.get_by_role("button", name="Table").first.click()
+    table = page.get_by_test_id("depth-table")
+    await expect(table.get_by_role("row")).to_have_count(8)
+    await expect(page.get_by_test_id("depth-100-0")).to_have_text("–")  # not known that far: not 0
+    await page.get_by_role("button", name="Table").first.click()
+    await page.get_by_test_id("depth-range").fill("9")
+    await chart.hover(position={"x": 12, "y": 60})
+    await expect(page.get_by_test_id("depth-hover")).to_contain_text("not known that far")
+    screen.source.all[BTC].book_state = "invalid"
+    screen.source.report("gap", BTC, "ids 81234–81239 missing", "book", 6)
+    await expect(page.get_by_test_id("depth-reason")).to_contain_text("ids 81234–81239 missing")
+
+
+async def heat(screen: Any, every: str = "250ms", step: str = "0.1") -> Page:
+    """The heatmap with some columns, not following, and a market that stands."""
+    page: Page = screen.page
+    screen.move()
+    await open_panel(page, "Heatmap")
+    await page.get_by_test_id("heat-step").select_option(step)
+    await page.get_by_test_id("heat-every").select_option(every)
+    await page.wait_for_timeout(2200)
+    await screen.hold()
+    await page.get_by_test_id("heatmap").focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "false")
+    return page
+
+
+async def counts(page: Page) -> tuple[int, int]:
+    """Frames drawn and columns painted so far, once nothing is on its way."""
+    await page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    data = await page.get_by_test_id("heatmap").evaluate("e => [Number(e.dataset.frames), Number(e.dataset.painted)]")
+    return data[0], data[1]
+
+
+async def test_under_the_pointer_of_the_heatmap_is_the_apis_number(screen):
+    page = await heat(screen)
+    columns = (await screen.get("book/history", instrument=BTC, step=0.1, every="250ms"))["columns"]
+    box = await page.get_by_test_id("heatmap").bounding_box()
+    read = page.get_by_test_id("heat-read")
+    compared = 0
+    for x in range(int(box["width"]) - 280, int(box["width"]) - 120):
+        await page.mouse.move(box["x"] + x, box["y"] + box["height"] / 2 - 14)
+        text, value = await read.inner_text(), await read.get_attribute("data-value")
+        found = re.match(r"(\d\d:\d\d:\d\d\.\d{3})\s+([\d,.]+) – ", text)
+        if not value or found is None:
+            continue
+        column = next((c for c in columns if stamp(c["ts"]) == found[1]), None)
+        if column is None or column is columns[-1]:  # the newest one is still filling from the book itself
+            continue
+        at = round(float(found[2].replace(",", "")) / 0.1) - column["low"]
+        assert float(value) == column["sizes"][at]
+        compared += 1
+    assert compared >= 3
+
+
+def stamp(us: int) -> str:
+    ms = us // 1000 % 86_400_000
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
+
+
+async def picture(page: Page) -> bytes:
+    return await page.locator(".heat-canvas").screenshot()
+
+
+async def test_columns_are_painted_once_and_a_move_is_one_frame(screen):
+    held: list[bool] = []
+
+    def between(ws: Any) -> None:
+        server = ws.connect_to_server()
+        server.on_message(lambda m: None if held and '"channel":"depths"' in m else ws.send(m))
+
+    await screen.page.route_web_socket("**/api/v1/ws", between)
+    await screen.page.reload()
+    page = await heat(screen)
+    held.append(True)  # from now on no column comes but the one that is filling
+    await page.wait_for_timeout(100)
+    frames, painted = await counts(page)
+    before = await picture(page)
+    for key in ("ArrowLeft", "ArrowUp", "+"):
+        await page.keyboard.press(key)
+        again, columns = await counts(page)
+        assert again == frames + 1, key
+        assert columns == painted, key  # nothing that was painted is painted again
+        frames = again
+    assert await picture(page) != before
+    before = await picture(page)
+    await page.keyboard.press(".")  # more contrast: other colours, so what is in view is painted anew
+    again, columns = await counts(page)
+    assert again == frames + 1
+    assert painted < columns
+    assert await picture(page) != before
+    frames, painted = await counts(page)
+    screen.source.tick()  # the newest column and no other
+    await page.wait_for_timeout(300)
+    _, columns = await counts(page)
+    assert painted < columns <= painted + 4
+
+
+async def test_wheel_drag_and_keys_move_the_view_and_nothing_else(screen):
+    page = await heat(screen)
+    read = page.get_by_test_id("heat-read")
+    box = await page.get_by_test_id("heatmap").bounding_box()
+    x, y = box["x"] + 200, box["y"] + 60
+    await page.mouse.move(x, y)
+    under = await read.inner_text()
+    await page.mouse.wheel(0, -240)  # closer: what is under the pointer stays
+    await expect(read).to_have_text(re.compile(re.escape(under.split()[0][:5])))
+    await page.mouse.down()
+    await page.mouse.move(x - 80, y + 30, steps=4)
+    await page.mouse.up()
+    await expect(read).not_to_have_text(under)
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
+    await page.keyboard.press("f")
+    await expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("]")
+    await expect(page.get_by_test_id("heat-step")).to_have_value("0.2")
+    slider = page.get_by_test_id("heat-contrast")
+    old = int(await slider.input_value())
+    await page.keyboard.press(",")
+    await expect(slider).to_have_value(str(old - 5))
+    label = await page.get_by_test_id("heat-legend").get_attribute("aria-label")
+    assert label is not None
+    assert re.match(r"Colours from [\d.,]+ or less to [\d.,]+ or more, logarithmic", label)
+
+
+async def test_the_table_holds_the_largest_resting_sizes(screen):
+    page = await heat(screen, "1s")
+    await page.locator("#panel-heatmap").get_by_role("button", name="Table").click()
+    book = (await screen.get("book", instrument=BTC, depth=1000))["book"]
+    sums: dict[Decimal, Decimal] = {}
+    for price, size in [*book["bids"], *book["asks"]]:
+        low = (exact(price) / Decimal("0.1")).to_integral_value(ROUND_FLOOR)
+        sums[low] = sums.get(low, Decimal(0)) + exact(size)
+    rows = page.get_by_test_id("heat-table").locator("tbody tr:visible")
+    await expect(rows).not_to_have_count(0)
+    sizes = [
+        float(v) for v in await rows.locator("td:nth-child(4) [data-value]").evaluate_all("es => es.map(e => e.dataset.value)")
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    lows = [
+        float(v) for v in await rows.locator("td:nth-child(2) [data-value]").evaluate_all("es => es.map(e => e.dataset.value)")
+    ]
+    known = {round(float(low) * 0.1, 6): float(size) for low, size in sums.items()}
+    agreeing = [known.get(round(low, 6)) == size for low, size in zip(lows, sizes, strict=True)]
+    assert (
+        sum(agreeing) >= len(agreeing) - 2
+    )  # the farthest bin of each side may be one that the book does not reach the end of
+
+
+async def test_what_was_not_proved_is_hatched_and_told(screen):
+    page = await heat(screen)
+    f = screen.source.all[BTC]
+    f.book_state = "invalid"
+    screen.source.report("gap", BTC, "ids 81234–81239 missing", "book", 6)
+    await expect(page.get_by_test_id("heat-reason")).to_contain_text("ids 81234–81239 missing")
+    await page.wait_for_timeout(800)
+    f.book_state = "synced"
+    screen.source.report("synced", BTC, "joined at 81260", "book")
+    await expect(page.get_by_test_id("heat-reason")).to_be_hidden()
+    columns = (await screen.get("book/history", instrument=BTC, step=0.1, every="250ms"))["columns"]
+    assert [c for c in columns if not c["proved"]]
+    await page.keyboard.press("f")
+    box = await page.get_by_test_id("heatmap").bounding_box()
+    told = set()
+    for x in range(int(box["width"]) - 280, int(box["width"]) - 100, 2):
+        await page.mouse.move(box["x"] + x, box["y"] + 40)
+        told.add(re.sub(r"^.*   ", "", await page.get_by_test_id("heat-read").inner_text()))
+    assert "the book was not proved" in told
+
+
+async def test_a_heatmap_that_is_covered_asks_for_nothing(screen):
+    page = screen.page
+    calls = asked(page)
+    await page.reload()
+    await open_panel(page, "Depth")
+    await expect(page.get_by_test_id("depth-chart")).to_be_visible()
+    assert [c for c in calls if c["params"]["channel"] == "depths"] == []
+    await open_panel(page, "Heatmap")
+    await until(page, lambda: [c["method"] for c in calls if c["params"]["channel"] == "depths"] == ["subscribe"])
+    await open_panel(page, "Depth")
+    await until(
+        page, lambda: [c["method"] for c in calls if c["params"]["channel"] == "depths"] == ["subscribe", "unsubscribe"]
+    )
+    frames, _ = await counts(page)
+    screen.source.tick()
+    assert (await counts(page))[0] == frames
