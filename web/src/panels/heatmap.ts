@@ -25,10 +25,10 @@ import type { Shown } from "./kinds.ts";
 const STEP_SHARE = 3e-5; // of the price: the step to begin with
 const EASE = 0.18; // of the way to the price, a frame
 const CONTRAST = 50;
-const DRAWN: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme"];
+const DRAWN: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme", "zone"];
 
 export class Heatmap implements Shown {
-  readonly topics: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme", "link", "status"];
+  readonly topics: readonly Topic[] = ["heatmap", "book", "trades", "selection", "theme", "zone", "link", "status"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly data: HeatStore;
