@@ -11,6 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    rolldownOptions: { input: { index: "index.html", embed: "embed.html" } },
     license: { fileName: "licenses.txt" }, // the words that go with what is bundled
     chunkSizeWarningLimit: 400,
   },

@@ -3,6 +3,7 @@ name never changes and is kept for ever. Without a built page, `/` says how to b
 """
 
 import mimetypes
+import re
 from pathlib import Path
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from tapeline.server.operations import Described, Operation
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".json": "application/json",
          ".webmanifest": "application/manifest+json", ".wasm": "application/wasm", ".ico": "image/x-icon"}  # fmt: skip
+EMBEDDED = re.compile(r"embed/(?:chart|book|tape|heatmap)/?")
 MISSING = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tapeline</title>
 <h1>Tapeline is running; its page is not built</h1>
@@ -29,7 +31,11 @@ PAGE_MISSING = Operation("GET", "/", "How to build the page", tag="server", medi
 
 
 class PageFiles(StaticFiles):
+    """The files, and one of them for every panel that can be embedded: which one it is, it reads from its address."""
+
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if EMBEDDED.fullmatch(path):
+            path = "embed.html"
         response = await super().get_response(path, scope)
         hashed = path.startswith("assets/")
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"

@@ -4,6 +4,7 @@
 // answers with snapshots, so a restart of either side needs no reload. A socket that stays open but says nothing (a sleeping
 // laptop, a hung server) is closed and opened anew: status comes each second, so silence means that it is dead.
 
+import { socketProtocols } from "./base.ts";
 import type { ApiError, Channel, Message, Reply } from "./types.ts";
 
 export interface Subscription {
@@ -75,7 +76,7 @@ export class Feed {
     window.clearTimeout(this.timer);
     this.retryAt = null;
     this.drop();
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, socketProtocols());
     this.socket = socket;
     this.opened = performance.now();
     this.setLink("connecting");

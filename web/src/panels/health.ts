@@ -59,10 +59,7 @@ export class HealthBar implements Panel {
   }
 
   private renderState(health: Health): void {
-    const root = document.documentElement;
-    mark(root, "link", health.dead ? "dead" : "ok");
-    mark(root, "mode", health.mode ?? "none");
-    mark(root, "feed", this.session.market.rows.get(this.session.view.id)?.info?.state ?? "waiting");
+    markRoot(this.session, health);
     mark(this.el, "kind", health.kind);
     this.state.set(health.label, health.kind);
     // The counted seconds change each second: shown, but a screen reader is told only when the state itself changes.
@@ -112,6 +109,14 @@ export class HealthBar implements Panel {
     const box = this.boxes[key];
     if (box) mark(box, "tone", tone);
   }
+}
+
+/** What the style sheets dim by: the link, the mode, the state of the chosen instrument's feed. */
+export function markRoot(session: Session, health: Health): void {
+  const root = document.documentElement;
+  mark(root, "link", health.dead ? "dead" : "ok");
+  mark(root, "mode", health.mode ?? "none");
+  mark(root, "feed", session.market.rows.get(session.view.id)?.info?.state ?? "waiting");
 }
 
 function recording(status: Status): string {

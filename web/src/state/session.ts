@@ -49,6 +49,7 @@ export class Session {
   private away = false; // left between a choice and asking for it
   /** Nobody looks for a while: only the status and the alerts are asked for. */
   resting = false;
+  private only = false; // that one or none, and no rules: an embedded panel
   private wish = ""; // the instrument of a link, or of an embedded panel
   private restingSoon: number | undefined;
 
@@ -116,8 +117,9 @@ export class Session {
     this.scheduler.touch("selection", "book", "trades", "bars", "quotes");
   }
 
-  /** What an address asks for: chosen now, or when the server is there. */
-  prefer(id: string | undefined, interval: string | undefined): void {
+  /** What an address asks for: chosen now, or when the server is there. `only`: that instrument or none. */
+  prefer(id: string | undefined, interval: string | undefined, only = false): void {
+    this.only = only;
     if (interval !== undefined) this.setInterval(interval);
     if (id === undefined) return;
     this.wish = id;
@@ -189,7 +191,7 @@ export class Session {
     this.statusAt = performance.now();
     this.rules.exist = status.alerts != null;
     if (restarted) this.forget();
-    if (restarted || !this.rules.alerts.loaded) void this.rules.load();
+    if (!this.only && (restarted || !this.rules.alerts.loaded)) void this.rules.load();
     const changed = this.quotes.putStatus(status);
     if (snapshot) this.events.replace(events);
     else {
@@ -207,7 +209,7 @@ export class Session {
   }
 
   private choose(again: boolean): void {
-    const ids = [...this.market.rows.keys()];
+    const ids = this.only && this.wish !== "" ? [] : [...this.market.rows.keys()];
     const wanted = [this.view.id, this.wish, stored("instrument") ?? ""].find((id) => this.market.rows.has(id)) ?? ids[0];
     if (wanted === undefined) return;
     if (again && wanted === this.view.id) {

@@ -3,15 +3,18 @@
 
 import type { Settings } from "../state/settings.ts";
 
+const embedded = /\/embed\//.test(globalThis.location?.pathname ?? ""); // an embedded panel remembers nothing
+
 export function stored(key: string): string | null {
   try {
-    return localStorage.getItem(`tapeline.${key}`);
+    return embedded ? null : localStorage.getItem(`tapeline.${key}`);
   } catch {
     return null; // storage may be forbidden; the page works without a memory
   }
 }
 
 export function store(key: string, value: string): void {
+  if (embedded) return;
   try {
     localStorage.setItem(`tapeline.${key}`, value);
   } catch {
