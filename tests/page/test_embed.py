@@ -71,7 +71,9 @@ async def test_panels_live_in_frames_of_another_site_and_say_what_they_are(brows
         await expect(frame("book").get_by_test_id("price")).not_to_have_attribute("data-value", str(before))
         await stage.hold()
         book = (await stage.get("book", instrument=BTC))["book"]
-        await expect(frame("book").get_by_test_id("bids").locator(".price").first).to_have_attribute("data-value", js(book["bids"][0][0]))
+        await expect(frame("book").get_by_test_id("bids").locator(".price").first).to_have_attribute(
+            "data-value", js(book["bids"][0][0])
+        )
         chart = frame("chart")
         await expect(chart.locator("html")).to_have_attribute("data-theme", "light")
         await expect(chart.locator("html")).to_have_attribute("data-palette", "red-up")
