@@ -141,6 +141,7 @@ class FakeSource:
         self.session = "20261121T100500Z-1a2b"
         self.gaps = self.resyncs = self.events = 0
         self.connection = "up"
+        self.free = 120_000_000_000
         self.tape = "recording"
         self.incomplete: str | None = None
         self.last_status: dict[str, Status] = {}
@@ -181,6 +182,7 @@ class FakeSource:
             "instruments": [self.instrument_status(f) for f in self.all.values()],
             "tape": {"state": self.tape, "reason": "no space left on the device" if self.tape == "failing" else "", "path": "data/tape",
                      "bytes": 3_400_000, "frames": self.seq, "lag_frames": 0},
+            "disk": {"path": "data", "free": self.free, "total": 500_000_000_000},
             "sinks": [{"name": "sqlite", "events": self.events, "commits": 12, "depth": 3, "dropped": 0, "lag_seconds": 0.8, "error": ""},
                       {"name": "lake", "events": self.events, "commits": 2, "depth": 40, "dropped": 0, "lag_seconds": 4.2, "error": ""}],
         }  # fmt: skip

@@ -30,6 +30,7 @@ from tapeline.engine.engine import Engine
 from tapeline.engine.links import Link, Surroundings
 from tapeline.engine.loads import Loads
 from tapeline.engine.pipeline import Pipeline
+from tapeline.engine.room import Disk
 from tapeline.engine.subscriptions import wanted
 from tapeline.frames import Frame, FrameKind, Session, Switched, pack
 from tapeline.market.sessions import prepare
@@ -59,6 +60,7 @@ class Collector(Engine):
         self.settings = settings
         self.venues: dict[str, VenueSettings] = dict(settings.venues)
         super().__init__(Pipeline(settings.pipeline, self.venues), session.id, clock, "live")
+        self._disk = Disk(data) if data else None
         self.tape: TapeWriter | None = None
         if data:
             self.tape = TapeWriter(data, session, settings.tape, clock, on_trouble=self._trouble, on_recovery=self._recovered)
@@ -239,6 +241,8 @@ class Collector(Engine):
         if self.tape is not None:
             tape = self.tape.stats()
             status["tape"] = msgspec.to_builtins(tape)
+        if self._disk is not None:
+            status["disk"] = self._disk.row(status["now"])
         return status
 
     def _refused(self) -> dict[str, str]:

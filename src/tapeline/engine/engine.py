@@ -126,6 +126,7 @@ class Engine:
             "bars": [kind.text for kind in self.pipeline.kinds],
             "instruments": [self._instrument_status(lane) for lane in self.pipeline.lanes.values()],
             "tape": {"state": "off", "reason": "", "path": "", "bytes": 0, "frames": 0, "lag_frames": 0},
+            "disk": None,
             "sinks": [],
             "alerts": None,
         }

@@ -43,6 +43,12 @@ class Reach(msgspec.Struct):
     ask: float | None
 
 
+class DiskRow(msgspec.Struct):
+    path: str
+    free: int
+    total: int
+
+
 class BookRow(msgspec.Struct):
     instrument: str
     ts_event: int
@@ -220,5 +226,5 @@ def status_shape() -> dict[str, Any]:
         "frames": int, "events": int, "frames_per_second": float, "gaps": int, "rejected": int, "resyncs": int,
         "faults?": int, "duplicates?": int, "latency_ms?": float | None, "finished?": bool, "bars": list[str],
         "connections": list[ConnectionRow], "venues": list[VenueRow], "instruments": many(InstrumentState), "tape": TapeRow,
-        "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int, "door": DoorRow,
+        "disk": DiskRow | None, "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int, "door": DoorRow,
     }  # fmt: skip

@@ -197,6 +197,8 @@ export interface InstrumentStatus {
   readonly last_event: Micros;
   readonly price_decimals: number | null;
   readonly size_decimals: number | null;
+  readonly gaps?: number;
+  readonly resyncs?: number;
   readonly last_status: StatusEvent | null;
 }
 
@@ -228,6 +230,7 @@ export interface Status {
   readonly now: Micros;
   readonly speed: number | null;
   readonly finished?: boolean; // of a replay: played to its end
+  readonly playing?: boolean; // of a replay that can be held
   readonly frames: number;
   readonly events: number;
   readonly frames_per_second: number;
@@ -240,6 +243,7 @@ export interface Status {
   readonly tape: Tape;
   readonly bars?: readonly string[]; // made beside INTERVALS
   readonly alerts?: { readonly raised_now: readonly string[]; readonly error: string } | null;
+  readonly disk?: { readonly path: string; readonly free: number; readonly total: number } | null;
   readonly sinks: readonly Sink[];
   readonly viewers: number;
   readonly dropped_viewers: number;

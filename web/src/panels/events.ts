@@ -32,13 +32,13 @@ export class Events implements Panel {
     const fresh = again ? ROWS : Math.min(ROWS, events.total - this.seen.total);
     this.seen = { generation: events.generation, total: events.total };
     if (again) this.list.replaceChildren();
-    if (fresh > 0) this.list.prepend(...events.newest(fresh).map(line));
+    if (fresh > 0) this.list.prepend(...events.newest(fresh).map(eventLine));
     while (this.list.childElementCount > ROWS) this.list.lastElementChild?.remove();
     this.empty.hidden = events.items.length > 0;
   }
 }
 
-function line(event: StatusEvent): HTMLElement {
+export function eventLine(event: StatusEvent): HTMLElement {
   const where = event.instrument || event.venue;
   const ids = event.from_seq === null ? "" : ` ids ${event.from_seq}–${event.to_seq ?? "?"}`;
   const many = event.count === null || NUMBERED.has(event.kind) ? "" : ` (${event.count})`;

@@ -4,7 +4,8 @@ import type { Status } from "../api/types.ts";
 import { type Health, speedText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
-import { age, bytes, clock, count, day, delay, fixed, isSimulated, venueOf, zoneAt } from "../ui/format.ts";
+import { age, bytes, clock, count, DASH, day, delay, fixed, isSimulated, venueOf, zoneAt } from "../ui/format.ts";
+import { LOW_DISK } from "../state/vitals.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -12,8 +13,11 @@ const FIGURES = [
   ["rate", "Msgs/s", "Messages a second from the venues."],
   ["gaps", "Gaps", "Gaps found since the start."],
   ["resyncs", "Resyncs", "Order books built anew since the start."],
+  ["drops", "Drops", "Since the start: events that a sink dropped and fetches from the tape later, and viewers that were cut off because they did not read."],
   ["lag", "Sink lag", "How long the oldest event that a sink should have committed is overdue. The lake is due every 30 s (sinks.lake_seconds)."],
   ["tape", "Tape", "The journal of every message."],
+  ["disk", "Disk", "Free space where the data directory stands."],
+  ["viewers", "Viewers", "Pages and programs that watch now."],
 ] as const;
 
 export class HealthBar implements Panel {
@@ -36,7 +40,7 @@ export class HealthBar implements Panel {
     const figures = h("dl", { class: "figures" });
     for (const [key, label, title] of FIGURES) {
       const text = new Value(h("dd", { "data-testid": `health-${key}` }));
-      const box = h("div", { class: "figure", title }, h("dt", {}, label), text.el);
+      const box = h("div", { class: "figure", title, "data-figure": key }, h("dt", {}, label), text.el);
       this.figures[key] = text;
       this.boxes[key] = box;
       figures.append(box);
@@ -101,6 +105,11 @@ export class HealthBar implements Panel {
     this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : lag !== null && lag > 10 ? "warn" : "");
     const { tape } = status;
     const text = tape.state === "recording" ? bytes(tape.bytes) : tape.state;
+    const dropped = status.dropped_viewers + status.sinks.reduce((sum, s) => sum + s.dropped, 0);
+    this.figure("drops", count(dropped), dropped, dropped > 0 ? "warn" : "");
+    const free = status.disk?.free ?? null;
+    this.figure("disk", free === null ? DASH : bytes(free), free, free === null ? "muted" : free < LOW_DISK ? "bad" : "");
+    this.figure("viewers", count(status.viewers), status.viewers);
     this.figure("tape", text, tape.state, tape.state === "failing" ? "bad" : tape.state === "off" ? "muted" : "");
   }
 

@@ -12,6 +12,7 @@ import { Heatmap } from "./heatmap.ts";
 import { Ladder } from "./ladder.ts";
 import { MetricsPanel } from "./metrics.ts";
 import { TradeTape } from "./tape.ts";
+import { HealthPanel } from "./vitals.ts";
 import { Watchlist } from "./watchlist.ts";
 
 /** A panel with its place in the document. The scheduler does not paint what cannot be seen. */
@@ -48,6 +49,7 @@ export const KINDS: readonly PanelKind[] = [
   { id: "chart", title: "Chart", make: (s) => new Chart(s) },
   { id: "ladder", title: "Book", make: (s, page) => new Ladder(s, silent("Order book"), page) },
   { id: "tape", title: "Trades", make: (s) => new TradeTape(s, silent("Trades")) },
+  { id: "health", title: "Health", of: "all", make: (s) => new HealthPanel(s, silent("Health")) },
   { id: "events", title: "Events", of: "all", make: (s) => new Events(s, silent("Events")) },
   { id: "pipeline", title: "Pipeline", of: "all", make: (s) => new Pipeline(s, silent("Pipeline")) },
   { id: "heatmap", title: "Heatmap", make: (s) => new Heatmap(s) },

@@ -8,7 +8,7 @@
 //   failing        the tape cannot be written: what is seen is not being kept
 //   stale          no instrument is live, of those whose market is open
 //   closed         all markets are closed: prices are the last of their session, and right
-//   replay · simulated · live
+//   paused · replay · simulated · live
 //
 // `dead` means that what is on the page may be old: values are dimmed and never called live. The market's mode is said
 // separately and always (`mode`), so that trouble never hides that the data is simulated or replayed.
@@ -20,7 +20,7 @@ import { age } from "../ui/format.ts";
 export const SILENT_MS = 3000;
 export const OFFLINE_MS = 10_000;
 
-export type Kind = "connecting" | "offline" | "reconnecting" | "failing" | "stale" | "closed" | "replay" | "simulated" | "live";
+export type Kind = "connecting" | "offline" | "reconnecting" | "failing" | "stale" | "closed" | "paused" | "replay" | "simulated" | "live";
 
 export interface Health {
   readonly kind: Kind;
@@ -95,6 +95,7 @@ function feedHealth(status: Status): Health {
 }
 
 function mainState(status: Status): { kind: Kind; label: string } {
+  if (status.mode === "replay" && status.playing === false && !status.finished) return { kind: "paused", label: "PAUSED" };
   if (status.mode === "replay") return { kind: "replay", label: `REPLAY ${speedText(status.speed)}` };
   return status.mode === "simulated" ? { kind: "simulated", label: "SIMULATED" } : { kind: "live", label: "LIVE" };
 }
