@@ -1,4 +1,4 @@
-"""How much room the disk has left, asked seldom: the status is made once a second for every viewer, and a slow disk shall not feel it.
+"""How much room the disk has left, asked seldom: the status is made once a second, and a slow disk shall not be felt by it.
 
 Asked on the loop, because `statvfs` answers from the kernel's memory; at most once in LOOK_NS.
 """

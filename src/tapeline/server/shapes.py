@@ -226,5 +226,6 @@ def status_shape() -> dict[str, Any]:
         "frames": int, "events": int, "frames_per_second": float, "gaps": int, "rejected": int, "resyncs": int,
         "faults?": int, "duplicates?": int, "latency_ms?": float | None, "finished?": bool, "bars": list[str],
         "connections": list[ConnectionRow], "venues": list[VenueRow], "instruments": many(InstrumentState), "tape": TapeRow,
-        "disk": DiskRow | None, "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int, "door": DoorRow,
+        "disk": DiskRow | None, "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int,
+        "door": DoorRow,
     }  # fmt: skip
