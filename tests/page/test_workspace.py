@@ -95,7 +95,10 @@ async def test_panels_move_close_come_back_and_fill_the_screen_by_keyboard(scree
     await expect(tab(page, "Alerts")).to_be_focused()
     await expect(page.locator("#panel-alerts")).to_be_visible()
     await page.keyboard.press("Alt+ArrowRight")  # out of its group
-    alerts, metrics = await box(page.locator("#panel-alerts")), await box(tab(page, "Metrics"))  # whose panel another one covers
+    alerts, metrics = (
+        await box(page.locator("#panel-alerts")),
+        await box(tab(page, "Metrics")),
+    )  # whose panel another one covers
     assert alerts["x"] > metrics["x"] + metrics["width"]
     await expect(tab(page, "Alerts")).to_be_focused()
     await page.keyboard.press("Delete")
