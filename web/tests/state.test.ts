@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "../src/api/socket.ts";
 import type { Bar, StatusEvent, Trade } from "../src/api/types.ts";
-import { blanks, candle, points } from "../src/panels/candles.ts";
+import { blanks, candle } from "../src/chart/points.ts";
+import { Rows } from "../src/chart/rows.ts";
 import { BarSeries, Latency, Rate, Recent } from "../src/state/buffers.ts";
 import { Row, SPARK_POINTS } from "../src/state/market.ts";
 import { View } from "../src/state/view.ts";
@@ -21,7 +22,7 @@ test("bars come in any order, and an older word never replaces a newer one", () 
   assert.equal(series.put(bar(3, { closed: false, ts_recv: 9 })), "none");
   assert.equal(series.put(bar(3, { closed: true, ts_recv: 9 })), "last");
   assert.equal(series.put(bar(3, { closed: false, ts_recv: 99 })), "none");
-  assert.equal(series.put(bar(2, { revision: 1, volume: 9 })), "insert");
+  assert.equal(series.put(bar(2, { revision: 1, volume: 9 })), "revised");
   assert.deepEqual(series.bars.map((b) => [b.ts_open / 60e6, b.volume]), [[1, 3], [2, 9], [3, 3]]);
 });
 
@@ -42,12 +43,14 @@ test("buffers are bounded", () => {
 });
 
 test("an incomplete bar is hollow, and silence leaves blank places but no flood of them", () => {
-  const colors = { up: "#00ff00", down: "#ff0000", faint: "#888888", hollow: "#000000" };
+  const colors = { up: "#00ff00", down: "#ff0000", faint: "#888888", hollow: "#000000", line: "#0000ff" };
   assert.equal("color" in candle(bar(1), colors), false);
   assert.equal(candle(bar(1, { complete: false }), colors).color, "#000000");
   assert.equal(blanks(bar(1), bar(4), "1m").length, 2);
   assert.equal(blanks(bar(1), bar(5000), "1m").length, 0);
-  assert.equal(points([bar(1), bar(2), bar(4)], "1m", colors).candles.length, 4);
+  const rows = new Rows();
+  rows.all([bar(1), bar(2), bar(4)], "1m", 0, 0);
+  assert.deepEqual(rows.rows.map((row) => row.bar === null), [false, false, true, false]);
 });
 
 test("mid and spread are those of the touch beside them, also before its metrics have come", () => {
@@ -83,14 +86,19 @@ test("the tape says where trades are missing", () => {
 test("several changes between two paints draw the series once, moves of the last bar only that bar", () => {
   const view = new View();
   view.reset("sim:A-B");
-  view.barChange = "none";
+  view.changed = 0;
   view.putBars([bar(1)]);
-  assert.equal(view.barChange, "append");
-  view.barChange = "none";
+  assert.equal(view.changed, 1);
+  view.changed = 0;
   view.putBars([bar(1, { ts_recv: 100 }), bar(1, { ts_recv: 101 })]);
-  assert.equal(view.barChange, "last");
-  view.putBars([bar(2)]);
-  assert.equal(view.barChange, "insert");
+  assert.equal(view.changed, 1);
+  view.putBars([bar(2)]); // a bar that closes, and the next one
+  assert.equal(view.changed, 2);
+  view.changed = 0;
+  view.putBars([bar(1, { revision: 1 })]);
+  assert.equal(view.changed, 2);
+  view.putBars([bar(0)]);
+  assert.equal(view.changed, "all");
   assert.equal(view.putBars([bar(3, { interval: "5m" }), bar(3, { instrument: "sim:C-D" })]), false);
 });
 

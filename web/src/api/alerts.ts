@@ -22,6 +22,8 @@ export interface RuleRow {
   readonly schedule?: string;
   readonly hysteresis?: string;
   readonly notify?: readonly string[];
+  /** The constant prices that it compares; `instrument` may end with `*`. */
+  readonly lines?: readonly { readonly instrument: string; readonly field: string; readonly value: number }[];
 }
 
 /** One alert on its way to one target. */

@@ -14,14 +14,24 @@ export interface BarsQuery {
   readonly instrument: string;
   readonly interval: Interval;
   readonly limit: number;
+  readonly from?: number;
   readonly to?: number;
   readonly origin?: Bar["origin"];
 }
 
+/** `more`: older bars of the range were left out. */
+export interface BarsPage {
+  readonly bars: readonly Bar[];
+  readonly more: boolean;
+}
+
+export async function barsPage(query: BarsQuery, signal?: AbortSignal): Promise<BarsPage> {
+  const params = Object.entries(query).filter(([, value]) => value !== undefined) as [string, string | number][];
+  return await get<BarsPage>("bars", Object.fromEntries(params), signal);
+}
+
 export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<readonly Bar[]> {
-  const { instrument, interval, limit, to, origin } = query;
-  const params = { instrument, interval, limit, ...(to === undefined ? {} : { to }), ...(origin === undefined ? {} : { origin }) };
-  return (await get<{ bars: Bar[] }>("bars", params, signal)).bars;
+  return (await barsPage(query, signal)).bars;
 }
 
 export interface BookHistoryQuery {

@@ -1,307 +1,340 @@
-// Candles with volume under them. The legend shows the bar under the crosshair, or the newest; times are in the zone that was chosen.
+// The chart of the chosen instrument: its head and foot, the drawing (chart/canvas.ts), the words over it, and what a person does with it.
+//
+// What is chosen is remembered in the browser: the look of the chart once for all instruments, lines by instrument. The crosshair's bar
+// is that under the pointer or, with the chart focused, that of the keyboard.
 
-import {
-  CandlestickSeries, type ChartOptions, ColorType, createChart, CrosshairMode, type DeepPartial, HistogramSeries, type IChartApi,
-  type ISeriesApi, type MouseEventParams, TickMarkType, type Time,
-} from "lightweight-charts";
-import { type Bar, INTERVALS, type Interval } from "../api/types.ts";
+import type { MouseEventParams, Time } from "lightweight-charts";
+import "../styles/chart.css";
+import { Canvas } from "../chart/canvas.ts";
+import { Cursor } from "../chart/cursor.ts";
+import { Legend, spoken } from "../chart/legend.ts";
+import { Levels } from "../chart/levels.ts";
+import { ruleLines } from "../chart/marks.ts";
+import { MOST_LEVELS, read, readLevels, type Settings } from "../chart/memory.ts";
+import { compareMenu, type Choice, indicatorMenu, linesMenu, placeMenu } from "../chart/menus.ts";
+import { candidates } from "../chart/others.ts";
+import { ProfileDrawing, profileWords } from "../chart/profile.ts";
+import { keyOf } from "../chart/studies.ts";
+import { Toolbar } from "../chart/toolbar.ts";
+import { Twin } from "../chart/twin.ts";
+import { Compare } from "../state/compare.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
-import { clock, dateOf, day, fixed, signed, size, zoneAt } from "../ui/format.ts";
-import type { Panel, Topic } from "../ui/scheduler.ts";
-import { token } from "../ui/theme.ts";
-import { store, stored } from "../ui/theme.ts";
-import { ProfileDrawing, profileWords } from "./profile.ts";
-import { blanks, candle, type Colors, isOrdinal, placeOf, points, type Shape, smoothed, smoothedAll, volume } from "./candles.ts";
+import { fixed } from "../ui/format.ts";
+import type { Topic } from "../ui/scheduler.ts";
+import { store, stored, token } from "../ui/theme.ts";
+import type { Page, Shown } from "./kinds.ts";
 
-const OLDER_AT = 20; // bars left of the visible range at which older ones are fetched
-const INCOMPLETE = "A trade may be missing from this bar: the feed began inside it, or a gap or a disconnection touches it.";
-const FILLED = "Nothing was traded in this interval: the price before it goes on.";
-const VENUES = "From before this session: the venue's own candle, not made from trades seen here.";
+const NEAR_EDGE = 20; // places from the end of the loaded bars at which further ones are fetched
+const NEWEST_WITHIN = 3;
+const LABEL = "Chart: left and right move from bar to bar, plus and minus zoom, Enter opens what can be done there";
 
-export class Chart implements Panel {
-  readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status", "profile", "link"];
+export class Chart implements Shown {
+  readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status", "profile", "link", "events", "alerts", "quotes", "metrics"];
   readonly el: HTMLElement;
   private readonly session: Session;
-  private readonly chart: IChartApi;
-  private readonly candles: ISeriesApi<"Candlestick">;
-  private readonly volumes: ISeriesApi<"Histogram">;
-  private readonly buttons = new Map<Interval, HTMLButtonElement>();
-  private readonly legend = value("legend num value", "legend");
-  private readonly partial = h("span", { class: "partial", title: INCOMPLETE, hidden: true }, "incomplete");
-  private readonly venues = h("span", { class: "partial", title: VENUES, hidden: true }, "venue's candle");
-  private readonly filled = h("span", { class: "partial", title: FILLED, hidden: true }, "nothing traded");
-  private readonly kinds = h("select", { class: "kinds", "aria-label": "Bars of other kinds", hidden: true });
-  private readonly smooth = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Heikin-Ashi: candles smoothed by those before them (key h)" }, "HA");
-  private readonly byPrice = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Volume by price, with the point of control and the value area (key p)" }, "Profile");
-  private readonly profileText = value("profile-text num value", "profile");
+  private readonly page: Page | undefined;
+  private readonly compare: Compare;
+  private readonly settings: Settings;
+  private readonly canvas: Canvas;
+  private readonly bar: Toolbar;
+  private readonly legend: Legend;
+  private readonly levels: Levels;
+  private readonly cursor: Cursor;
+  private readonly twin = new Twin();
   private readonly profile = new ProfileDrawing();
+  private readonly profileText = value("profile-text num value", "profile");
   private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
-  private readonly byTime = new Map<number, Bar>();
+  private readonly box = h("div", { class: "chart-box value", "data-testid": "chart", role: "application", tabindex: "0", "aria-label": LABEL });
   private hovered: number | null = null;
-  private colors: Colors = { up: "", down: "", faint: "", hollow: "" };
-  private decimals = -1;
-  private lineColor = "";
-  private shown = ""; // instrument and interval that are on the chart
-  private drawn: Bar | undefined; // the newest bar on the chart
-  private drawnAt = -1; // its number
-  private shapes: Shape[] | null = null; // of the Heikin-Ashi view: the last two
-  private offered = "";
+  private drawing = false; // the next click draws a line
+  private linesOf = ""; // the instrument whose lines are shown
+  private prices: readonly number[] = [];
 
-  constructor(session: Session) {
+  constructor(session: Session, page?: Page) {
     this.session = session;
-    const box = h("div", { class: "chart-box value", "data-testid": "chart", role: "img", "aria-label": "Candles and volume" });
-    const bar = h("div", { class: "intervals", role: "group", "aria-label": "Interval" });
-    INTERVALS.forEach((interval, i) => {
-      const button = h("button", { type: "button", "aria-pressed": "false", title: `Interval ${interval} (key ${i + 1})` }, interval);
-      button.addEventListener("click", () => session.setInterval(interval));
-      this.buttons.set(interval, button);
-      bar.append(button);
-    });
-    bar.append(this.kinds);
-    this.kinds.addEventListener("change", () => session.setInterval(this.kinds.value));
-    this.smooth.addEventListener("click", () => this.toggleSmooth());
-    this.byPrice.addEventListener("click", () => this.toggleProfile());
+    this.page = page;
+    this.settings = read(stored("chart"));
+    this.compare = new Compare(session.view, session.scheduler);
+    session.add(this.compare);
     session.candles.watchesProfile = stored("profile") === "on";
-    if (stored("heikin-ashi") === "on") this.shapes = [];
-    const credit = h("a", { class: "credit", href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
-    const foot = h("span", { class: "credits" }, "Chart by ", credit);
-    const legend = h("div", { class: "legend-box" }, this.legend.el, this.partial, this.filled, this.venues, this.profileText.el);
-    const head = h("div", { class: "chart-head" }, bar, h("div", { class: "views" }, this.smooth, this.byPrice), foot);
-    this.el = panel("chart", "Chart", head, h("div", { class: "chart-area" }, box, legend, this.empty, h("span", { class: "chart-zone zone" })));
-    this.chart = createChart(box, { autoSize: true, ...staticOptions({ timeAt: (place) => this.timeAt(place), ordinal: () => isOrdinal(session.view.interval) }) });
-    this.candles = this.chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineWidth: 1 });
-    this.volumes = this.chart.addSeries(HistogramSeries, { priceScaleId: "", priceLineVisible: false, lastValueVisible: false });
-    this.candles.priceScale().applyOptions({ scaleMargins: { top: 0.1, bottom: 0.24 } });
-    this.volumes.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
-    this.candles.attachPrimitive(this.profile);
-    this.chart.subscribeCrosshairMove((move) => this.hover(move));
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < OLDER_AT && this.drawn) void session.candles.loadOlder();
+    session.rules.drawn = true;
+    this.bar = this.toolbar();
+    this.legend = new Legend(this.profileText.el, (what, key) => this.remove(what, key));
+    this.canvas = new Canvas(this.box, session, this.compare);
+    const { chart, price } = this.canvas;
+    this.levels = new Levels(chart, this.box, price, (prices) => this.keep(prices));
+    price.attach(this.profile);
+    price.attach(this.levels);
+    this.cursor = new Cursor(chart, this.box, {
+      length: () => this.canvas.rows.rows.length, put: (at) => this.pointAt(at), menu: (at) => this.menuAt(at), newest: () => this.newest(),
     });
-    this.paintTheme();
+    const area = h("div", { class: "chart-area" }, this.box, this.levels.el, this.legend.el, this.empty, this.twin.el, this.cursor.el, h("span", { class: "chart-zone zone" }));
+    this.el = panel("chart", "Chart", this.bar.head, area, this.bar.foot);
+    this.listen();
+    this.canvas.paintTheme();
+  }
+
+  visible(shown: boolean): void {
+    this.compare.shown = this.session.rules.drawn = shown;
+    this.session.asks();
+    if (shown) void this.compare.cover();
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (dirty.has("theme") || dirty.has("zone")) this.paintTheme();
-    const { view } = this.session;
-    for (const [interval, button] of this.buttons) {
-      const pressed = String(interval === view.interval);
-      if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
-    }
-    this.offer();
-    this.scale();
-    const key = `${view.id} ${view.interval} ${this.shapes === null ? "" : "smooth"}`;
-    if (key !== this.shown || dirty.has("theme") || view.barChange === "insert") this.drawAll(key);
-    else if (view.barChange !== "none") this.drawLast();
-    view.barChange = "none";
-    this.paintPriceLine();
-    this.renderLegend();
+    const { session, canvas } = this;
+    const { view } = session;
+    if (dirty.has("theme") || dirty.has("zone")) canvas.paintTheme();
+    if (dirty.has("metrics")) canvas.samplesMoved();
+    const again = canvas.draw(this.settings);
+    if (again) this.hovered = null;
+    const row = session.market.rows.get(view.id);
+    canvas.mid(this.settings.mid && !session.health.dead && row?.info?.state === "live" ? row.mid : null);
+    canvas.markAlerts();
+    show(this.empty, view.series.bars.length === 0);
+    this.renderLines(dirty.has("theme"));
     this.renderProfile();
+    this.renderWords();
+  }
+
+  toggleSmooth(): void {
+    this.change((s) => (s.kind = s.kind === "heikin-ashi" ? "candles" : "heikin-ashi"));
+  }
+
+  toggleProfile(): void {
+    const { candles } = this.session;
+    candles.watchesProfile = !candles.watchesProfile;
+    store("profile", candles.watchesProfile ? "on" : "off");
+    void candles.loadProfile();
+    this.render(new Set(["profile"]));
+  }
+
+  private toolbar(): Toolbar {
+    const { session } = this;
+    const change = (f: (s: Settings) => void): void => this.change(f);
+    const metrics = (): string[] => [...session.view.samples.lines.keys()].sort();
+    const find = (query: string): string[] => candidates(session.market.rows.values(), session.view.id, this.settings.others, query);
+    return new Toolbar({
+      interval: (interval) => session.setInterval(interval),
+      kind: (kind) => change((s) => (s.kind = kind)),
+      profile: () => this.toggleProfile(),
+      indicators: (back) => indicatorMenu(back, () => this.settings, metrics, change).open(back),
+      compare: (back) => compareMenu(back, () => this.settings, find, change).open(back),
+      lines: (back) => this.listLines(back),
+      draw: () => this.setDrawing(!this.drawing),
+      table: () => this.toggleTable(),
+      newest: () => this.newest(),
+      fit: () => this.fit(),
+      auto: () => this.autoScale(),
+      scale: (scale) => change((s) => (s.scale = s.scale === scale ? "price" : scale)),
+    });
+  }
+
+  private listen(): void {
+    const { chart } = this.canvas;
+    chart.subscribeCrosshairMove((move) => this.hover(move));
+    chart.subscribeClick((click) => this.drawing && click.point && this.addAt(click.point.y));
+    chart.subscribeDblClick((click) => click.point && click.paneIndex === 0 && this.addAt(click.point.y));
+    chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.scrolled());
+    this.box.addEventListener("contextmenu", (event) => {
+      event.preventDefault();
+      const box = this.box.getBoundingClientRect();
+      const price = this.canvas.price.series.coordinateToPrice(event.clientY - box.top);
+      if (price !== null) this.menu(price, this.levels.at(event.clientY - box.top), { x: event.clientX, y: event.clientY, above: event.clientY });
+    });
+    this.box.addEventListener("keydown", (event) => event.key === "Escape" && this.setDrawing(false));
+  }
+
+  private change(change: (settings: Settings) => void): void {
+    change(this.settings);
+    store("chart", JSON.stringify(this.settings));
+    this.render(new Set(["bars"]));
+    void this.compare.cover();
+  }
+
+  private remove(what: "study" | "other", key: string): void {
+    this.change((s) => {
+      if (what === "study") s.studies = s.studies.filter((c) => keyOf(c) !== key);
+      else s.others = s.others.filter((id) => id !== key);
+      if (s.others.length === 0 && what === "other" && s.scale === "percent") s.scale = "price";
+    });
+  }
+
+  // Scrolling
+
+  private scrolled(): void {
+    const range = this.canvas.chart.timeScale().getVisibleLogicalRange();
+    const { view, candles, now } = this.session;
+    if (!range || view.series.bars.length === 0 || view.changed === "all") return; // what is drawn is not what is there: look again then
+    if (range.from < NEAR_EDGE) void candles.loadOlder();
+    if (range.to > this.canvas.rows.rows.length - NEAR_EDGE) void candles.loadNewer(now);
+    this.session.scheduler.touch("bars");
+  }
+
+  private newest(): void {
+    this.cursor.at = null;
+    this.session.candles.toNewest();
+    this.canvas.chart.timeScale().scrollToRealTime();
+  }
+
+  private fit(): void {
+    this.canvas.chart.timeScale().fitContent();
+    this.canvas.chart.priceScale("right").applyOptions({ autoScale: true });
+    this.session.scheduler.touch("bars");
+  }
+
+  private autoScale(): void {
+    const scale = this.canvas.chart.priceScale("right");
+    scale.applyOptions({ autoScale: !scale.options().autoScale });
+    this.session.scheduler.touch("bars");
+  }
+
+  // The crosshair
+
+  private hover(move: MouseEventParams<Time>): void {
+    if (this.cursor.at !== null && move.sourceEvent === undefined) return; // put there by the keyboard
+    this.cursor.at = null;
+    const at = typeof move.time === "number" ? this.canvas.rows.indexOf(move.time) : undefined;
+    this.hovered = at ?? null;
+    this.legend.render(this.canvas.tell(this.hovered));
+  }
+
+  private pointAt(at: number | null): void {
+    const { chart, price, rows } = this.canvas;
+    const row = at === null ? undefined : rows.rows[at];
+    this.hovered = at;
+    if (row) chart.setCrosshairPosition(row.bar?.close ?? this.session.view.series.last?.close ?? 0, row.time, price.series);
+    else chart.clearCrosshairPosition();
+    const told = this.canvas.tell(at);
+    this.legend.render(told);
+    this.cursor.say(at === null ? "" : spoken(told));
+  }
+
+  private menuAt(at: number): void {
+    const { rows, chart, price } = this.canvas;
+    const row = rows.rows[at];
+    const close = row?.bar?.close ?? this.session.view.series.last?.close;
+    if (close === undefined || !row) return;
+    const box = this.box.getBoundingClientRect();
+    const x = box.left + (chart.timeScale().timeToCoordinate(row.time) ?? box.width / 2);
+    const y = box.top + (price.series.priceToCoordinate(close) ?? box.height / 2);
+    this.menu(close, null, { x, y, above: y });
+  }
+
+  private menu(price: number, line: number | null, place: { x: number; y: number; above: number }): void {
+    const row = this.session.market.rows.get(this.session.view.id);
+    const exact = Number((line ?? price).toFixed(row?.priceDecimals ?? 2));
+    const choices: Choice[] = [
+      line === null ? { label: "Draw a line here", run: () => this.keep([...this.prices, exact]) } : { label: "Remove this line", run: () => this.levels.remove(line) },
+      ...this.alertChoice(exact),
+      { label: "Copy the price", run: () => void navigator.clipboard?.writeText(String(exact)) },
+      { label: "Go to the newest bar", run: () => this.newest() },
+      { label: "All the bars that are here", run: () => this.fit() },
+      { label: this.twin.open ? "Close the table" : "The bars in view as a table", run: () => this.toggleTable() },
+    ];
+    placeMenu(this.box, fixed(exact, row?.priceDecimals ?? 2), choices, () => undefined).open(place);
+  }
+
+  private alertChoice(price: number): Choice[] {
+    const { session, page } = this;
+    const { view, market, status } = session;
+    if (!page || status?.alerts == null) return [];
+    const row = market.rows.get(view.id);
+    const field = row?.mid == null ? "price" : "mid";
+    const now = row?.price ?? view.series.last?.close ?? price;
+    const way = price >= now ? "above" : "below";
+    return [{ label: `Alert when it crosses ${way}…`, run: () => page.writeRule(`${view.id} ${field} crosses ${way} ${price}`) }];
+  }
+
+  // Lines
+
+  private addAt(y: number): void {
+    const price = this.canvas.price.series.coordinateToPrice(y);
+    const row = this.session.market.rows.get(this.session.view.id);
+    this.setDrawing(false);
+    if (price !== null && this.levels.at(y) === null) this.keep([...this.prices, Number(price.toFixed(row?.priceDecimals ?? 2))]);
+  }
+
+  private setDrawing(on: boolean): void {
+    this.drawing = on;
+    mark(this.box, "drawing", String(on));
+    this.renderWords();
+  }
+
+  private keep(prices: readonly number[]): void {
+    this.prices = [...new Set(prices)].slice(-MOST_LEVELS);
+    store(`lines ${this.linesOf}`, JSON.stringify(this.prices));
+    this.renderLines(false);
+  }
+
+  private listLines(back: HTMLElement): void {
+    const { view, market } = this.session;
+    const row = market.rows.get(view.id);
+    const actions = { prices: () => this.prices, put: (prices: number[]) => this.keep(prices), decimals: row?.priceDecimals ?? 2, newest: view.newest?.close ?? null };
+    linesMenu(back, actions).open(back);
+  }
+
+  private renderLines(colours: boolean): void {
+    const { view, rules, market, now } = this.session;
+    if (view.id !== this.linesOf) {
+      this.linesOf = view.id;
+      this.prices = readLevels(stored(`lines ${view.id}`));
+    }
+    const again = this.canvas.remade || colours;
+    this.canvas.remade = false;
+    this.levels.show(this.prices, ruleLines(rules.alerts.rules, view.id, now), market.rows.get(view.id)?.priceDecimals ?? 2, again);
+  }
+
+  // Words
+
+  private renderWords(): void {
+    const { session, canvas, settings } = this;
+    const { view, candles } = session;
+    if (this.hovered !== null && this.hovered >= canvas.rows.rows.length) this.hovered = null;
+    this.legend.render(canvas.tell(this.hovered));
+    const { from, to } = canvas.inView();
+    const length = canvas.rows.rows.length;
+    this.bar.render({
+      interval: view.interval, kinds: session.status?.bars ?? [], settings, profile: candles.watchesProfile, drawing: this.drawing, table: this.twin.open,
+      auto: canvas.chart.priceScale("right").options().autoScale, atNewest: view.newer === "end" && to >= length - 1 - NEWEST_WITHIN, words: this.words(from),
+    });
+    if (this.twin.open) this.renderTwin(from, to);
+  }
+
+  private words(from: number): string {
+    const { view, candles } = this.session;
+    if (this.drawing) return "Click where the line shall be; Escape leaves it";
+    if (view.older === "loading") return "loading older bars…";
+    if (view.newer === "loading") return "loading newer bars…";
+    if (candles.trouble) return `older bars cannot be had: ${candles.trouble}`;
+    return view.older === "end" && from === 0 ? "the oldest bar there is" : "";
+  }
+
+  private toggleTable(): void {
+    this.twin.toggle();
+    this.renderWords();
+    if (this.twin.open) this.twin.el.focus();
+  }
+
+  private renderTwin(from: number, to: number): void {
+    const { canvas, session } = this;
+    const rows = [];
+    for (let at = from; at <= to; at++) {
+      const { bar, studies, others, spans, alerts } = canvas.tell(at);
+      if (!bar) continue;
+      const notes = [bar.complete ? "" : "incomplete", bar.origin === "venue" ? "venue's candle" : "", ...spans.map((s) => s.kind), ...alerts.map((a) => `▲ ${a.rule}`)];
+      rows.push({ bar, studies: studies.map((s) => s.reading), others, notes: notes.filter(Boolean).join(", ") });
+    }
+    this.twin.render(rows, session.market.rows.get(session.view.id), session.view.interval);
   }
 
   /** Of a link that is dead nothing is drawn over the chart: the chart itself says when it ends, a profile does not. */
   private renderProfile(): void {
     const { view, market, health, candles: { watchesProfile } } = this.session;
     const profile = watchesProfile && !health.dead ? view.profile : null;
-    this.byPrice.setAttribute("aria-pressed", String(watchesProfile));
     this.profile.show(profile, { area: token("accent"), rest: token("muted"), poc: token("warn") });
     const decimals = market.rows.get(view.id)?.priceDecimals ?? 2;
     this.profileText.set(profile ? profileWords(profile, decimals) : "", profile?.profile.poc ?? null);
     mark(this.profileText.el, "partial", String(profile?.incomplete ?? false));
   }
-
-  /** In the bar's full colour: by itself it takes that of the candle's body, which a hollow one does not have. */
-  private paintPriceLine(): void {
-    const bar = this.drawn;
-    const color = !bar ? "" : bar.close >= bar.open ? this.colors.up : this.colors.down;
-    if (color === this.lineColor) return;
-    this.lineColor = color;
-    this.candles.applyOptions({ priceLineColor: color });
-  }
-
-  private drawAll(key: string): void {
-    const { view } = this.session;
-    const { bars } = view.series;
-    const fresh = key !== this.shown || this.drawn === undefined;
-    const first = view.series.dropped;
-    const shapes = this.shapes === null ? undefined : smoothedAll(bars);
-    if (shapes) this.shapes = shapes.slice(-2);
-    const { candles, volumes } = points(bars, view.interval, this.colors, first, shapes);
-    this.candles.setData(candles);
-    this.volumes.setData(volumes);
-    this.byTime.clear();
-    bars.forEach((bar, i) => this.byTime.set(placeOf(bar, first + i, view.interval), bar));
-    this.shown = key;
-    this.drawn = bars.at(-1);
-    this.drawnAt = first + bars.length - 1;
-    show(this.empty, bars.length === 0);
-    const time = this.chart.timeScale();
-    time.applyOptions({ secondsVisible: view.interval.endsWith("s") || isOrdinal(view.interval) });
-    if (!fresh) return;
-    this.candles.priceScale().applyOptions({ autoScale: true });
-    time.resetTimeScale();
-  }
-
-  private drawLast(): void {
-    const { view } = this.session;
-    const bar = view.series.last;
-    if (!bar) return;
-    const at = view.series.dropped + view.series.bars.length - 1;
-    if (this.drawn && bar.ts_open > this.drawn.ts_open) {
-      for (const blank of blanks(this.drawn, bar, view.interval)) {
-        this.candles.update(blank);
-        this.volumes.update(blank);
-      }
-    }
-    const time = placeOf(bar, at, view.interval);
-    this.candles.update(candle(bar, this.colors, time, this.shapeOf(bar, at)));
-    this.volumes.update(volume(bar, this.colors, time));
-    this.byTime.set(time, bar);
-    this.drawn = bar;
-    this.drawnAt = at;
-    show(this.empty, false);
-  }
-
-  /** How the newest bar is drawn: itself, or smoothed by the one before it. */
-  private shapeOf(bar: Bar, at: number): Shape {
-    if (this.shapes === null) return bar;
-    const before = at === this.drawnAt ? this.shapes.slice(0, -1) : this.shapes;
-    const shape = smoothed(bar, before.at(-1));
-    this.shapes = [...before.slice(-1), shape];
-    return shape;
-  }
-
-  toggleSmooth(): void {
-    this.shapes = this.shapes === null ? [] : null;
-    store("heikin-ashi", this.shapes === null ? "off" : "on");
-    this.render(new Set(["bars"]));
-  }
-
-  toggleProfile(): void {
-    const { session } = this;
-    session.candles.watchesProfile = !session.candles.watchesProfile;
-    store("profile", session.candles.watchesProfile ? "on" : "off");
-    void session.candles.loadProfile();
-    this.render(new Set(["profile"]));
-  }
-
-  /** The kinds of bars that are switched on beside the usual intervals. */
-  private offer(): void {
-    const { status, view } = this.session;
-    const kinds = status?.bars ?? [];
-    this.smooth.setAttribute("aria-pressed", String(this.shapes !== null));
-    const key = JSON.stringify(kinds);
-    if (key !== this.offered) {
-      this.offered = key;
-      const head = h("option", { value: "", disabled: true, hidden: true }, "Other bars");
-      this.kinds.replaceChildren(head, ...kinds.map((kind) => h("option", { value: kind }, kind)));
-      show(this.kinds, kinds.length > 0);
-    }
-    const chosen = kinds.includes(view.interval) ? view.interval : "";
-    if (this.kinds.value !== chosen) this.kinds.value = chosen;
-    mark(this.kinds, "chosen", String(chosen !== ""));
-  }
-
-  /** The time of a place on the axis, in microseconds. */
-  private timeAt(place: number): number {
-    if (!isOrdinal(this.session.view.interval)) return place * 1e6;
-    return this.byTime.get(place)?.ts_open ?? 0;
-  }
-
-  private hover(move: MouseEventParams<Time>): void {
-    this.hovered = typeof move.time === "number" ? move.time : null;
-    this.renderLegend();
-  }
-
-  private renderLegend(): void {
-    const { view, market } = this.session;
-    const row = market.rows.get(view.id);
-    const bar = (this.hovered === null ? undefined : this.byTime.get(this.hovered)) ?? view.series.last;
-    show(this.partial, bar !== undefined && !bar.complete);
-    show(this.filled, bar?.flags.includes("FILLED") ?? false);
-    show(this.venues, bar?.origin === "venue");
-    if (!bar || !row) {
-      this.legend.set("");
-      return;
-    }
-    const p = (x: number): string => fixed(x, row.priceDecimals);
-    const when = view.interval === "1d" ? day(bar.ts_open) : `${this.hovered === null ? "" : `${day(bar.ts_open)} `}${clock(bar.ts_open)}`;
-    const parts = [
-      when, `O ${p(bar.open)}`, `H ${p(bar.high)}`, `L ${p(bar.low)}`, `C ${p(bar.close)}`,
-      `${signed((bar.close / bar.open - 1) * 100, 2)}%`, `V ${size(bar.volume, row.sizeDecimals)}`,
-      bar.buy_volume === null || bar.volume === 0 ? "" : `buys ${fixed((bar.buy_volume / bar.volume) * 100, 0)}%`,
-      bar.vwap === null ? "" : `VWAP ${p(bar.vwap)}`,
-      bar.trades === null ? "" : `${fixed(bar.trades, 0)} trades`,
-    ];
-    // No line breaks inside a part: a letter must not stand on one line and its number on the next.
-    const text = parts.filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join("  ");
-    this.legend.set(text, bar.close);
-    mark(this.legend.el, "side", bar.close >= bar.open ? "up" : "down");
-  }
-
-  private scale(): void {
-    const row = this.session.market.rows.get(this.session.view.id);
-    if (!row || row.priceDecimals === this.decimals) return;
-    this.decimals = row.priceDecimals;
-    const formatter = (price: number): string => fixed(price, this.decimals);
-    this.candles.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -this.decimals, formatter } });
-  }
-
-  private paintTheme(): void {
-    this.colors = { up: token("up"), down: token("down"), faint: token("muted"), hollow: token("panel") };
-    this.chart.applyOptions(themeOptions());
-    const { up, down } = this.colors;
-    this.candles.applyOptions({
-      upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down,
-    });
-  }
-}
-
-interface Axis {
-  readonly timeAt: (place: number) => number;
-  readonly ordinal: () => boolean;
-}
-
-const staticOptions = ({ timeAt, ordinal }: Axis): DeepPartial<ChartOptions> => ({
-  layout: { attributionLogo: false }, // its style element is inline, which the policy forbids; the credit stands in the panel's head
-  crosshair: { mode: CrosshairMode.Normal },
-  localization: { locale: "en", timeFormatter: (t: Time) => `${day(timeAt(Number(t)))} ${clock(timeAt(Number(t)))} ${zoneAt(timeAt(Number(t)))}` },
-  timeScale: {
-    timeVisible: true,
-    rightOffset: 6,
-    barSpacing: 7,
-    tickMarkFormatter: (t: Time, type: TickMarkType) => tick(timeAt(Number(t)), ordinal() ? TickMarkType.TimeWithSeconds : type),
-  },
-  handleScale: { axisPressedMouseMove: true },
-});
-
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-function tick(us: number, type: TickMarkType): string {
-  if (type === TickMarkType.TimeWithSeconds) return clock(us);
-  if (type === TickMarkType.Time) return clock(us).slice(0, 5);
-  const date = dateOf(us);
-  const word = `${date.day} ${MONTHS[date.month - 1] ?? ""}`;
-  // The library's days begin at midnight UTC, which elsewhere is some hour of a day.
-  if (date.hour + date.minute > 0) return `${word} ${clock(us).slice(0, 5)}`;
-  if (type === TickMarkType.Year) return String(date.year);
-  return type === TickMarkType.Month ? (MONTHS[date.month - 1] ?? "") : word;
-}
-
-function themeOptions(): DeepPartial<ChartOptions> {
-  const line = token("line");
-  const label = { color: token("muted"), labelBackgroundColor: token("label") };
-  return {
-    layout: {
-      background: { type: ColorType.Solid, color: token("panel") },
-      textColor: token("muted"),
-      fontFamily: getComputedStyle(document.body).fontFamily,
-      fontSize: 11,
-    },
-    grid: { vertLines: { color: token("grid") }, horzLines: { color: token("grid") } },
-    rightPriceScale: { borderColor: line },
-    timeScale: { borderColor: line },
-    crosshair: { vertLine: label, horzLine: label },
-  };
 }

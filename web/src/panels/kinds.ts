@@ -46,7 +46,7 @@ const silent = (text: string): HTMLElement => h("h3", { class: "sr" }, text);
 export const KINDS: readonly PanelKind[] = [
   { id: "cards", title: "Figures", slim: 62, make: (s) => new Cards(s) },
   { id: "watch", title: "Markets", of: "all", make: (s) => new Watchlist(s, silent("Markets")) },
-  { id: "chart", title: "Chart", make: (s) => new Chart(s) },
+  { id: "chart", title: "Chart", make: (s, page) => new Chart(s, page) },
   { id: "ladder", title: "Book", make: (s, page) => new Ladder(s, silent("Order book"), page) },
   { id: "tape", title: "Trades", make: (s) => new TradeTape(s, silent("Trades")) },
   { id: "health", title: "Health", of: "all", make: (s) => new HealthPanel(s, silent("Health")) },

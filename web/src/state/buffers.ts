@@ -31,13 +31,15 @@ export class Recent<T> {
   }
 }
 
-export type Change = "none" | "last" | "append" | "insert";
+/** "revised": a bar before the last was replaced; "insert": their number changed elsewhere than at the end. */
+export type Change = "none" | "last" | "append" | "revised" | "insert";
 
 /** Bars of one instrument and interval by opening time. A bar is replaced only by a later word about the same bar. */
 export class BarSeries {
   readonly capacity: number;
   bars: Bar[] = [];
   dropped = 0; // how many of the oldest were forgotten: what numbers the places of bars that are not of time
+  at = -1; // the place of the bar that was put last
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -49,21 +51,33 @@ export class BarSeries {
 
   put(bar: Bar): Change {
     const last = this.last;
-    if (!last || order(bar, last) > 0) {
+    if (!last || orderOf(bar, last) > 0) {
       this.bars.push(bar);
       const over = this.bars.length - this.capacity;
       if (over > 0) this.dropped += this.bars.splice(0, over + Math.ceil(this.capacity * 0.1)).length;
-      return "append";
+      this.at = this.bars.length - 1;
+      return over > 0 ? "insert" : "append";
     }
-    const at = this.find(bar);
+    const at = (this.at = this.find(bar));
     const old = this.bars[at];
-    if (!old || order(bar, old) !== 0) {
+    if (!old || orderOf(bar, old) !== 0) {
       this.bars.splice(at, 0, bar);
       return "insert";
     }
     if (!supersedes(bar, old)) return "none";
     this.bars[at] = bar;
-    return at === this.bars.length - 1 ? "last" : "insert";
+    return at === this.bars.length - 1 ? "last" : "revised";
+  }
+
+  /** Older or newer bars, in their order, at one stroke; on the other side as many are forgotten as there are too many. */
+  join(more: readonly Bar[], side: "older" | "newer"): void {
+    const both = side === "older" ? [...more, ...this.bars] : [...this.bars, ...more];
+    const over = Math.max(0, both.length - this.capacity);
+    if (side === "older") this.bars = both.slice(0, both.length - over);
+    else {
+      this.bars = both.slice(over);
+      this.dropped += over;
+    }
   }
 
   private find(bar: Bar): number {
@@ -72,17 +86,17 @@ export class BarSeries {
     while (low < high) {
       const middle = (low + high) >> 1;
       const other = this.bars[middle];
-      if (other && order(other, bar) < 0) low = middle + 1;
+      if (other && orderOf(other, bar) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-const order = (a: Bar, b: Bar): number => a.ts_open - b.ts_open || (a.nano ?? 0) - (b.nano ?? 0);
+export const orderOf = (a: Bar, b: Bar): number => a.ts_open - b.ts_open || (a.nano ?? 0) - (b.nano ?? 0);
 
 /** Bars made from the trades that we saw stand before the venue's own candles of the same time. */
-function supersedes(next: Bar, old: Bar): boolean {
+export function supersedes(next: Bar, old: Bar): boolean {
   if (next.origin !== old.origin) return next.origin === "trades";
   if (next.revision !== old.revision) return next.revision > old.revision;
   if (next.closed !== old.closed) return next.closed;

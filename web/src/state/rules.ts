@@ -16,6 +16,7 @@ const SOCKET: readonly Subscription[] = [{ channel: "alerts" }];
 export class Rules implements Store {
   readonly alerts = new Alerts();
   watched = false; // whether a panel of rules is shown
+  drawn = false; // whether a chart draws their lines
   exist = false; // whether the server watches rules: a recording has none
   onAlert: (alert: AlertEvent) => void = () => undefined;
   private readonly soon = calmly(() => void this.load());
@@ -33,7 +34,7 @@ export class Rules implements Store {
   put(message: Message): void {
     if (message.channel !== "alerts") return;
     for (const alert of this.alerts.put(message.data, message.type)) this.onAlert(alert);
-    if (this.watched || message.type === "snapshot") this.soon();
+    if (this.watched || this.drawn || message.type === "snapshot") this.soon();
     this.scheduler.touch("alerts");
   }
 

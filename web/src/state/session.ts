@@ -192,6 +192,8 @@ export class Session {
     this.rules.exist = status.alerts != null;
     if (restarted) this.forget();
     if (!this.only && (restarted || !this.rules.alerts.loaded)) void this.rules.load();
+    const wished = this.only ? null : stored("interval"); // a kind that the server may have, or not
+    if (!this.view.id && wished && status.bars?.includes(wished)) this.view.resetBars(wished);
     const changed = this.quotes.putStatus(status);
     if (snapshot) this.events.replace(events);
     else {

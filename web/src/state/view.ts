@@ -1,11 +1,13 @@
 // The selected instrument: its book, its tape of trades and its bars.
 
 import { type Bar, type Book, INTERVALS, type Interval, type ProfileAnswer, type StatusEvent, type Trade } from "../api/types.ts";
-import { BarSeries, type Change, Rate, Recent } from "./buffers.ts";
+import { BarSeries, type Change, orderOf, Rate, Recent } from "./buffers.ts";
 import { Samples } from "./samples.ts";
 
 export const TAPE_ROWS = 500;
 export const BARS = 5000;
+const MOST_TAIL = 8; // more bars that change at the end are drawn as all of them
+export type Paging = "idle" | "loading" | "end";
 
 /** A line of the tape: a trade, or a place where trades are missing. */
 export type TapeLine =
@@ -23,9 +25,13 @@ export class View {
   samples = new Samples();
   profile: ProfileAnswer | null = null;
   series = new BarSeries(BARS);
-  /** What happened to the bars since the chart last drew them; "insert" means that it must draw them all. */
-  barChange: Change = "insert";
-  older: "idle" | "loading" | "end" = "idle";
+  /** What happened to the bars since the chart last drew them: how many of the last ones changed or are new; all of them. */
+  changed: number | "all" = "all";
+  older: Paging = "idle";
+  /** "end": the newest bar is there, as is usual; else the window was scrolled so far back that the newest were let go. */
+  newer: Paging = "end";
+  /** The newest bar that there is, also while the window stands before it. */
+  newest: Bar | undefined;
 
   reset(id: string): void {
     this.id = id;
@@ -41,8 +47,10 @@ export class View {
   resetBars(interval: Interval): void {
     this.interval = interval;
     this.series = new BarSeries(BARS);
-    this.barChange = "insert";
+    this.changed = "all";
     this.older = "idle";
+    this.newer = "end";
+    this.newest = undefined;
   }
 
   putTrades(trades: readonly Trade[], snapshot: boolean, missed: number): void {
@@ -74,23 +82,39 @@ export class View {
   }
 
   putBars(bars: readonly Bar[]): boolean {
-    let changed = false;
+    let any = false;
     for (const bar of bars) {
       if (bar.instrument !== this.id || bar.interval !== this.interval) continue;
-      const change = this.series.put(bar);
+      const { series } = this;
+      if (!this.newest || orderOf(bar, this.newest) >= 0) this.newest = bar;
+      if (this.newer !== "end" && (!series.last || orderOf(bar, series.last) > 0)) continue; // it would stand beside a hole
+      const change = series.put(bar);
       if (change === "none") continue;
-      changed = true;
-      this.barChange = this.barChange === "none" ? change : worst(this.barChange, change);
+      any = true;
+      this.note(change);
     }
-    return changed;
+    return any;
   }
-}
 
-/** Several changes between two paints: the last bar moving twice is one move; anything else draws the whole series. */
-function worst(a: Change, b: Change): Change {
-  if (a === b && a === "last") return "last";
-  if (a === "append" && b === "last") return "append";
-  return "insert";
+  /** A page of older or newer bars; what is let go on the other side can be had again. */
+  join(more: readonly Bar[], side: "older" | "newer"): void {
+    const { series } = this;
+    const [first, last] = [series.bars[0], series.last];
+    series.join(more, side);
+    if (series.bars[0] !== first && side === "newer") this.older = "idle";
+    if (series.last !== last && side === "older") this.newer = "idle";
+    this.changed = "all";
+  }
+
+  private note(change: Change): void {
+    if (this.changed === "all") return;
+    const { bars, at } = this.series;
+    const from = bars.length - at; // of the last
+    if (change === "append") this.changed += 1;
+    else if (change === "insert" || from > MOST_TAIL) this.changed = "all";
+    else this.changed = Math.max(this.changed, from);
+    if (change === "insert") this.older = this.older === "end" && this.series.dropped > 0 ? "idle" : this.older;
+  }
 }
 
 export function isInterval(text: string | null): text is Interval {

@@ -8,14 +8,15 @@
 // Bars that are not of time (`tick:500`) stand side by side, each at its number: their places are numbers, not seconds, and the axis is
 // told the time of each. Heikin-Ashi is a view: close = (o + h + l + c) / 4, open = the middle of the body before.
 
-import type { CandlestickData, HistogramData, UTCTimestamp, WhitespaceData } from "lightweight-charts";
+import type { AreaData, CandlestickData, HistogramData, LineData, UTCTimestamp, WhitespaceData } from "lightweight-charts";
 import { type Bar, INTERVAL_SECONDS, type Interval } from "../api/types.ts";
 
 export interface Colors {
   readonly up: string;
   readonly down: string;
   readonly faint: string;
-  readonly hollow: string;
+  readonly hollow: string; // of the panel
+  readonly line: string;
 }
 
 export interface Shape {
@@ -25,6 +26,9 @@ export interface Shape {
   readonly close: number;
 }
 
+export const KINDS = ["candles", "heikin-ashi", "bars", "line", "area"] as const;
+export type Kind = (typeof KINDS)[number];
+export type Main = CandlestickData<UTCTimestamp> | LineData<UTCTimestamp> | AreaData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 export type Candle = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 export type Volume = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 const MOST_BLANKS = 120; // longer silences are drawn as a step: a night must not push the day off the screen
@@ -63,9 +67,28 @@ export function candle(bar: Bar, colors: Colors, time = timeOf(bar), shape: Shap
   return { ...point, color: colors.hollow, borderColor: fade(edge, 0.55), wickColor: fade(edge, 0.45) };
 }
 
-export function volume(bar: Bar, colors: Colors, time = timeOf(bar)): HistogramData<UTCTimestamp> {
-  const edge = bar.close >= bar.open ? colors.up : colors.down;
-  return { time, value: bar.volume, color: fade(edge, bar.complete ? 0.38 : 0.16) };
+/** A bar as the chosen kind draws it. A line through what is not whole is pale; a bar has no body to be hollow and is pale, too. */
+export function mainPoint(kind: Kind, bar: Bar, colors: Colors, time: UTCTimestamp, shape: Shape = bar): Main {
+  if (kind === "candles" || kind === "heikin-ashi") return candle(bar, colors, time, shape);
+  const pale = !bar.complete || bar.origin === "venue" || bar.flags.includes("FILLED");
+  if (kind === "bars") {
+    const drawn = candle(bar, colors, time);
+    return pale ? { ...drawn, color: drawn.borderColor ?? colors.faint } : drawn;
+  }
+  const point = { time, value: bar.close };
+  if (kind === "line") return pale ? { ...point, color: fade(colors.line, 0.45) } : point;
+  return pale ? { ...point, lineColor: fade(colors.line, 0.45), topColor: fade(colors.line, 0.1), bottomColor: fade(colors.line, 0) } : point;
+}
+
+/** Volume in two: the whole of it, and over it what was bought, so that what was sold stands above. Who is not known: one part. */
+export function volume(bar: Bar, colors: Colors, time = timeOf(bar)): { whole: HistogramData<UTCTimestamp>; bought: Volume } {
+  const strength = bar.complete && bar.origin === "trades" ? 0.42 : 0.2;
+  const tone = (hex: string): string => mix(hex, colors.hollow, strength);
+  if (bar.buy_volume === null) {
+    const color = tone(bar.close >= bar.open ? colors.up : colors.down);
+    return { whole: { time, value: bar.volume, color }, bought: { time } };
+  }
+  return { whole: { time, value: bar.volume, color: tone(colors.down) }, bought: { time, value: bar.buy_volume, color: tone(colors.up) } };
 }
 
 /** The blank places between two bars that follow each other. */
@@ -78,27 +101,19 @@ export function blanks(before: Bar, after: Bar, interval: Interval): WhitespaceD
   return Array.from({ length: missing }, (_, i) => ({ time: (from + step * (i + 1)) as UTCTimestamp }));
 }
 
-/** `first`: the number of the first bar. `shapes`: how they are drawn where it is not as they are. */
-export function points(
-  bars: readonly Bar[], interval: Interval, colors: Colors, first = 0, shapes?: readonly Shape[],
-): { candles: Candle[]; volumes: Volume[] } {
-  const candles: Candle[] = [];
-  const volumes: Volume[] = [];
-  bars.forEach((bar, i) => {
-    const before = bars[i - 1];
-    for (const blank of before ? blanks(before, bar, interval) : []) {
-      candles.push(blank);
-      volumes.push(blank);
-    }
-    const time = placeOf(bar, first + i, interval);
-    candles.push(candle(bar, colors, time, shapes?.[i] ?? bar));
-    volumes.push(volume(bar, colors, time));
-  });
-  return { candles, volumes };
+/** Of #rrggbb, or #rgb as the style sheet's compressor writes it. */
+function parts(hex: string): [number, number, number] {
+  const long = hex.length === 4 ? hex.slice(1).replace(/./g, "$&$&") : hex.slice(1);
+  const n = Number.parseInt(long, 16);
+  return [n >> 16, (n >> 8) & 255, n & 255];
 }
 
-/** #rrggbb with an opacity. */
-export function fade(hex: string, alpha: number): string {
-  const n = Number.parseInt(hex.slice(1), 16);
-  return `rgba(${n >> 16}, ${(n >> 8) & 255}, ${n & 255}, ${alpha})`;
+/** A colour with an opacity. */
+export const fade = (hex: string, alpha: number): string => `rgba(${parts(hex).join(", ")}, ${alpha})`;
+
+/** `a` over `b`, solid: bars of a histogram that lie over each other must not shine through. */
+export function mix(a: string, b: string, share: number): string {
+  const under = parts(b);
+  const both = parts(a).map((x, i) => Math.round(x * share + (under[i] ?? 0) * (1 - share)));
+  return `#${both.map((x) => x.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,0 +1,77 @@
+// The crosshair by keyboard: with the chart focused, left and right move it bar by bar, Home and End to the ends of the view, Page keys by
+// ten, plus and minus zoom, Escape lets go, Enter opens what can be done there. Where it stands is read out.
+
+import type { IChartApi } from "lightweight-charts";
+import { h } from "../ui/dom.ts";
+
+export interface CursorHost {
+  readonly length: () => number;
+  readonly put: (at: number | null) => void;
+  readonly menu: (at: number) => void;
+  readonly newest: () => void;
+}
+
+export class Cursor {
+  readonly el = h("p", { class: "sr", "aria-live": "polite", "data-testid": "chart-said" });
+  at: number | null = null;
+  private readonly chart: IChartApi;
+  private readonly host: CursorHost;
+
+  constructor(chart: IChartApi, box: HTMLElement, host: CursorHost) {
+    this.chart = chart;
+    this.host = host;
+    box.addEventListener("keydown", (event) => this.key(event));
+    box.addEventListener("blur", () => this.to(null));
+  }
+
+  say(text: string): void {
+    if (this.el.textContent !== text) this.el.textContent = text;
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    const newest = this.host.length() - 1;
+    if (!range || newest < 0) return;
+    const right = Math.min(newest, Math.floor(range.to));
+    const now = this.at ?? right + 1;
+    const steps: Record<string, () => void> = {
+      ArrowLeft: () => this.to(now - 1),
+      ArrowRight: () => this.to(now + 1),
+      PageUp: () => this.to(now - 10),
+      PageDown: () => this.to(now + 10),
+      Home: () => this.to(Math.ceil(range.from)),
+      End: () => (this.at === newest ? this.host.newest() : this.to(newest)),
+      "+": () => this.zoom(range, 0.8),
+      "=": () => this.zoom(range, 0.8),
+      "-": () => this.zoom(range, 1.25),
+      Escape: () => this.to(null),
+      Enter: () => this.host.menu(this.at ?? right),
+    };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    step();
+  }
+
+  private to(at: number | null): void {
+    if (at === null && this.at === null) return;
+    this.at = at === null ? null : Math.max(0, Math.min(this.host.length() - 1, at));
+    if (this.at !== null) this.into(this.at);
+    this.host.put(this.at);
+  }
+
+  private into(at: number): void {
+    const scale = this.chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    if (!range || (at >= range.from && at <= range.to)) return;
+    const by = at < range.from ? at - range.from - 2 : at - range.to + 2;
+    scale.setVisibleLogicalRange({ from: range.from + by, to: range.to + by });
+  }
+
+  private zoom({ from, to }: { from: number; to: number }, by: number): void {
+    const middle = this.at ?? to;
+    this.chart.timeScale().setVisibleLogicalRange({ from: middle - (middle - from) * by, to: middle + (to - middle) * by });
+  }
+}

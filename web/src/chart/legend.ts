@@ -1,0 +1,180 @@
+// The words over the chart: of the bar under the crosshair, or the newest, the values of everything that is drawn, each with its colour,
+// and what is wrong there. Everything that a shape or a colour says on the canvas is said here in words, too.
+
+import type { AlertEvent } from "../api/alerts.ts";
+import type { Bar, Interval } from "../api/types.ts";
+import type { Row as Instrument } from "../state/market.ts";
+import { h, mark, show, type Value, value } from "../ui/dom.ts";
+import { age, bps, clock, day, fixed, signed, size } from "../ui/format.ts";
+import { deltaOf } from "./folds.ts";
+import type { OtherReading } from "./otherlines.ts";
+import type { Span } from "./spans.ts";
+import type { Reading } from "./studyview.ts";
+
+const INCOMPLETE = "A trade may be missing from this bar: the feed began inside it, or a gap or a disconnection touches it.";
+const FILLED = "Nothing was traded in this interval: the price before it goes on.";
+const VENUES = "From before this session: the venue's own candle, not made from trades seen here.";
+const PARTIAL = "Incomplete: a bar that it looks back to lacks trades, or its day began before the first bar here.";
+
+export interface Told {
+  readonly bar: Bar | undefined;
+  readonly hovered: boolean;
+  readonly interval: Interval;
+  readonly row: Instrument | undefined;
+  readonly studies: readonly { readonly reading: Reading; readonly pane: number }[];
+  readonly others: readonly OtherReading[];
+  readonly spans: readonly Span[];
+  readonly silence: number; // microseconds left out before the bar
+  readonly alerts: readonly AlertEvent[];
+  readonly tops: readonly number[]; // where each pane begins, in pixels
+}
+
+class Chip {
+  readonly el: HTMLElement;
+  private readonly text: Value;
+  private readonly note = h("span", { class: "partial", hidden: true });
+
+  constructor(testid: string, title: string, remove: { readonly label: string; readonly act: () => void } | null) {
+    this.text = value("legend-chip-text num value", testid);
+    const away = remove ? h("button", { type: "button", class: "legend-chip-away", "aria-label": `Remove ${remove.label}` }, "×") : null;
+    if (remove) away?.addEventListener("click", remove.act);
+    this.el = h("span", { class: "legend-chip", title }, h("i", { class: "legend-chip-tone", "aria-hidden": "true" }), this.text.el, this.note, away);
+  }
+
+  set(text: string, raw: number | null, color: string, note: string, noteTitle: string): void {
+    this.text.set(text, raw);
+    if (this.el.dataset["tone"] !== color) {
+      this.el.dataset["tone"] = color;
+      this.el.style.setProperty("--tone", color);
+    }
+    show(this.note, note !== "");
+    if (this.note.textContent !== note) this.note.textContent = note;
+    if (this.note.title !== noteTitle) this.note.title = noteTitle;
+  }
+}
+
+export class Legend {
+  readonly el: HTMLElement;
+  private readonly main = value("legend num value", "legend");
+  private readonly partial = h("span", { class: "partial", title: INCOMPLETE, hidden: true }, "incomplete");
+  private readonly venues = h("span", { class: "partial", title: VENUES, hidden: true }, "venue's candle");
+  private readonly filled = h("span", { class: "partial", title: FILLED, hidden: true }, "nothing traded");
+  private readonly trouble = value("partial legend-trouble", "chart-trouble");
+  private readonly alerts = value("legend-alerts", "chart-alerts");
+  private readonly chips = new Map<string, Chip>();
+  private readonly panes = new Map<number, HTMLElement>();
+  private readonly remove: (what: "study" | "other", key: string) => void;
+
+  constructor(profile: HTMLElement, remove: (what: "study" | "other", key: string) => void) {
+    this.remove = remove;
+    const first = h("div", { class: "legend-row" }, this.main.el, this.partial, this.filled, this.venues, this.trouble.el, this.alerts.el, profile);
+    this.el = h("div", { class: "legend-box" }, first);
+    this.panes.set(0, h("div", { class: "legend-row legend-chips" }));
+    this.el.append(...this.panes.values());
+  }
+
+  render(told: Told): void {
+    const { bar, row } = told;
+    show(this.partial, bar !== undefined && !bar.complete);
+    show(this.filled, bar?.flags.includes("FILLED") ?? false);
+    show(this.venues, bar?.origin === "venue");
+    this.trouble.set([...told.spans.map(spanWords), told.silence > 0 ? `${age(told.silence / 1e6)} without a bar before this one` : ""].filter(Boolean).join(" · "));
+    this.alerts.set(told.alerts.map((a) => `▲ ${a.rule} ${clock(a.ts_event)}`).join("  "));
+    this.main.set(bar && row ? words(bar, row, told.interval, told.hovered) : "", bar && row ? bar.close : null);
+    if (bar) mark(this.main.el, "side", bar.close >= bar.open ? "up" : "down");
+    this.renderChips(told);
+  }
+
+  private renderChips({ studies, others, tops }: Told): void {
+    const wanted = new Set<string>();
+    for (const { reading, pane } of studies) {
+      const key = `study ${reading.key}`;
+      wanted.add(key);
+      const chip = this.chip(key, pane, `study-${reading.key}`, reading.about, { label: reading.title, act: () => this.remove("study", reading.key) });
+      const parts = reading.values.map(({ name, text }) => (name === "" ? text : `${name} ${text}`));
+      const [first] = reading.values.filter(({ name }) => name === "");
+      chip.set(tied([reading.title, ...parts]), first?.value ?? null, reading.color, reading.partial ? "◌ incomplete" : "", PARTIAL);
+    }
+    for (const other of others) {
+      const key = `other ${other.id}`;
+      wanted.add(key);
+      const chip = this.chip(key, 0, `other-${other.id}`, "Its close, and how far it is from the instrument of the chart", { label: other.id, act: () => this.remove("other", other.id) });
+      const apart = other.bps === null ? "" : `${other.bps > 0 ? "+" : ""}${bps(other.bps)}`;
+      chip.set(tied([other.id, other.text, apart]), other.value, other.color, NOTES[other.state][0], NOTES[other.state][1]);
+    }
+    for (const [key, chip] of this.chips) {
+      if (wanted.has(key)) continue;
+      chip.el.remove();
+      this.chips.delete(key);
+    }
+    for (const [pane, el] of this.panes) {
+      if (pane === 0) continue;
+      show(el, el.childElementCount > 0);
+      const top = `${(tops[pane] ?? 0) + 3}px`;
+      if (el.style.top !== top) el.style.top = top;
+    }
+  }
+
+  private chip(key: string, pane: number, testid: string, title: string, remove: { label: string; act: () => void }): Chip {
+    let chip = this.chips.get(key);
+    if (!chip) this.chips.set(key, (chip = new Chip(testid, title, remove)));
+    const place = this.pane(pane);
+    if (chip.el.parentElement !== place) place.append(chip.el);
+    return chip;
+  }
+
+  private pane(n: number): HTMLElement {
+    let el = this.panes.get(n);
+    if (!el) {
+      this.panes.set(n, (el = h("div", { class: "legend-row legend-chips legend-pane" })));
+      this.el.append(el);
+    }
+    return el;
+  }
+}
+
+const NOTES: Readonly<Record<OtherReading["state"], readonly [string, string]>> = {
+  "": ["", ""],
+  incomplete: ["◌ incomplete", INCOMPLETE],
+  old: ["old", "Nothing new comes from its venue: its line is pale and may be old."],
+  none: ["no bar here", "It has no bar that opens at this time."],
+};
+
+const SPANS: Readonly<Record<Span["kind"], string>> = { gap: "gap", disconnected: "disconnected", "left out": "left out" };
+
+function spanWords({ kind, from, to, text }: Span): string {
+  const when = to > from ? `${clock(from)} to ${clock(to)}` : clock(from);
+  return `⚠ ${SPANS[kind]} ${when}${text ? `: ${text}` : ""}`;
+}
+
+/** No line breaks inside a part: a name must not stand on one line and its number on the next. */
+const tied = (parts: readonly string[]): string => parts.filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join("  ");
+
+function words(bar: Bar, row: Instrument, interval: Interval, hovered: boolean): string {
+  const p = (x: number): string => fixed(x, row.priceDecimals);
+  const when = interval === "1d" ? day(bar.ts_open) : `${hovered ? `${day(bar.ts_open)} ` : ""}${clock(bar.ts_open)}`;
+  const delta = deltaOf(bar);
+  return tied([
+    when, `O ${p(bar.open)}`, `H ${p(bar.high)}`, `L ${p(bar.low)}`, `C ${p(bar.close)}`,
+    `${signed((bar.close / bar.open - 1) * 100, 2)}%`, `V ${size(bar.volume, row.sizeDecimals)}`,
+    bar.buy_volume === null || bar.volume === 0 ? "" : `buys ${fixed((bar.buy_volume / bar.volume) * 100, 0)}%`,
+    delta === null ? "" : `Δ ${delta < 0 ? "−" : "+"}${size(Math.abs(delta), row.sizeDecimals)}`,
+    bar.vwap === null ? "" : `VWAP ${p(bar.vwap)}`,
+    bar.trades === null ? "" : `${fixed(bar.trades, 0)} trades`,
+  ]);
+}
+
+/** One bar for a screen reader, as the keyboard's crosshair comes to it. */
+export function spoken({ bar, row, interval, studies, others, spans }: Told): string {
+  if (!bar || !row) return "No bar here";
+  const p = (x: number): string => fixed(x, row.priceDecimals);
+  const state = [bar.complete ? "" : "incomplete", bar.origin === "venue" ? "the venue's candle" : "", bar.flags.includes("FILLED") ? "nothing traded" : ""];
+  return [
+    interval === "1d" ? day(bar.ts_open) : `${day(bar.ts_open)} ${clock(bar.ts_open)}`,
+    `open ${p(bar.open)}, high ${p(bar.high)}, low ${p(bar.low)}, close ${p(bar.close)}, volume ${size(bar.volume, row.sizeDecimals)}`,
+    ...state.filter(Boolean),
+    ...studies.map(({ reading }) => `${reading.title} ${reading.values.map((v) => `${v.name} ${v.text}`.trim()).join(", ")}${reading.partial ? ", incomplete" : ""}`),
+    ...others.map((o) => `${o.id} ${o.text}, ${bps(o.bps)}`),
+    ...spans.map(spanWords),
+  ].join("; ");
+}
