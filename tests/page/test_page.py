@@ -78,13 +78,15 @@ async def test_bars_of_other_kinds_and_smoothed_candles(screen):
     width = (await page.get_by_test_id("chart").bounding_box())["width"]
     await page.get_by_test_id("chart").hover(position={"x": width - 150, "y": 200})  # the last bars stand there
     await expect(page.get_by_test_id("legend")).to_contain_text("20\u00a0trades")
+    kind = page.get_by_label("Kind of chart")
+    await page.get_by_test_id("state").click()  # out of the list
     await page.keyboard.press("h")
-    await expect(page.get_by_role("button", name="HA")).to_have_attribute("aria-pressed", "true")
+    await expect(kind).to_have_value("heikin-ashi")
     screen.source.tick()
     await page.keyboard.press("4")
     await expect(page.get_by_role("button", name="1m", exact=True)).to_have_attribute("aria-pressed", "true")
     await page.keyboard.press("h")
-    await expect(page.get_by_role("button", name="HA")).to_have_attribute("aria-pressed", "false")
+    await expect(kind).to_have_value("candles")
 
 
 async def test_simulated_data_cannot_be_taken_for_real(screen):

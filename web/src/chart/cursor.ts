@@ -6,6 +6,7 @@ import { h } from "../ui/dom.ts";
 
 export interface CursorHost {
   readonly length: () => number;
+  readonly isBar: (at: number) => boolean;
   readonly put: (at: number | null) => void;
   readonly menu: (at: number) => void;
   readonly newest: () => void;
@@ -57,9 +58,17 @@ export class Cursor {
 
   private to(at: number | null): void {
     if (at === null && this.at === null) return;
-    this.at = at === null ? null : Math.max(0, Math.min(this.host.length() - 1, at));
+    this.at = at === null ? null : this.barFrom(at, at >= (this.at ?? Number.POSITIVE_INFINITY) ? 1 : -1);
     if (this.at !== null) this.into(this.at);
     this.host.put(this.at);
+  }
+
+  /** The nearest place with a bar, on in the same direction; where there is none, back. */
+  private barFrom(at: number, by: 1 | -1): number {
+    const last = this.host.length() - 1;
+    let place = Math.max(0, Math.min(last, at));
+    while (!this.host.isBar(place) && place + by >= 0 && place + by <= last) place += by;
+    return place;
   }
 
   private into(at: number): void {

@@ -23,7 +23,10 @@ export class Popup {
     this.el.addEventListener("toggle", (event) => {
       if ((event as ToggleEvent).newState === "closed") this.gone();
     });
-    this.el.addEventListener("keydown", (event) => event.stopPropagation()); // the page's keys mean nothing in here
+    this.el.addEventListener("keydown", (event) => {
+      event.stopPropagation(); // the page's keys mean nothing in here
+      if (event.key === "Escape") this.close(); // also from a search, which would only empty itself
+    });
   }
 
   open(place: Place | HTMLElement): void {

@@ -67,7 +67,7 @@ export class Chart implements Shown {
     price.attach(this.profile);
     price.attach(this.levels);
     this.cursor = new Cursor(chart, this.box, {
-      length: () => this.canvas.rows.rows.length, put: (at) => this.pointAt(at), menu: (at) => this.menuAt(at), newest: () => this.newest(),
+      length: () => this.canvas.rows.rows.length, isBar: (at) => this.canvas.rows.rows[at]?.bar != null, put: (at) => this.pointAt(at), menu: (at) => this.menuAt(at), newest: () => this.newest(),
     });
     const area = h("div", { class: "chart-area" }, this.box, this.levels.el, this.legend.el, this.empty, this.twin.el, this.cursor.el, h("span", { class: "chart-zone zone" }));
     this.el = panel("chart", "Chart", this.bar.head, area, this.bar.foot);
