@@ -14,9 +14,12 @@ import type { AlertsPanel } from "./panels/alerts.ts";
 import type { Chart } from "./panels/chart.ts";
 import { HealthBar } from "./panels/health.ts";
 import { KINDS, type Page } from "./panels/kinds.ts";
+import { Recordings } from "./panels/recordings.ts";
+import { ReplayBar } from "./panels/replay.ts";
 import { chime, Toasts } from "./panels/toasts.ts";
 import { severityOf } from "./state/alerts.ts";
 import { Arrangement } from "./state/arrangement.ts";
+import { Replay } from "./state/replay.ts";
 import { Session } from "./state/session.ts";
 import { Settings } from "./state/settings.ts";
 import { h, icon } from "./ui/dom.ts";
@@ -59,6 +62,9 @@ const workspace = new Workspace({ session, scheduler, kinds: KINDS, page, arrang
 const bottom = new Bottom(workspace, KINDS.map((kind) => kind.id));
 workspace.onNarrow = () => bottom.draw();
 const layouts = new Layouts(workspace, session);
+const replay = new Replay(session);
+const recordings = new Recordings(session);
+const replayBar = new ReplayBar(session, replay, () => recordings.open());
 const chart = (): Chart => workspace.panel("chart") as Chart;
 
 const actions: Actions = {
@@ -67,6 +73,9 @@ const actions: Actions = {
   interval: (at) => session.setInterval(INTERVALS[at] ?? "1m"),
   smooth: () => chart().toggleSmooth(),
   profile: () => chart().toggleProfile(),
+  play: () => replay.toggle(),
+  step: () => replay.step(),
+  recordings: () => recordings.open(),
   full: () => workspace.maximise(workspace.full ?? workspace.focused ?? "chart"),
   pane: (_, back) => workspace.cycle(back ? -1 : 1),
   layouts: () => layouts.menu(layoutButton),
@@ -92,20 +101,21 @@ themeButton.classList.add("wide-only");
 const buttons = h(
   "div", { class: "actions" },
   button("Search (/)", "M10.5 4a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13M15.5 15.5L21 21", () => palette.toggle()),
+  button("Recordings (r)", "M12 4a8 8 0 1 1-7.5 5.2M4 4v5h5M12 8v4.5l3 2", () => recordings.open()),
   layoutButton,
   themeButton,
   button("Settings (,)", "M4 7h9M19 7h1M16 4.5v5M4 17h1M11 17h9M8 14.5v5", () => toggleDialog(dialog.el)),
   button("Keys and signs (?)", "M9 9a3 3 0 1 1 4.2 2.7c-.9.4-1.2 1-1.2 2.1M12 17.5v.5", () => help.toggle()),
 );
 const health = new HealthBar(session, buttons);
-for (const part of [zone, health, layouts]) scheduler.add(part);
+for (const part of [zone, health, replayBar, layouts]) scheduler.add(part);
 const toasts = new Toasts(() => page.open("alerts"));
 session.rules.onAlert = (alert) => {
   toasts.show(alert);
   if (settings.get("sound") === "on") chime(severityOf(alert.severity), settings.volume);
 };
 health.onAlerts = () => page.open("alerts");
-document.getElementById("app")?.append(health.el, health.strip, workspace.el, bottom.el, help.el, dialog.el, palette.el, layouts.el, toasts.el);
+document.getElementById("app")?.append(health.el, health.strip, replayBar.el, workspace.el, bottom.el, help.el, dialog.el, palette.el, layouts.el, recordings.el, toasts.el);
 
 listen(actions);
 keepTitle(session);

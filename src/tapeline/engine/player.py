@@ -345,5 +345,6 @@ class Player(Engine):
             | {"streams": len(c.streams), "since": c.since, "latency_ms": c.latency_ms}
             for c in self.pipeline.connections.values()
         ]
-        more = {"speed": self._speed or None, "connections": connections, "finished": self.finished, "replay": self.state()}
-        return super().status() | more
+        state = self.state()
+        told = {name: state[name] for name in ("speed", "playing", "finished")}
+        return super().status() | told | {"connections": connections, "replay": state}

@@ -1,6 +1,7 @@
 // The answers of docs/api.md. Times are integer microseconds UTC; an unknown number is null.
 
 import type { AlertEvent } from "./alerts.ts";
+import type { ReplayState } from "./replay.ts";
 
 export type Micros = number;
 export type Mode = "live" | "simulated" | "replay";
@@ -231,6 +232,7 @@ export interface Status {
   readonly speed: number | null;
   readonly finished?: boolean; // of a replay: played to its end
   readonly playing?: boolean; // of a replay that can be held
+  readonly replay?: ReplayState;
   readonly frames: number;
   readonly events: number;
   readonly frames_per_second: number;

@@ -1,7 +1,7 @@
 // The bar that is always there: what the page may be believed, the reason, and the figures behind it.
 
 import type { Status } from "../api/types.ts";
-import { type Health, speedText } from "../state/health.ts";
+import { type Health, paceText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
 import { age, bytes, clock, count, DASH, day, delay, fixed, isSimulated, venueOf, zoneAt } from "../ui/format.ts";
@@ -90,7 +90,7 @@ export class HealthBar implements Panel {
     mark(this.strip, "mode", health.mode ?? "");
     const why = status.reason ? ` · ${status.reason}` : "";
     if (health.mode === "simulated") this.stripText.set(`SIMULATED MARKET · no real market is behind these numbers${why}`);
-    else this.stripText.set(`REPLAY ${speedText(status.speed)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} ${zoneAt(status.now)}${why}`);
+    else this.stripText.set(`REPLAY ${paceText(status)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} ${zoneAt(status.now)}${why}`);
     this.strip.title = this.stripText.el.textContent ?? "";
   }
 

@@ -96,8 +96,16 @@ function feedHealth(status: Status): Health {
 
 function mainState(status: Status): { kind: Kind; label: string } {
   if (status.mode === "replay" && status.playing === false && !status.finished) return { kind: "paused", label: "PAUSED" };
-  if (status.mode === "replay") return { kind: "replay", label: `REPLAY ${speedText(status.speed)}` };
+  if (status.mode === "replay") return { kind: "replay", label: `REPLAY ${paceText(status)}` };
   return status.mode === "simulated" ? { kind: "simulated", label: "SIMULATED" } : { kind: "live", label: "LIVE" };
+}
+
+/** What a replay does now. */
+export function paceText(status: Status): string {
+  const { replay } = status;
+  if (replay?.seeking) return "SEEKING";
+  if (replay?.finished) return "ENDED";
+  return replay && !replay.playing ? "PAUSED" : speedText(status.speed);
 }
 
 export function speedText(speed: number | null): string {

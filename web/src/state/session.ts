@@ -186,7 +186,8 @@ export class Session {
   }
 
   private putStatus(status: Status, events: readonly StatusEvent[], snapshot: boolean): void {
-    const restarted = this.status !== null && this.status.session !== status.session;
+    const before = this.status; // after a seek in a replay nothing that was known holds, as after a restart
+    const restarted = before !== null && (before.session !== status.session || before.replay?.epoch !== status.replay?.epoch);
     this.status = status;
     this.statusAt = performance.now();
     this.rules.exist = status.alerts != null;

@@ -6,6 +6,7 @@ import { actionOf } from "../state/keys.ts";
 export type Actions = Readonly<Record<string, (at: number, back: boolean) => void>>;
 
 const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select";
+const PRESSED = "button, a[href], summary, label, [role=button], [role=tab], [role=option], [role=menuitem]"; // by the space bar
 const OPEN = "dialog[open], [popover]";
 
 export function listen(actions: Actions): void {
@@ -17,6 +18,7 @@ export function listen(actions: Actions): void {
       return;
     }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPING)) return;
+    if (event.key === " " && target.closest(PRESSED)) return;
     const found = actionOf(event.key);
     const run = found && actions[found.action];
     if (!run || (target.closest(OPEN) && found.action !== "help") || (document.querySelector("dialog[open]") && found.action !== "help")) return;

@@ -1,0 +1,176 @@
+"""A recording opened from the page beside the live market, and played as a person does: play, pause, speed, step, the timeline."""
+
+import asyncio
+import re
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tapeline.cli.live import LiveSession
+from tapeline.clock import LiveClock
+from tapeline.config import QuerySettings, ServerSettings, SinkSettings
+from tapeline.server.app import Server
+from tapeline.server.query import Queries
+from tapeline.sim import SimServer
+from tapeline.sim import faults as f
+from tapeline.tape import reader
+from tests.live.rig import settings, until
+from tests.page.conftest import Stage
+from tests.page.market import FakeSource
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory):
+    """Some seconds of three instruments, with a connection lost in them, and the lake that they made."""
+    data = tmp_path_factory.mktemp("tape") / "data"
+
+    async def record():
+        async with (
+            SimServer(seed=12, rate=4.0) as sim,
+            LiveSession(settings(sim, data, sinks=SinkSettings(sqlite=False))) as session,
+        ):
+            await session.connect("live")
+            await until(lambda: session.collector.events > 2500, 40)
+            sim.fault(f.Close(code=1006))
+            await until(lambda: session.collector.events > 7000, 60)
+
+    asyncio.run(record())
+    (info,) = reader.sessions(data)
+    return data, info
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def beside(browser, tape):
+    """The page of a live market beside the tape."""
+    data, _ = tape
+    source = FakeSource()
+    server = Server(source, ServerSettings(port=0), LiveClock(), queries=Queries(data, QuerySettings()), recordings=data)
+    stage = Stage(source, server)
+    await stage.start()
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")
+    stage.page = await context.new_page()
+    stage.watch(stage.page)
+    source.tick()
+    await stage.page.goto(stage.address)
+    await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for()
+    yield stage
+    stage.check()
+    await context.close()
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def replay(beside, tape):
+    """A paused recording's page."""
+    _, info = tape
+    answer = await beside.page.request.post(f"{beside.address}/api/v1/replays", data={"session": info.id, "playing": False})
+    await beside.page.goto(beside.address + (await answer.json())["path"])
+    await expect(beside.page.get_by_test_id("state")).to_have_text("PAUSED")
+    return beside
+
+
+async def asked(stage, path, **params):
+    prefix = re.match(r"(.*/replay/[^/]+/)", stage.page.url)[1]
+    return await (await stage.page.request.get(f"{prefix}api/v1/{path}", params=params)).json()
+
+
+async def paused_at(stage, at):
+    """Once it stands there, the page and the API."""
+    await expect(stage.page.get_by_test_id("replay-time")).to_have_attribute("data-value", str(at))
+    async with asyncio.timeout(15):
+        while (state := await asked(stage, "replay"))["seeking"] or state["now"] != at:
+            await asyncio.sleep(0.02)
+    return state
+
+
+async def test_a_recording_is_opened_from_the_list_and_left_for_the_live_market(beside, tape):
+    page, (_, info) = beside.page, tape
+    await expect(page.get_by_test_id("replay-bar")).to_be_hidden()
+    await page.keyboard.press("r")
+    row = page.get_by_test_id("recordings").locator(f"tr[data-session='{info.id}']")
+    await expect(row).to_contain_text("BTC-USDT")
+    await row.get_by_test_id("open-recording").click()
+    await page.wait_for_url(f"**/replay/{info.id}/")
+    await expect(page.get_by_test_id("state")).to_have_text(re.compile(r"REPLAY ×1"))
+    await expect(page.get_by_test_id("mode-text")).to_contain_text("a recording of the SIMULATED market")
+    await page.get_by_test_id("replay-bar").get_by_test_id("back-to-live").click()
+    await page.wait_for_url(f"{beside.address}/")
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
+
+
+async def test_play_pause_and_step_by_keys(replay):
+    page = replay.page
+    before = (await asked(replay, "replay"))["now"]
+    await page.keyboard.press(".")
+    await paused_at(replay, before + 1_000_000)
+    await page.keyboard.press(" ")
+    await expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
+    await page.get_by_test_id("replay-speed").select_option("2")
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×2")
+    await page.get_by_test_id("replay-line").focus()
+    await page.keyboard.press(" ")
+    await expect(page.get_by_test_id("state")).to_have_text("PAUSED")
+    state = await asked(replay, "replay")
+    assert (state["playing"], state["speed"]) == (False, 2)
+    assert state["now"] > before + 1_000_000
+
+
+async def test_sought_by_keys_and_pointer_the_page_shows_what_the_api_has_there(replay, tape):
+    page, (_, info) = replay.page, tape
+    line = page.get_by_test_id("replay-line")
+    first, last = info.first_ts // 1000, info.last_ts // 1000
+    await line.focus()
+    await page.keyboard.press("End")
+    await paused_at(replay, last)
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ENDED")
+    await expect(line).to_have_attribute("aria-valuetext", re.compile("UTC, at the end"))
+    box = await line.bounding_box()
+    await page.mouse.move(box["x"] + 10, box["y"] + 20)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 20, steps=5)
+    await page.mouse.up()
+    await expect(line).to_have_attribute("aria-valuetext", re.compile("UTC, paused"))
+    state = await asked(replay, "replay")
+    assert abs((state["now"] - first) / (last - first) - 0.6) < 0.01
+    await paused_at(replay, state["now"])
+    await expect(page.get_by_test_id("state")).to_have_text("PAUSED")
+    name = await page.evaluate("localStorage.getItem('tapeline.instrument')")
+    book = (await asked(replay, "book", instrument=name))["book"]
+    metrics = (await asked(replay, "metrics", instrument=name, kind="book"))["metrics"][0]
+    for card, number in (("bid", book["bids"][0][0]), ("ask", book["asks"][0][0]), ("mid", metrics["mid"])):
+        await expect(page.get_by_test_id(card)).to_have_attribute("data-value", repr(number).removesuffix(".0"))
+    assert metrics["ts_recv"] <= state["now"]
+    trades = (await asked(replay, "trades", instrument=name))["trades"]
+    assert all(t["ts_recv"] <= state["now"] for t in trades)
+
+
+async def test_the_timeline_tells_gaps_in_words_and_has_a_twin(replay):
+    page = replay.page
+    line = await asked(replay, "replay/timeline", buckets=400)
+    gap = next(g for g in line["gaps"] if g["kind"] == "disconnected")
+    twin = page.get_by_test_id("replay-twin")
+    await expect(twin).to_contain_text("disconnected")
+    box = await page.get_by_test_id("replay-line").bounding_box()
+    place = (gap["ts"] - line["from"]) / (line["to"] - line["from"])
+    await page.mouse.move(box["x"] + place * box["width"], box["y"] + 20)
+    tip = page.get_by_test_id("replay-tip")
+    await expect(tip).to_contain_text("⚠ disconnected")
+    await expect(tip).to_contain_text("messages")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+async def test_nothing_scrolls_sideways(replay, width):
+    page = replay.page
+    await page.set_viewport_size({"width": width, "height": 844})
+    await expect(page.get_by_test_id("replay-bar")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    bar = await page.get_by_test_id("replay-bar").bounding_box()
+    assert bar["width"] <= width
+    await page.keyboard.press("r")
+    await expect(page.get_by_test_id("open-recording").first).to_be_visible()
+    dialog = await page.get_by_role("dialog", name="Recordings").bounding_box()
+    assert dialog["x"] >= 0
+    assert dialog["x"] + dialog["width"] <= width
