@@ -19,7 +19,7 @@ from tests.live.rig import settings, until
 from tests.page.conftest import Stage
 from tests.page.market import FakeSource
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 
 
 @pytest.fixture(scope="module")
