@@ -1,61 +1,106 @@
-// The selected instrument in figures. Each `data-value` is the API's own number.
+// The chosen instrument in figures, each with the line of its last minutes. Which are shown the viewer chooses; it is remembered.
 
+import { troubleText } from "../state/health.ts";
 import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
-import { troubleText } from "../state/health.ts";
+import "../styles/cards.css";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
-import { age, bps, DASH, fixed, signed, size, symbolOf, venueOf } from "../ui/format.ts";
+import { signed, symbolOf, venueOf } from "../ui/format.ts";
+import { type Entry, openMenu } from "../ui/menu.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
+import { trend } from "../ui/sparkline.ts";
+import { store, stored } from "../ui/theme.ts";
+import { cardMetrics, type Figure, figureOf, FIGURES, ORDINARY } from "./cards/figures.ts";
+
+const POINTS = 120; // seconds of the line
+const LEAST_POINTS = 30;
+const MOST_CARDS = 24;
 
 class Card {
   readonly el: HTMLElement;
-  readonly main: Value;
-  readonly sub: Value;
+  readonly figure: Figure;
+  readonly canvas = h("canvas", { class: "card-line", "aria-hidden": "true" });
+  private readonly main: Value;
+  private readonly sub: Value;
+  private readonly meter: HTMLElement | null;
+  private points: (number | null)[] = [];
+  private partial: boolean[] = [];
 
-  constructor(id: string, label: string, title: string, extra: HTMLElement | null = null) {
-    this.main = value("card-main num value", id);
-    this.sub = value("card-sub num value", `${id}-sub`);
-    this.el = h("div", { class: "card", title, "data-card": id }, h("span", { class: "card-label" }, label), this.main.el, extra, this.sub.el);
+  constructor(figure: Figure) {
+    this.figure = figure;
+    this.main = value("card-main num value", figure.id);
+    this.sub = value("card-sub num value", `${figure.id}-sub`);
+    this.meter = figure.id === "imbalance" ? h("span", { class: "meter-fill" }) : null;
+    const bar = this.meter ? h("span", { class: "meter", "aria-hidden": "true" }, this.meter) : null;
+    const label = h("span", { class: "card-label" }, figure.label);
+    this.el = h("div", { class: "card", title: figure.title, "data-card": figure.id }, label, this.main.el, bar, this.sub.el, this.canvas);
+  }
+
+  render(row: Row, session: Session): void {
+    const { text, raw, sub, subRaw, side, partial } = this.figure.read(row, session);
+    this.main.set(text, raw);
+    this.sub.set(sub ?? "", subRaw);
+    mark(this.main.el, "side", side ?? "");
+    mark(this.el, "partial", String(partial === true));
+    if (!this.meter) return;
+    this.meter.style.setProperty("--at", String(raw ?? 0));
+    mark(this.meter, "side", side ?? "");
+  }
+
+  /** One more point, once a second; a sampled metric has the points of its samples. */
+  sample(row: Row, session: Session): void {
+    const { id } = this.figure;
+    const line = id.startsWith("metric:") ? session.view.samples.lines.get(id.slice(7)) : undefined;
+    if (line) {
+      this.points = line.values.slice(-POINTS);
+      this.partial = line.partial.slice(-POINTS);
+    } else {
+      this.points.push(this.figure.read(row, session).raw);
+      if (this.points.length > POINTS) this.points.shift();
+      this.partial = this.points.map(() => false);
+    }
+    trend(this.canvas, this.points, this.partial, LEAST_POINTS);
+  }
+
+  forget(): void {
+    this.points = [];
   }
 }
 
 export class Cards implements Panel {
-  readonly topics: readonly Topic[] = ["quotes", "trades", "selection", "status", "clock"];
+  readonly topics: readonly Topic[] = ["quotes", "trades", "selection", "status", "clock", "metrics", "theme"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly symbol = value("title-symbol", "symbol");
   private readonly venue = value("venue");
   private readonly change = value("title-change num value", "change");
   private readonly trouble = value("title-trouble", "instrument-state");
-  private readonly meter = h("span", { class: "meter-fill" });
-  private readonly bid = new Card("bid", "Bid", "Best bid of the book and its size");
-  private readonly ask = new Card("ask", "Ask", "Best ask of the book and its size");
-  private readonly mid = new Card("mid", "Mid", "Half way between bid and ask");
-  private readonly spread = new Card("spread", "Spread", "Ask less bid; in basis points of the mid");
-  private readonly micro = new Card("microprice", "Microprice", "The mid weighted by the other side's size; below, its distance from the mid");
-  private readonly last = new Card("last", "Last trade", "The latest trade: price, size, aggressor and age");
-  private readonly rate = new Card("trade-rate", "Trades/s", "Trades a second over the last ten seconds, of the recording's time in a replay");
-  private readonly imbalance: Card;
+  private readonly box = h("div", { class: "cards" });
+  private cards: Card[] = [];
+  private sampled = 0;
 
   constructor(session: Session) {
     this.session = session;
-    const bar = h("span", { class: "meter", "aria-hidden": "true" }, this.meter);
-    this.imbalance = new Card("imbalance", "Imbalance", "(bids − asks) / (bids + asks) over the best levels: +1 all bids, −1 all asks", bar);
     const name = h("h2", { class: "title-name" }, this.symbol.el, this.venue.el);
-    const title = h("div", { class: "title" }, name, h("div", { class: "title-line" }, this.change.el, this.trouble.el));
-    const { bid, ask, mid, spread, imbalance, micro, last, rate } = this;
-    const cards = [mid, bid, ask, spread, imbalance, micro, last, rate].map((c) => c.el);
-    this.el = panel("cards", "Figures", title, h("div", { class: "cards" }, ...cards));
+    const choose = h("button", { type: "button", class: "tool cards-choose", "aria-haspopup": "menu", "aria-expanded": "false", title: "Choose the figures" }, "⋯", h("span", { class: "sr" }, "Choose the figures"));
+    choose.addEventListener("click", () => openMenu(choose, "Figures", this.entries()));
+    const title = h("div", { class: "title" }, name, h("div", { class: "title-line" }, this.change.el, this.trouble.el), choose);
+    this.el = panel("cards", "Figures", title, this.box);
+    this.arrange(remembered());
   }
 
-  render(): void {
+  render(dirty: ReadonlySet<Topic>): void {
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
     if (!row) return;
+    mark(document.documentElement, "feed", row.info?.state ?? "waiting");
+    if (dirty.has("selection")) for (const card of this.cards) card.forget();
     this.renderTitle(row);
-    this.renderTouch(row);
-    this.renderMetrics(row);
-    this.renderTrade(row);
+    for (const card of this.cards) card.render(row, this.session);
+    const now = performance.now();
+    if (now - this.sampled < 1000 && !dirty.has("theme") && !dirty.has("selection")) return;
+    this.sampled = now;
+    if (!this.session.health.dead) for (const card of this.cards) card.sample(row, this.session);
   }
 
   private renderTitle(row: Row): void {
@@ -72,39 +117,47 @@ export class Cards implements Panel {
     show(this.trouble.el, trouble !== "");
   }
 
-  private renderTouch(row: Row): void {
-    const { quote, priceDecimals: p, sizeDecimals: s } = row;
-    this.bid.main.set(fixed(quote?.bid, p), quote?.bid ?? null);
-    this.bid.sub.set(size(quote?.bid_size, s), quote?.bid_size ?? null);
-    this.ask.main.set(fixed(quote?.ask, p), quote?.ask ?? null);
-    this.ask.sub.set(size(quote?.ask_size, s), quote?.ask_size ?? null);
+  private arrange(ids: readonly string[]): void {
+    const before = new Map(this.cards.map((c) => [c.figure.id, c]));
+    this.cards = ids.flatMap((id) => {
+      const figure = figureOf(id);
+      return before.get(id) ?? (figure ? new Card(figure) : []);
+    });
+    this.box.replaceChildren(...this.cards.map((c) => c.el));
+    this.box.style.setProperty("--cards", String(this.cards.length));
+    this.sampled = 0;
   }
 
-  private renderMetrics(row: Row): void {
-    const { metrics: m, mid, spread, spreadBps, priceDecimals: p } = row;
-    this.mid.main.set(fixed(mid, p + 1), mid);
-    mark(this.mid.main.el, "side", row.direction > 0 ? "up" : row.direction < 0 ? "down" : "");
-    this.mid.sub.set(row.lastRecv ? `${age((this.session.now - row.lastRecv) / 1e6)} ago` : "");
-    this.spread.main.set(fixed(spread, p), spread);
-    this.spread.sub.set(bps(spreadBps), spreadBps);
-    this.micro.main.set(fixed(m?.microprice, p + 1), m?.microprice ?? null);
-    const away = m?.microprice != null && m.mid ? (m.microprice / m.mid - 1) * 1e4 : null;
-    this.micro.sub.set(away === null ? DASH : `${signed(away, 3)} bps`);
-    const imbalance = m?.imbalance ?? null;
-    this.imbalance.main.set(signed(imbalance, 2), imbalance);
-    this.imbalance.sub.set("");
-    this.meter.style.setProperty("--at", String(imbalance ?? 0));
-    mark(this.meter, "side", imbalance === null || imbalance === 0 ? "" : imbalance > 0 ? "up" : "down");
+  private entries(): Entry[] {
+    const entry = (figure: Figure): Entry => ({
+      label: figure.label, checked: this.cards.some((c) => c.figure.id === figure.id), testid: `choose-${figure.id}`, run: () => this.toggle(figure.id),
+    });
+    const metrics = cardMetrics(this.session.view.samples.lines.keys()).flatMap((name) => figureOf(`metric:${name}`) ?? []);
+    return [
+      { heading: "Figures" }, ...FIGURES.map(entry),
+      ...(metrics.length > 0 ? [{ heading: "Metrics" }, ...metrics.map(entry)] : []),
+      { heading: "" }, { label: "As at first", run: () => this.keep([...ORDINARY]) },
+    ];
   }
 
-  private renderTrade(row: Row): void {
-    const { lastTrade, rate } = this.session.view;
-    this.last.main.set(fixed(lastTrade?.price, row.priceDecimals), lastTrade?.price ?? null);
-    mark(this.last.main.el, "side", lastTrade?.side === "buy" ? "up" : lastTrade?.side === "sell" ? "down" : "");
-    const ago = lastTrade ? age((this.session.now - lastTrade.ts_recv) / 1e6) : "";
-    this.last.sub.set(lastTrade ? `${size(lastTrade.size, row.sizeDecimals)} · ${ago}` : DASH);
-    const perSecond = rate.perSecond(Math.max(this.session.now, lastTrade?.ts_recv ?? 0) / 1000);
-    this.rate.main.set(fixed(perSecond, 1), perSecond);
-    this.rate.sub.set("over 10 s");
+  private toggle(id: string): void {
+    const ids = this.cards.map((c) => c.figure.id);
+    this.keep(ids.includes(id) ? ids.filter((x) => x !== id) : [...ids, id].slice(-MOST_CARDS));
   }
+
+  private keep(ids: readonly string[]): void {
+    store("cards", JSON.stringify(ids));
+    this.arrange(ids);
+    this.session.scheduler.touch("quotes", "metrics");
+  }
+}
+
+function remembered(): readonly string[] {
+  try {
+    const ids = JSON.parse(stored("cards") ?? "null") as unknown;
+    if (Array.isArray(ids)) return ids.filter((id): id is string => typeof id === "string").slice(0, MOST_CARDS);
+  } catch {
+    // of another version: those of the beginning
+  }
+  return ORDINARY;
 }

@@ -8,10 +8,13 @@ import { Cards } from "./cards.ts";
 import { Chart } from "./chart.ts";
 import { DepthChart } from "./depth.ts";
 import { Events, Pipeline } from "./events.ts";
+import { Flow } from "./flow.ts";
+import { FootprintPanel } from "./footprint.ts";
 import { Heatmap } from "./heatmap.ts";
 import { Ladder } from "./ladder.ts";
 import { MetricsPanel } from "./metrics.ts";
 import { TradeTape } from "./tape.ts";
+import { Venues } from "./venues.ts";
 import { HealthPanel } from "./vitals.ts";
 import { Watchlist } from "./watchlist.ts";
 
@@ -55,5 +58,8 @@ export const KINDS: readonly PanelKind[] = [
   { id: "heatmap", title: "Heatmap", make: (s) => new Heatmap(s) },
   { id: "depth", title: "Depth", make: (s) => new DepthChart(s) },
   { id: "metrics", title: "Metrics", make: (s, page) => new MetricsPanel(s, page.writeRule) },
+  { id: "flow", title: "Flow", make: (s) => new Flow(s) },
+  { id: "footprint", title: "Footprint", make: (s) => new FootprintPanel(s) },
+  { id: "venues", title: "Venues", of: "all", make: (s) => new Venues(s) },
   { id: "alerts", title: "Alerts", of: "all", make: (s) => new AlertsPanel(s) },
 ];

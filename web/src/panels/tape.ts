@@ -11,7 +11,6 @@ import "../styles/tape.css";
 import { h, mark, panel, show, Value, value } from "../ui/dom.ts";
 import { count, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
-import { stored } from "../ui/theme.ts";
 import { click } from "../ui/tick.ts";
 import { TapeLineView } from "./tape/row.ts";
 import { TapeTools } from "./tape/tools.ts";
@@ -21,7 +20,7 @@ const SPARE = 6; // rows beyond what can be seen
 const NEAR_END = 40; // rows before the last one: older trades are asked for
 
 export class TradeTape implements Panel {
-  readonly topics: readonly Topic[] = ["trades", "selection", "clock"];
+  readonly topics: readonly Topic[] = ["trades", "selection", "clock", "zone"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly store: TapeStore;
@@ -55,21 +54,18 @@ export class TradeTape implements Panel {
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (this.el.offsetParent === null && !stored("tape.sound")) return;
     this.store.sync();
     const { tape } = this.store;
     if (dirty.has("selection")) this.begin();
     this.tools.render(this.session.now);
     this.sound();
-    if (this.el.offsetParent === null) return;
-    if (dirty.has("zone")) this.draw(true);
     if (dirty.has("clock") || dirty.has("selection")) this.renderSums();
     this.held.saw(tape);
     const { waiting } = this.held;
     show(this.fresh, waiting > 0);
     if (waiting > 0) this.fresh.textContent = `▲ ${count(waiting)} new`;
     mark(this.el, "held", String(this.held.still));
-    this.draw();
+    this.draw(dirty.has("zone"));
   }
 
   /** Another instrument: amounts of the base asset mean another asset now. */

@@ -24,15 +24,15 @@ export const PRESETS: readonly Preset[] = [
   { id: "chart", title: "Chart", what: "the chart, and lists beside it", texts: [[1e5, `1~r(1:c(${FIGURES},1:chart),280p:c(0.5:watch,0.5:ladder.tape))`]] },
   {
     id: "flow", title: "Book and flow", what: "heatmap, ladder, trades",
-    texts: [[1e5, `1~r(1:c(${FIGURES},0.62:heatmap,0.38:chart.cvd.footprint),290p:ladder,270p:c(0.66:tape,0.34:depth.watch))`]],
+    texts: [[1e5, `1~r(1:c(${FIGURES},0.62:heatmap,0.38:chart.flow.footprint),290p:ladder,270p:c(0.66:tape,0.34:depth.watch))`]],
   },
   {
     id: "monitor", title: "Monitor", what: "every instrument, alert and connection",
-    texts: [[1e5, "1~r(0.34:watch,0.33:c(0.5:health.pipeline,0.5:events),0.33:c(0.6:alerts,0.4:venues.cross.metrics))"]],
+    texts: [[1e5, "1~r(0.34:watch,0.33:c(0.5:health.pipeline,0.5:events),0.33:c(0.6:alerts,0.4:venues.metrics))"]],
   },
   {
     id: "analytics", title: "Analytics", what: "metrics, delta, footprint, venues",
-    texts: [[1e5, `1~c(${FIGURES},1:r(0.56:c(0.55:chart,0.45:footprint.cvd),0.44:c(0.5:metrics,0.5:cross.venues.depth.alerts)))`]],
+    texts: [[1e5, `1~c(${FIGURES},1:r(0.56:c(0.55:chart,0.45:footprint.flow),0.44:c(0.5:metrics,0.5:venues.depth.alerts)))`]],
   },
 ];
 
