@@ -17,11 +17,12 @@ import type { Shown } from "./kinds.ts";
 
 const RIGHT = 58; // pixels of the scales
 const DELTA_SHARE = 0.26; // of the height
+const DRAWN: readonly Topic[] = ["bars", "selection", "theme", "zone"];
 const TWIN_ROWS = 12;
 const MOST_OLDER = 4; // pages of trades fetched for the sizes
 
 export class Flow implements Shown {
-  readonly topics: readonly Topic[] = ["bars", "trades", "selection", "theme", "zone"];
+  readonly topics: readonly Topic[] = ["bars", "trades", "selection", "theme", "zone", "clock"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly store: TapeStore;
@@ -34,6 +35,7 @@ export class Flow implements Shown {
   private points: FlowPoint[] = [];
   private hover: number | null = null;
   private counted = 0;
+  private stale = true; // trades came since the sizes were counted
   private fetched = 0;
   private looks = false;
 
@@ -69,10 +71,12 @@ export class Flow implements Shown {
   render(dirty: ReadonlySet<Topic>): void {
     if (dirty.has("selection")) this.fetched = 0;
     if (dirty.has("bars") || dirty.has("selection")) this.points = flowOf(this.session.view.series.bars);
-    if (dirty.size > 1 || !dirty.has("trades")) this.draw();
+    if (DRAWN.some((topic) => dirty.has(topic))) this.draw();
     const now = performance.now();
-    if (now - this.counted < 1000 && !dirty.has("selection")) return;
+    if (dirty.has("trades") || dirty.has("selection")) this.stale = true;
+    if (!this.stale || (now - this.counted < 1000 && !dirty.has("selection"))) return;
     this.counted = now;
+    this.stale = false;
     this.count();
     this.tell();
   }

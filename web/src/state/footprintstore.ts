@@ -10,6 +10,7 @@ import type { Store } from "./store.ts";
 
 const PAGE = 60;
 const MOST = 1200;
+const REST = 15; // seconds after an answer that was an error
 const RANGED = 30; // bars that the automatic step is made from
 
 export class FootprintStore implements Store {
@@ -23,6 +24,7 @@ export class FootprintStore implements Store {
   private readonly changed: () => void;
   private looks = false;
   private asking = false;
+  private rest = REST;
   private abort = new AbortController();
 
   constructor(session: Session, changed: () => void) {
@@ -64,6 +66,8 @@ export class FootprintStore implements Store {
   }
 
   second(): void {
+    if (this.trouble !== "" && this.rest-- > 0) return;
+    this.rest = REST;
     if (this.looks && !document.hidden) void this.ask(this.columns.length === 0 ? PAGE : 2);
   }
 
