@@ -28,7 +28,7 @@ export class FootprintPanel implements Shown {
   private readonly store: FootprintStore;
   private readonly span = new Span(96, 14, 220);
   private readonly canvas = h("canvas", { class: "flow-canvas", tabindex: "0", role: "img", "aria-label": "Footprint; the table after it says the same. Arrow keys move, + and − zoom" });
-  private readonly step = h("select", { "aria-label": "Price step" });
+  private readonly step = h("select", { "aria-label": "Footprint step" });
   private readonly legend = value("flow-legend num", "footprint-legend");
   private readonly trouble = h("p", { class: "empty", role: "status", hidden: true });
   private readonly twin = h("tbody");
