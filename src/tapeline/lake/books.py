@@ -213,7 +213,7 @@ def sessions_of(updates: Updates) -> dict[str, int]:
 
 def book(catalogue: Catalogue, instrument: str, at: int, *, depth: int | None = None, by: By = "received") -> BookAt:
     """Raises UsageError, FileNotFoundError where a file was swapped away meanwhile (`catalogue.fresh`)."""
-    return next(_instants(catalogue, instrument, [at], depth, by))
+    return next(at_instants(catalogue, instrument, [at], depth, by))
 
 
 def books(
@@ -226,10 +226,10 @@ def books(
     if depth < 1:
         raise UsageError("depth is at least 1")
     instants = range(start, end, every.width)
-    return _table(list(_instants(catalogue, instrument, instants, depth, by)))
+    return _table(list(at_instants(catalogue, instrument, instants, depth, by)))
 
 
-def _instants(catalogue: Catalogue, name: str, instants: Sequence[int], depth: int | None, by: By) -> Iterator[BookAt]:
+def at_instants(catalogue: Catalogue, name: str, instants: Sequence[int], depth: int | None, by: By) -> Iterator[BookAt]:
     updates = Updates(catalogue, name)
     if not any(f.kind == "book" and f"{f.venue}:{f.symbol}" == name for f in catalogue.files):
         there = instruments(catalogue)

@@ -18,10 +18,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tapeline.clock import SECOND
 from tapeline.events import TYPES
 from tapeline.instruments import split_id
 from tapeline.lake import tables, tail
-from tapeline.lake.catalogue import Catalogue, fresh
+from tapeline.lake.catalogue import Catalogue, fresh, read
 from tapeline.lake.layout import Partition, date_text
 from tapeline.lake.state import LakeFile
 from tapeline.lake.tables import Part
@@ -30,15 +31,30 @@ from tapeline.lake.tail import Tail
 T = TypeVar("T")
 
 
-def current(data: Path, instrument: str, kinds: Collection[str], function: Callable[[Catalogue], T]) -> tuple[T, int | None]:
+SKEW = 30 * SECOND
+"""A venue's clock and ours are no farther apart, where what is committed shall tell that something earlier is, too."""
+
+
+def current(
+    data: Path, instrument: str, kinds: Collection[str], function: Callable[[Catalogue], T], before: int | None = None
+) -> tuple[T, int | None]:
     """`function(catalogue)`, as `catalogue.fresh`; and how far the catalogue goes, as `sql.Answer.reach` says it.
 
-    The catalogue has the last seconds of this instrument and these kinds only. Raises as `fresh`.
+    The catalogue has the last seconds of this instrument and these kinds only. `before`: nothing is asked from that time (ns) on, so
+    that the session that records need not be asked where all of that is committed: for what it would have to put together.
+    Raises as `fresh`.
     """
-    last = tail.ask(data, kinds)
+    last = tail.Tail() if before is not None and _settled(data, instrument, kinds, before) else tail.ask(data, kinds)
     alive = last is None or tail.recording(data)
     with ExitStack() as stack:
         return fresh(data, partial(_answered, stack, last, alive, instrument, function))
+
+
+def _settled(data: Path, instrument: str, kinds: Collection[str], before: int) -> bool:
+    """Whether something is committed that came surely later: commits take all events of some frames."""
+    venue, symbol = split_id(instrument)
+    found = (f.last_ts for f in read(data).files if f.kind in kinds and (f.venue, f.symbol) == (venue, symbol))
+    return max(found, default=0) >= before + SKEW
 
 
 def _answered(

@@ -130,6 +130,13 @@ def fold(trades: Source, interval: Grid, start: int, end: int) -> list[Folded]:
     return found
 
 
+def counted(trades: Source, start: int, end: int) -> Iterator[Rows]:
+    """The trades with `start` <= time < `end` that count for bars, by time, many at once. Raises FileNotFoundError."""
+    for day in _days(trades, start, end):
+        for window in _windows(trades, *day):
+            yield _rows(trades, *window)
+
+
 def slots(trades: Source, interval: Grid, start: int, end: int) -> set[int]:
     """The bars that may have trades with `start` <= time < `end`: what `fold` makes of them is another matter."""
     catalogue, found = trades.catalogue, set()

@@ -13,7 +13,7 @@ from tapeline.config import INTERVALS
 from tapeline.engine.source import Source
 from tapeline.errors import UsageError
 from tapeline.market.barkinds.specs import BarSpec, parse
-from tapeline.server.columns import step_of
+from tapeline.market.columns import step_of
 from tapeline.server.history import History
 
 MAX_TIME = 2**63 - 1

@@ -24,15 +24,18 @@ from tapeline.clock import MICRO
 from tapeline.errors import TapelineError, UsageError
 from tapeline.lake import bounds, database, formats
 from tapeline.lake.bounds import MEGABYTE
+from tapeline.lake.folding import WORKERS
 from tapeline.lake.lake import Lake
 from tapeline.lake.sql import Answer, Limits, QueryError, QueryStopped, QueryTooBig, Question
-from tapeline.server.piped import Ask, Head
+from tapeline.server.boxed_past import past_of
+from tapeline.server.piped import Ask, Head, Sql
 
 NICE = 10
 CPU_SECONDS = 5
 """Of processor time past the question's own before the system ends the process: the server should have done so."""
 BODY = 4
 """How many times `query.answer_mb` the answer may be when it is written out."""
+MARGIN = bounds.MARGIN_MB * MEGABYTE
 HINT = "docs/lake.md tells the views and their columns"
 NARROW = "narrow it by instrument and ts_event, or raise query."
 _PR_SET_PDEATHSIG = 1
@@ -98,7 +101,7 @@ def _processor(ask: Ask) -> None:
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    most = used.ru_utime + used.ru_stime + ask.seconds * ask.threads + CPU_SECONDS
+    most = used.ru_utime + used.ru_stime + ask.seconds * max(ask.threads, WORKERS) + CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (int(most) + 1, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
@@ -110,12 +113,9 @@ def _grown(first: int | None, ask: Ask) -> bool:
 
 def answered(ask: Ask) -> tuple[Head, Pieces]:
     """The whole answer, or the error. Memory: the question's and its answer's; then what the answer needs to be written out."""
-    margin = bounds.MARGIN_MB * MEGABYTE
     try:
-        bounds.cap(ask.memory_mb * MEGABYTE + ask.answer_bytes + margin)
-        answer = _asked(ask)
-        bounds.cap((BODY + 2) * ask.answer_bytes + margin)
-        pieces = rendered(answer, ask.form, ask.mode, BODY * ask.answer_bytes)
+        bounds.cap(ask.memory_mb * MEGABYTE + ask.answer_bytes + MARGIN)
+        head, pieces = _queried(ask, ask.what) if isinstance(ask.what, Sql) else past_of(ask)
     except TapelineError as e:
         return _head_of(e), []
     except MemoryError:
@@ -124,13 +124,14 @@ def answered(ask: Ask) -> tuple[Head, Pieces]:
         trace = traceback.format_exc()
         text = f"{type(e).__name__} in the query"
         return Head(status=500, code="internal_error", text=text, hint="please report it", trace=trace, spent=True), []
-    return Head(bytes=sum(len(memoryview(piece).cast("B")) for piece in pieces)), pieces
+    return msgspec.structs.replace(head, bytes=sum(len(memoryview(piece).cast("B")) for piece in pieces)), pieces
 
 
-def _asked(ask: Ask) -> Answer:
-    limits = Limits(rows=ask.rows, bytes=ask.answer_bytes, seconds=ask.seconds, memory_mb=ask.memory_mb, threads=ask.threads)
-    question = Question(ask.sql, ask.params, limits)
-    return Lake(ask.data).ask(question)
+def _queried(ask: Ask, what: Sql) -> tuple[Head, Pieces]:
+    limits = Limits(rows=what.rows, bytes=ask.answer_bytes, seconds=ask.seconds, memory_mb=ask.memory_mb, threads=ask.threads)
+    answer = Lake(ask.data).ask(Question(what.sql, what.params, limits))
+    bounds.cap((BODY + 2) * ask.answer_bytes + MARGIN)
+    return Head(), rendered(answer, what.form, what.mode, BODY * ask.answer_bytes)
 
 
 def _too_big(ask: Ask) -> Head:

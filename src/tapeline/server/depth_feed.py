@@ -3,8 +3,8 @@
 A snapshot is the last columns, as many as `SNAPSHOT_BYTES` hold: it closes a gap of some seconds. More is in `/book/history`.
 """
 
+from tapeline.market import columns
 from tapeline.market.intervals import step_of as interval_of
-from tapeline.server import columns
 from tapeline.server.depths import Look
 from tapeline.server.feed import Context, Feed, Key, Message
 from tapeline.server.views import encode

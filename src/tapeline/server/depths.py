@@ -21,7 +21,7 @@ from tapeline.clock import MILLI, SECOND
 from tapeline.config import ServerSettings
 from tapeline.engine.bus import Batch, Turn
 from tapeline.engine.source import Source
-from tapeline.server.columns import Raw, raw
+from tapeline.market.columns import Raw, raw
 from tapeline.server.history import History
 
 FINE = 250 * MILLI

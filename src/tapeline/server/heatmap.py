@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from tapeline.clock import MICRO
 from tapeline.engine.source import Source
-from tapeline.server import asked, columns
+from tapeline.market import columns
+from tapeline.server import asked
 from tapeline.server.asked import EVERY, MAX_ROWS, MAX_TIME
 from tapeline.server.depths import Look
 from tapeline.server.hub import Hub

@@ -15,7 +15,7 @@ append, whatever the event. It keeps
 
 Trades, status events and changed bars are kept in a `Log`, a ring with a running count. A reader holds the count up to which it has
 read, and learns how many it missed where the ring has gone on without it: nothing is ever skipped silently.
-What is older than the rings is in the lake, not here.
+What is older than the rings is in the lake: `server/past.py` joins the two.
 """
 
 from bisect import bisect_left
@@ -65,6 +65,21 @@ class Log(Generic[T]):
         return list(islice(self.items, max(0, end - limit), end))
 
 
+class Trades(Log[Trade]):
+    """`passed`: the latest venue time (ns) of those that are in memory no more; -1 while it has all of them."""
+
+    __slots__ = ("passed",)
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity)
+        self.passed = -1
+
+    def append(self, item: Trade) -> None:
+        if len(self.items) == self.items.maxlen and (gone := self.items[0].ts_event) > self.passed:
+            self.passed = gone
+        super().append(item)
+
+
 class Bars:
     """Bars of one series, ascending by `ts_open`, and a log of those that changed."""
 
@@ -106,7 +121,7 @@ class History:
 
     def clear(self) -> None:
         """A replay goes somewhere else: nothing of what was kept holds. Feeds of before must go with it."""
-        self.trades: dict[str, Log[Trade]] = {}
+        self.trades: dict[str, Trades] = {}
         self.bars: dict[BarKey, Bars] = {}
         self.venue_quotes: dict[str, Quote] = {}
         self.book_quotes: dict[str, Quote] = {}
@@ -143,7 +158,7 @@ class History:
     def _trade(self, event: Trade) -> None:
         log = self.trades.get(event.instrument)
         if log is None:
-            log = self.trades[event.instrument] = Log(self._settings.history_trades)
+            log = self.trades[event.instrument] = Trades(self._settings.history_trades)
         log.append(event)
 
     def _quote(self, event: Quote) -> None:

@@ -27,7 +27,7 @@ from tapeline.server import asked, box
 from tapeline.server.asked import ApiError
 from tapeline.server.box import Box, Died, Pool, Unstarted
 from tapeline.server.operations import FORMAT, Described, Operation, Parameter
-from tapeline.server.piped import Ask, Head
+from tapeline.server.piped import Ask, Head, Sql, What
 from tapeline.server.views import MEDIA
 
 log = structlog.get_logger("tapeline.server")
@@ -81,7 +81,7 @@ class Queries:
 
     def __init__(self, data: Path | None, settings: QuerySettings) -> None:
         self.pool = Pool()
-        self._data, self._settings = data, settings
+        self.data, self._settings = data, settings
         self._places = asyncio.Semaphore(settings.at_once)
         self._waiting: set[asyncio.Timeout] = set()
         self._ended = False
@@ -105,10 +105,10 @@ class Queries:
         wish = await _wish(request)
         form = asked.choice("format", wish.format, MEDIA)
         rows = asked.whole("limit", wish.limit, self._settings.rows, self._settings.rows)
-        ask = self._ask(wish, form, rows, mode)
+        ask = self._ask(Sql(sql=wish.sql, params=wish.params, form=form, mode=mode, rows=rows))
         await self._place()
         try:
-            body = await self._answer(request, ask)
+            _, body = await self._answer(request, ask)
         except BaseException:
             self._places.release()
             raise
@@ -116,14 +116,19 @@ class Queries:
 
     async def rows(self, sql: str, params: dict[str, str | int | float | bool | None]) -> list[dict[str, Any]]:
         """For the server's own use: the rows of one statement. Raises ApiError, where all places are taken as well."""
-        ask = self._ask(Wish(sql, params), "json", self._settings.rows, "replay")
-        await self._place()
-        try:
-            body = await self._answer(None, ask)
-        finally:
-            self._places.release()
+        what = Sql(sql=sql, params=params, form="json", mode="replay", rows=self._settings.rows)
+        _, body = await self.ask(None, what)
         found: list[dict[str, Any]] = msgspec.json.decode(body)["rows"]
         return found
+
+    async def ask(self, request: Request, what: What) -> tuple[Head, bytes]:
+        """The answer of a process to a question of our own, for who made the request. Raises ApiError."""
+        ask = self._ask(what)
+        await self._place()
+        try:
+            return await self._answer(request, ask)
+        finally:
+            self._places.release()
 
     async def _place(self) -> None:
         try:
@@ -143,24 +148,20 @@ class Queries:
         if self._ended:
             raise ApiError(503, "ending", "the server ends", "ask again when it is back")
 
-    def _ask(self, wish: Wish, form: str, rows: int, mode: Mode) -> Ask:
+    def _ask(self, what: What) -> Ask:
         s = self._settings
-        if self._data is None:
+        if self.data is None:
             raise ApiError(404, "no_lake", "nothing is kept here: run with a data directory", "the sink `lake` writes one")
         return Ask(
-            data=str(self._data.absolute()),
-            sql=wish.sql,
-            params=wish.params,
-            form=form,
-            mode=mode,
-            rows=rows,
+            data=str(self.data.absolute()),
+            what=what,
             answer_bytes=s.answer_mb * MEGABYTE,
             seconds=s.seconds,
             memory_mb=s.memory_mb,
             threads=s.threads,
         )
 
-    async def _answer(self, request: Request | None, ask: Ask) -> bytes:
+    async def _answer(self, request: Request | None, ask: Ask) -> tuple[Head, bytes]:
         """The body. Raises ApiError."""
         self._check()
         taken = self.pool.take()
@@ -180,7 +181,7 @@ class Queries:
             log.error("query_failed", trace=head.trace)
         if head.status != 200:
             raise ApiError(head.status, head.code, head.text, head.hint)
-        return body
+        return head, body
 
     async def _watched(self, request: Request | None, taken: Box, ask: Ask) -> tuple[Head, bytes]:
         """The answer of the process; it is ended where it takes too long, or nobody waits any more."""

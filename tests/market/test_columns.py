@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeline.server import columns
-from tapeline.server.columns import binned, column, raw, step_of
+from tapeline.market import columns
+from tapeline.market.columns import binned, column, raw, step_of
 
 OPEN = (False, False)
 
