@@ -44,7 +44,9 @@ def current(
     that the session that records need not be asked where all of that is committed: for what it would have to put together.
     Raises as `fresh`.
     """
-    last = tail.Tail() if before is not None and _settled(data, instrument, kinds, before) else tail.ask(data, kinds)
+    last = (
+        tail.Tail() if before is not None and _settled(data, instrument, kinds, before) else tail.ask(data, kinds, instrument)
+    )
     alive = last is None or tail.recording(data)
     with ExitStack() as stack:
         return fresh(data, partial(_answered, stack, last, alive, instrument, function))

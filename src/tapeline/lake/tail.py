@@ -75,7 +75,10 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
+    """`instrument`: of this one alone, and what is said of no instrument; empty: of all."""
+
     kinds: list[str]
+    instrument: str = ""
 
 
 class Tail(msgspec.Struct, frozen=True):
@@ -90,15 +93,15 @@ Source = Callable[[], tuple[list[Batch], bool]]
 """`SinkRunner.tail` of the lake's runner."""
 
 
-def made(batches: Sequence[Batch], kinds: Collection[str], *, whole: bool) -> Tail:
-    """The tables of these kinds. Takes a while where there are many events: not to be called on the loop."""
+def made(batches: Sequence[Batch], kinds: Collection[str], instrument: str = "", *, whole: bool) -> Tail:
+    """The tables of these kinds, as an `Ask` wants them. Takes a while where there are many events: not to be called on the loop."""
     wanted = {TYPES[kind]: kind for kind in kinds if kind in TYPES}
     rows: dict[tuple[str, type[Event]], tuple[list[Event], list[int]]] = {}
     counts: dict[str, int] = {}
     for batch in batches:
         at = counts.get(batch.session, 0)
         for n, event in enumerate(batch.events, at):
-            if (event_type := type(event)) in wanted:
+            if (event_type := type(event)) in wanted and (not instrument or event.instrument in ("", instrument)):
                 events, numbers = rows.setdefault((batch.session, event_type), ([], []))
                 events.append(event)
                 numbers.append(n)
@@ -153,7 +156,7 @@ def _renumbered(table: pa.Table, first: int, last: int, base: int) -> pa.Table:
     return kept.set_column(at, kept.schema.field(at), pc.add(kept["n"], base - first)).replace_schema_metadata(None)
 
 
-def ask(data: Path, kinds: Collection[str]) -> Tail | None:
+def ask(data: Path, kinds: Collection[str], instrument: str = "") -> Tail | None:
     """The tail of the session that records into `data` now; an empty one where none does, None where it does not answer."""
     door = _door(data)
     if door is None:
@@ -164,7 +167,7 @@ def ask(data: Path, kinds: Collection[str]) -> Tail | None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(SECONDS)
             peer.connect(door.address)
-            peer.sendall(msgspec.json.encode(Ask(sorted(kinds))) + b"\n")
+            peer.sendall(msgspec.json.encode(Ask(sorted(kinds), instrument)) + b"\n")
             with peer.makefile("rb") as stream:
                 head = msgspec.json.decode(stream.readline(MOST_HEAD), type=Head)
                 found = {}
@@ -267,7 +270,7 @@ class TailServer:
             async with asyncio.timeout(SECONDS), self._turns:
                 ask = msgspec.json.decode(await reader.readline(), type=Ask)
                 batches, whole = self._source()
-                for piece in await asyncio.to_thread(_answer, batches, ask.kinds, whole=whole):
+                for piece in await asyncio.to_thread(_answer, batches, ask, whole=whole):
                     writer.write(piece)
                     await writer.drain()
         writer.close()
@@ -275,8 +278,8 @@ class TailServer:
             await writer.wait_closed()
 
 
-def _answer(batches: Sequence[Batch], kinds: Sequence[str], *, whole: bool) -> list[bytes | memoryview]:
-    tail = made(batches, kinds, whole=whole)
+def _answer(batches: Sequence[Batch], ask: Ask, *, whole: bool) -> list[bytes | memoryview]:
+    tail = made(batches, ask.kinds, ask.instrument, whole=whole)
     parts: list[Part] = []
     streams: list[memoryview] = []
     for (session, kind), table in tail.tables.items():

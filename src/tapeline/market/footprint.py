@@ -37,7 +37,5 @@ def footprint(
         return None
     kind: Any = np.int64 if (most - least) * factor + width < _SAFE else object
     bins = ((rest + (units - least).astype(kind) * factor) // width).astype(np.int64)
-    bought, sold = (
-        significant(np.bincount(bins[side], size[side], cells).astype(np.float64)).tolist() for side in (buy, sell)
-    )
+    bought, sold = (significant(np.bincount(bins[side], size[side], cells).astype(np.float64)).tolist() for side in (buy, sell))
     return Footprint(low, bought, sold, float(size.sum()))

@@ -32,6 +32,7 @@ from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
 from tapeline.server.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.figures import Figures
+from tapeline.server.footprints import Footprints
 from tapeline.server.gate import Gate
 from tapeline.server.guard import Guard, error_response
 from tapeline.server.heatmap import Heatmap
@@ -39,6 +40,7 @@ from tapeline.server.history import History
 from tapeline.server.hub import Hub, Limits
 from tapeline.server.login import Login, access_route
 from tapeline.server.openapi import Document
+from tapeline.server.past import Past
 from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
 from tapeline.server.playing import Playing
 from tapeline.server.profiles import Profiles
@@ -88,8 +90,6 @@ def build_app(
 
     search = Search(source, clock, finder)
 
-    rest = Rest(source, history, hub)
-
     async def viewer(socket: WebSocket) -> None:
         await hub.serve(socket)
 
@@ -97,6 +97,7 @@ def build_app(
         return error_response(_as_api_error(error), source.mode)
 
     asking = queries or Queries(None, QuerySettings())
+    past = Past(source, history, asking)
 
     def replay(player: Player) -> Starlette:
         return build_app(
@@ -112,11 +113,12 @@ def build_app(
         routes=[
             *([] if replays is None else replays.routes()),
             *([] if timeline is None else [Playing(timeline.player).route(), timeline.route()]),
-            *rest.routes(),
-            *Udf(source, history, hub, rest, alerts, clock).routes(),
+            *Rest(source, history, hub, past).routes(),
+            *Udf(source, history, hub, past, alerts, clock).routes(),
             *Figures(source, history, hub.names).routes(),
-            Heatmap(source, hub).route(),
-            Profiles(source, history, hub.names).route(),
+            Heatmap(source, hub, past).route(),
+            Footprints(source, history, hub.names, past).route(),
+            Profiles(source, history, hub.names, past).route(),
             *Subscriptions(source).routes(),
             search.route(),
             *Alerts(source, history, alerts).routes(),

@@ -1,12 +1,13 @@
-"""The past without end: memory (`server/history.py`) has the newest, the lake all of it, and an answer is a page of both without a seam.
+"""The past without end: memory (`server/history.py`) has the newest, the lake all of it, and a page is made of both, seamless.
 
-A page that memory has whole comes from memory. Else a query process (`server/box.py`) is asked for what is older, and the two are put
-together so that nothing is there twice and nothing is missing, whatever is committed meanwhile:
+A page that memory has whole comes from memory. Else a query process (`server/box.py`) is asked for what is older, and the two are
+put together so that nothing is there twice and nothing is missing, whatever is committed meanwhile:
 
-    trades    of this session the lake gives those that came up to the `seam`, when the first one that memory has came; memory those
-              that came later, so the frame that the ring cut through is the lake's as a whole. Of other sessions the lake gives all
-    bars      by `ts_open`: the lake gives them up to the first one of memory, which has all later ones. That first one both have: it
-              may have begun before this session, or before there was room. The better counts: complete, then more trades
+    trades    of this session the lake gives those that came up to the `seam`, when the first one that memory has came; memory
+              those that came later, so that the frame that the ring cut through is the lake's as a whole. Of other sessions the
+              lake gives all
+    bars      the lake gives them up to the first one of memory, which has all later ones. That first one both have: it may have
+              begun before this session, or before there was room. The better counts: complete, then more trades
 
 In a recording that is played, nothing is shown that came after the moment it is at (`until`).
 
@@ -37,6 +38,8 @@ from tapeline.server.query import Queries
 
 WARM_UP = 64
 """Bars after which nobody can see where a view began."""
+OLDER = ("query_stopped", "query_too_big", "busy", "ending", "lake_broken")
+"""Errors of whoever asks for what only the lake has."""
 Closed = tuple[Bar, bool]
 T = TypeVar("T")
 _ts_event = attrgetter("ts_event")
@@ -69,7 +72,7 @@ class Past:
 
     # Trades
 
-    async def trades(self, request: Request, name: str, start: int, end: int, limit: int) -> tuple[list[Trade], bool]:
+    async def trades(self, request: Request | None, name: str, start: int, end: int, limit: int) -> tuple[list[Trade], bool]:
         """Those with `start` <= `ts_event` < `end`, the newest `limit`, by `ts_event`; whether there are older ones."""
         log = self._history.trades.get(name)
         held = [] if log is None else list(log.items)
@@ -83,9 +86,7 @@ class Past:
             return page, more
         seam = MAX_TIME if not held else held[0].ts_recv if passed >= 0 else held[0].ts_recv - 1
         session = str(self._source.status().get("session", ""))
-        what = piped.Trades(
-            instrument=name, start=start, end=end, limit=limit, until=self.until, session=session, seam=seam
-        )
+        what = piped.Trades(instrument=name, start=start, end=end, limit=limit, until=self.until, session=session, seam=seam)
         try:
             _, body = await self.queries.ask(request, what)
         except ApiError as e:
@@ -96,15 +97,11 @@ class Past:
 
     # Bars
 
-    def spec(self, spec: BarSpec, made: Sequence[str]) -> bool:
-        """Whether bars of this kind can be had: those that are `made` here, and where there is a lake all."""
-        return self.kept or (spec.base or spec).text in made
-
     async def bars(
-        self, request: Request, name: str, spec: BarSpec, origin: str, start: int, end: int, limit: int
+        self, request: Request | None, name: str, spec: BarSpec, origin: str, start: int, end: int, limit: int
     ) -> tuple[list[Closed], bool]:
-        """Those with `start` <= `ts_open` < `end`, the newest `limit`, by `ts_open`, each with whether it is closed; whether there are
-        older ones.
+        """Those with `start` <= `ts_open` < `end`, the newest `limit`, by `ts_open`, each with whether it is closed; and whether
+        there are older ones.
         """
         base = spec.base or spec
         held = [found for found in self._held(name, base.text, origin) if found[0].ts_open < end]

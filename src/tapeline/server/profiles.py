@@ -1,21 +1,24 @@
 """`/api/v1/profile`: how much was traded at which price, with the value area (market/profile.py), of the trades in memory, or as a
 metric that is on has it (`profile_1h`), which reaches farther back.
 
-What is older than the trades in memory (settings `server.history_trades`) is left out, and `more` says so: `Lake.profile` has all.
+With `from` before the trades in memory (settings `server.history_trades`) the lake is asked for the whole range, where it has such;
+without `from` what is older is left out, and `more` says so.
 """
 
 import asyncio
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tapeline.clock import MICRO
 from tapeline.engine.source import Source
 from tapeline.market.profile import Profile, counted, profile
-from tapeline.server import asked
+from tapeline.server import asked, piped
 from tapeline.server.asked import MAX_TIME, Names
 from tapeline.server.history import History
 from tapeline.server.operations import FROM, INSTRUMENT, KNOWN, TO, Described, Operation, Parameter
+from tapeline.server.past import OLDER, Past
 from tapeline.server.views import MEDIA, Row, encode
 
 MOST_BPS = 1000.0
@@ -31,13 +34,13 @@ PROFILE = Operation(
         "instrument": str, "profile": Profile, "first?": int | None, "last?": int | None, "more?": bool, "metric?": str,
         "incomplete?": bool,
     },
-    errors=KNOWN, embeds=True,
+    errors=(*KNOWN, *OLDER), embeds=True,
 )  # fmt: skip
 
 
 class Profiles:
-    def __init__(self, source: Source, history: History, names: Names) -> None:
-        self._source, self._history, self._names = source, history, names
+    def __init__(self, source: Source, history: History, names: Names, past: Past) -> None:
+        self._source, self._history, self._names, self._past = source, history, names, past
 
     def route(self) -> Described:
         return Described(self.profile, PROFILE)
@@ -51,14 +54,24 @@ class Profiles:
         bps = _bps(given.get("bps"))
         log = self._history.trades.get(name)
         held = [] if log is None else list(log.items)
+        floor = log.passed if log is not None and log.passed >= 0 else min((t.ts_event for t in held), default=end) - 1
+        if "from" in given and start <= floor and await self._past.goes_back(name, ("trade",), min(end, floor + 1)):
+            return await self._stored(request, name, start, end, bps)
         trades = [t for t in counted(held) if start <= t.ts_event < end]
-        forgotten = log is not None and log.total > len(held)
         rows = [t.price for t in trades], [t.size for t in trades], [t.side for t in trades]
         made: Profile = await asyncio.to_thread(profile, *rows, bps=bps)
-        first = min(t.ts_event for t in trades) // MICRO if trades else None
-        last = max(t.ts_event for t in trades) // MICRO if trades else None
-        more = forgotten and start < min(t.ts_event for t in held)
-        return self._told({"instrument": name, "first": first, "last": last, "more": more, "profile": made})
+        first, last = (min(t.ts_event for t in trades), max(t.ts_event for t in trades)) if trades else (None, None)
+        return self._made(name, piped.ProfilePage(made, first, last), more=log is not None and 0 <= start <= log.passed)
+
+    async def _stored(self, request: Request, name: str, start: int, end: int, bps: float) -> Response:
+        """Of the lake and its session's memory: all of the range, or an error."""
+        what = piped.ProfileOf(instrument=name, start=start, end=end, until=self._past.until, bps=bps)
+        _, body = await self._past.queries.ask(request, what)
+        return self._made(name, msgspec.msgpack.decode(body, type=piped.ProfilePage), more=False)
+
+    def _made(self, name: str, page: piped.ProfilePage, *, more: bool) -> Response:
+        first, last = (None if ts is None else ts // MICRO for ts in (page.first, page.last))
+        return self._told({"instrument": name, "first": first, "last": last, "more": more, "profile": page.profile})
 
     def _sampled(self, name: str, metric: str) -> Response:
         sampled = self._source.profiles(name)

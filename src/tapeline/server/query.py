@@ -121,8 +121,8 @@ class Queries:
         found: list[dict[str, Any]] = msgspec.json.decode(body)["rows"]
         return found
 
-    async def ask(self, request: Request, what: What) -> tuple[Head, bytes]:
-        """The answer of a process to a question of our own, for who made the request. Raises ApiError."""
+    async def ask(self, request: Request | None, what: What) -> tuple[Head, bytes]:
+        """The answer of a process to a question of our own. It is ended where who made the request hangs up. Raises ApiError."""
         ask = self._ask(what)
         await self._place()
         try:

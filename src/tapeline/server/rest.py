@@ -13,8 +13,6 @@ from starlette.responses import Response
 
 from tapeline.engine.source import Source
 from tapeline.events import Bar, Event, Metrics, Quote, Ticker, Trade
-from tapeline.market.barkinds.specs import BarSpec
-from tapeline.market.barkinds.views import heikin_ashi
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, ApiError
 from tapeline.server.history import History
@@ -33,6 +31,7 @@ from tapeline.server.operations import (
     many,
     row_of,
 )
+from tapeline.server.past import OLDER, Past
 from tapeline.server.shapes import BookRow, InstrumentRow, status_shape
 from tapeline.server.views import (
     INSTRUMENT_COLUMNS,
@@ -62,7 +61,7 @@ INSTRUMENTS_LISTED = Operation(
 TRADES = Operation(
     "GET", "/api/v1/trades", "Trades of an instrument, oldest first: the newest of the range",
     parameters=(INSTRUMENT, limit(200, MAX_TRADES), FROM, TO, FORMAT),
-    answer={"trades": many(row_of(Trade)), "more": bool}, errors=KNOWN, embeds=True,
+    answer={"trades": many(row_of(Trade)), "more": bool}, errors=(*KNOWN, *OLDER), embeds=True,
 )  # fmt: skip
 QUOTES = Operation(
     "GET", "/api/v1/quotes", "The latest quote of each instrument and origin",
@@ -85,7 +84,7 @@ BARS = Operation(
         Parameter(name="origin", text="Made of trades, or the venue's own.", choices=("trades", "venue"), default="trades"),
         limit(500, MAX_BARS), FROM, TO, FORMAT,
     ),
-    answer={"bars": many(row_of(Bar)), "more": bool}, errors=KNOWN, embeds=True,
+    answer={"bars": many(row_of(Bar)), "more": bool}, errors=(*KNOWN, *OLDER), embeds=True,
 )  # fmt: skip
 METRICS = Operation(
     "GET", "/api/v1/metrics", "The latest metrics of each instrument",
@@ -104,8 +103,8 @@ READYZ = Operation(
 
 
 class Rest:
-    def __init__(self, source: Source, history: History, hub: Hub) -> None:
-        self._source, self._history, self._hub = source, history, hub
+    def __init__(self, source: Source, history: History, hub: Hub, past: Past) -> None:
+        self._source, self._history, self._hub, self._past = source, history, hub, past
         self._names = hub.names
 
     def routes(self) -> list[Described]:
@@ -160,10 +159,8 @@ class Rest:
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         limit = asked.whole("limit", given.get("limit"), 200, MAX_TRADES)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        log = self._history.trades.get(name)
-        trades = [] if log is None else [t for t in log.items if start <= t.ts_event < end]
-        last = trades[-limit:]
-        return await self._events(request, "trades", Trade, last, more=len(last) < len(trades))
+        trades, more = await self._past.trades(request, name, start, end, limit)
+        return await self._events(request, "trades", Trade, trades, more=more)
 
     async def quotes(self, request: Request) -> Response:
         quotes = [q for name in self._instruments(request) for q in self._history.quotes(name)]
@@ -201,36 +198,16 @@ class Rest:
     async def bars(self, request: Request) -> Response:
         given = request.query_params
         name = self._names.check(asked.one("instrument", given.get("instrument")))
-        spec = self._names.made(given.get("interval"))
+        spec = asked.interval(given.get("interval")) if self._past.kept else self._names.made(given.get("interval"))
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
         limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        last, more = await self.bars_of(name, spec, origin, start, end, limit)
+        last, more = await self._past.bars(request, name, spec, origin, start, end, limit)
 
         def make() -> Table:
             return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in last))
 
         return await self._table(request, len(last), make, more=more)
-
-    async def bars_of(
-        self, name: str, spec: BarSpec, origin: str, start: int, end: int, limit: int
-    ) -> tuple[list[tuple[Bar, bool]], bool]:
-        """The newest `limit` bars of [`start`, `end`), oldest first, each with whether it is closed; and whether there are more."""
-        bars = [(bar, closed) for bar, closed in self._bars(name, spec, origin) if start <= bar.ts_open < end]
-        return bars[-limit:], len(bars) > limit
-
-    def _bars(self, name: str, spec: BarSpec, origin: str) -> list[tuple[Bar, bool]]:
-        """All that memory has, and whether each is closed."""
-        interval = (spec.base or spec).text
-        series = self._history.bars.get((name, interval, origin))
-        found = [(bar, True) for bar in (series.between(0, MAX_TIME) if series else [])]
-        still = self._source.open_bar(name, interval) if origin == "trades" else None
-        if still is not None:
-            found.append((still, False))
-        if spec.base is None:
-            return found
-        view = heikin_ashi(bar for bar, _ in found)
-        return [(drawn, closed) for drawn, (_, closed) in zip(view, found, strict=True)]
 
     async def livez(self, _: Request) -> Response:
         return self._json({"live": True})

@@ -70,6 +70,14 @@ class ColumnRow(msgspec.Struct):
     proved: bool
 
 
+class FootprintRow(msgspec.Struct):
+    ts_open: int
+    complete: bool
+    low: int
+    buys: list[float]
+    sells: list[float]
+
+
 class ParameterRow(msgspec.Struct):
     name: str
     kind: str

@@ -34,7 +34,8 @@ from tapeline.server.asked import ApiError
 from tapeline.server.history import History
 from tapeline.server.hub import Hub
 from tapeline.server.operations import KNOWN, Described, Operation, Parameter, limit
-from tapeline.server.rest import MAX_BARS, Rest
+from tapeline.server.past import Past
+from tapeline.server.rest import MAX_BARS
 from tapeline.server.udf_words import COLOURS, RESOLUTIONS, config, found, interval_of, symbol
 from tapeline.server.views import MEDIA, Row, encode
 
@@ -79,8 +80,8 @@ TIME = Operation("GET", "/udf/time", "The engine's clock in seconds", tag="chart
 
 
 class Udf:
-    def __init__(self, source: Source, history: History, hub: Hub, rest: Rest, room: Room | None, clock: Clock) -> None:
-        self._source, self._history, self._rest, self._room, self._clock = source, history, rest, room, clock
+    def __init__(self, source: Source, history: History, hub: Hub, past: Past, room: Room | None, clock: Clock) -> None:
+        self._source, self._history, self._past, self._room, self._clock = source, history, past, room, clock
         self._names = hub.names
         self._answers: dict[str, Answer] = {
             "config": self._config,
@@ -151,7 +152,7 @@ class Udf:
         return {"s": "no_data", **({"nextTime": older[0].ts_open // SECOND} if older else {})}
 
     async def _between(self, name: str, interval: str, start: int, end: int, limit: int) -> list[Bar]:
-        bars, _ = await self._rest.bars_of(name, parse(interval), "trades", start * SECOND, end * SECOND, limit)
+        bars, _ = await self._past.bars(None, name, parse(interval), "trades", start * SECOND, end * SECOND, limit)
         return [bar for bar, _ in bars]
 
     # The latest
