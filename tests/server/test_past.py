@@ -128,8 +128,8 @@ async def test_what_memory_has_whole_nobody_is_asked_for(tmp_path):
     async with recorded(tmp_path, events, 3 * COMMIT, 200, 200) as past:
         page, more = await past.trades(None, NAME, 0, MAX_TIME, 50)
         assert (len(page) > 40, more, past.queries.asked) == (True, True, [])
-        bars, more = await past.bars(None, NAME, parse("1s"), "trades", 0, MAX_TIME, 100)
-        assert (len(bars), more, past.queries.asked) == (100, True, [])
+        bars, more = await past.bars(None, NAME, parse("1s"), "trades", 0, MAX_TIME, 30)
+        assert (len(bars), more, past.queries.asked) == (30, True, [])
 
 
 async def test_a_replay_does_not_look_ahead(tmp_path):
