@@ -2,7 +2,7 @@
 
 import { fixed, size } from "../ui/format.ts";
 import { hatch, type Surface, ticks } from "../ui/canvas.ts";
-import { token } from "../ui/theme.ts";
+import type { Ink } from "../ui/ink.ts";
 import type { Curve, Curves } from "./curve.ts";
 import { isKnown, within } from "./curve.ts";
 
@@ -14,6 +14,7 @@ export interface DepthLook {
   readonly hover: number | null; // bps, bids below 0
   readonly priceDecimals: number;
   readonly sizeDecimals: number;
+  readonly ink: Ink;
 }
 
 /** Sideways place of a distance, and back: bids left of the middle. */
@@ -22,16 +23,17 @@ export const bpsAt = (x: number, width: number, range: number): number => ((x / 
 
 export function drawDepth(on: Surface, curves: Curves, look: DepthLook): void {
   const { g, width, height } = on;
-  g.fillStyle = token("panel");
+  const { ink } = look;
+  g.fillStyle = ink.panel;
   g.fillRect(0, 0, width, height);
-  g.font = `10.5px ${token("font")}`;
+  on.font(`10.5px ${ink.font}`);
   const { range } = look;
   const most = Math.max(within(curves.bid, range)?.size ?? 0, within(curves.ask, range)?.size ?? 0) || 1;
   const y = (total: number): number => height - FOOT - (total / (most * 1.06)) * (height - FOOT - TOP);
   grid(on, curves, look, most, y);
-  drawSide(on, curves.bid, look, y, -1, token("up"));
-  drawSide(on, curves.ask, look, y, 1, token("down"));
-  g.fillStyle = token("muted");
+  drawSide(on, curves.bid, look, y, -1, ink.up);
+  drawSide(on, curves.ask, look, y, 1, ink.down);
+  g.fillStyle = ink.muted;
   g.globalAlpha = 0.7;
   g.fillRect(Math.round(width / 2), TOP, 1, height - FOOT - TOP);
   g.globalAlpha = 1;
@@ -40,14 +42,15 @@ export function drawDepth(on: Surface, curves: Curves, look: DepthLook): void {
 
 function grid(on: Surface, curves: Curves, look: DepthLook, most: number, y: (total: number) => number): void {
   const { g, width, height } = on;
-  const grid = token("line");
+  const { ink } = look;
+  const grid = ink.line;
   g.textBaseline = "middle";
   g.textAlign = "right";
   for (const total of ticks(0, most, Math.max(2, height / 46))) {
     if (total === 0) continue;
     g.fillStyle = grid;
     g.fillRect(0, Math.round(y(total)), width, 1);
-    g.fillStyle = token("muted");
+    g.fillStyle = ink.muted;
     g.fillText(size(total, total >= 10 ? 0 : look.sizeDecimals > 2 ? 2 : look.sizeDecimals), width - 6, y(total) - 7);
   }
   g.textBaseline = "alphabetic";
@@ -58,7 +61,7 @@ function grid(on: Surface, curves: Curves, look: DepthLook, most: number, y: (to
     if (x < 34 || x > width - 34) continue;
     g.fillStyle = grid;
     g.fillRect(Math.round(x), TOP, 1, height - FOOT - TOP);
-    g.fillStyle = token("muted");
+    g.fillStyle = ink.muted;
     g.fillText(fixed(curves.mid * (1 + bps / 10_000), look.priceDecimals), x, height - 5);
   }
 }
@@ -87,30 +90,30 @@ function drawSide(on: Surface, curve: Curve, look: DepthLook, y: (total: number)
   fill.addColorStop(1, `${color}12`);
   g.fillStyle = fill;
   g.fill();
-  if (end < look.range) unknown(on, x(end), x(look.range));
+  if (end < look.range) unknown(on, x(end), x(look.range), look.ink);
 }
 
-function unknown(on: Surface, from: number, to: number): void {
+function unknown(on: Surface, from: number, to: number, ink: Ink): void {
   const { g, height } = on;
   const [left, span] = [Math.min(from, to), Math.abs(to - from)];
-  const lines = hatch(g, token("line"), on.ratio);
+  const lines = hatch(g, ink.line, on.ratio);
   if (lines) g.fillStyle = lines;
   g.fillRect(left, TOP, span, height - FOOT - TOP);
   if (span < 74) return;
-  g.fillStyle = token("muted");
+  g.fillStyle = ink.muted;
   g.textAlign = "center";
   g.fillText("not known here", left + span / 2, TOP + 14);
 }
 
 function cross(on: Surface, curves: Curves, look: DepthLook, y: (total: number) => number): void {
   const { g, width, height } = on;
-  const { hover, range } = look;
+  const { hover, range, ink } = look;
   if (hover === null) return;
   for (const bps of [hover, -hover]) {
     const curve = bps < 0 ? curves.bid : curves.ask;
     const x = xOf(bps, width, range);
     g.setLineDash(bps === hover ? [] : [3, 3]);
-    g.strokeStyle = token("muted");
+    g.strokeStyle = ink.muted;
     g.lineWidth = 1;
     g.beginPath();
     g.moveTo(Math.round(x) + 0.5, TOP);
@@ -119,8 +122,8 @@ function cross(on: Surface, curves: Curves, look: DepthLook, y: (total: number) 
     g.setLineDash([]);
     const point = within(curve, Math.abs(bps));
     if (!point || !isKnown(curve, Math.abs(bps))) continue;
-    g.fillStyle = token(bps < 0 ? "up" : "down");
-    g.strokeStyle = token("panel");
+    g.fillStyle = bps < 0 ? ink.up : ink.down;
+    g.strokeStyle = ink.panel;
     g.lineWidth = 2;
     g.beginPath();
     g.arc(x, y(point.size), 4, 0, 2 * Math.PI);

@@ -2,7 +2,7 @@
 
 import { clock, fixed } from "../ui/format.ts";
 import { hatch, type Surface, ticks } from "../ui/canvas.ts";
-import { token } from "../ui/theme.ts";
+import type { Ink } from "../ui/ink.ts";
 import { type Bubble, type BubbleScale, radiusOf } from "./bubbles.ts";
 import { type Column, type Columns, sizeAt } from "./columns.ts";
 import type { Raster } from "./raster.ts";
@@ -13,18 +13,6 @@ export const FOOT = 18; // the times at the foot
 export const BOOK = 58; // the book of now
 const NARROW = 460; // without it
 const LEAST_SPREAD_PX = 2.5;
-
-export interface Ink {
-  readonly ground: string;
-  readonly line: string;
-  readonly text: string;
-  readonly muted: string;
-  readonly up: string;
-  readonly down: string;
-  readonly warn: string;
-  readonly label: string;
-  readonly font: string;
-}
 
 export interface Scene {
   readonly view: Viewport;
@@ -38,13 +26,6 @@ export interface Scene {
   readonly decimals: number;
   readonly ink: Ink;
   readonly ended: boolean; // there are no older columns
-}
-
-export function inks(): Ink {
-  const light = document.documentElement.dataset["theme"] === "light";
-  const [line, text, muted] = [token("line"), token("text"), token("muted")];
-  const ground = token(light ? "bg" : "panel"); // not the colour of an empty price: what is not known is not empty
-  return { ground, line, text, muted, up: token("up"), down: token("down"), warn: token("warn"), label: token("label"), font: token("font") };
 }
 
 /** The part of a surface that is the map itself. */
@@ -61,6 +42,7 @@ export function drawMap(on: Surface, scene: Scene): void {
   const { view, area, columns, raster, ink } = scene;
   g.fillStyle = ink.ground;
   g.fillRect(0, 0, on.width, on.height);
+  on.font(`10.5px ${ink.font}`);
   const [from, to] = slotsOf(view, area, columns.width);
   g.save();
   g.beginPath();
@@ -109,7 +91,6 @@ function hole(on: Surface, left: number, right: number, height: number, kind: st
   g.fillRect(left, 0, right - left, height);
   g.globalAlpha = 1;
   if (right - left < 64) return;
-  g.font = `600 11px ${ink.font}`;
   g.textAlign = "center";
   g.fillStyle = unproved ? ink.warn : ink.muted;
   g.fillText(kind, (left + right) / 2, 18);
@@ -120,7 +101,6 @@ function drawBeginning(on: Surface, { view, area, columns, ink, ended }: Scene):
   const x = xOf(view, area, columns.first * columns.width);
   if (!ended || !(x > 150)) return;
   const { g } = on;
-  g.font = `11px ${ink.font}`;
   g.textAlign = "right";
   g.fillStyle = ink.muted;
   g.fillText(`nothing before ${clock(columns.first * columns.width)}`, Math.min(x, area.width) - 8, 18);
@@ -222,7 +202,6 @@ const SPANS = [0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 360
 function drawAxes(on: Surface, scene: Scene): void {
   const { g, width, height } = on;
   const { view, area, ink, decimals } = scene;
-  g.font = `10.5px ${ink.font}`;
   const right = width - AXIS;
   g.fillStyle = ink.line;
   g.fillRect(right, 0, 1, area.height);
@@ -267,7 +246,6 @@ export function tag(g: CanvasRenderingContext2D, x: number, y: number, width: nu
   g.fillStyle = ink.label;
   g.fillRect(x + 1, y - 9, width - 1, 18);
   g.fillStyle = "#ffffff";
-  g.font = `600 10.5px ${ink.font}`;
   g.textAlign = "left";
   g.textBaseline = "middle";
   g.fillText(text, x + 7, y);

@@ -15,7 +15,7 @@ import { priceAt, timeAt } from "./viewport.ts";
 const REACH_PX = 7; // of a trade to the pointer
 
 export class Pointer {
-  readonly surface = new Surface("heat-cross");
+  readonly surface = new Surface("heat-cross", () => this.draw());
   readonly text = value("heat-read num", "heat-read");
   private at: { x: number; y: number } | null = null;
   private readonly session: Session;
@@ -50,6 +50,7 @@ export class Pointer {
   private cross(x: number, y: number, price: number, time: number): void {
     const { surface: { g, width, height }, scene: { area, ink } } = this;
     const row = this.session.market.rows.get(this.session.view.id);
+    this.surface.font(`10.5px ${ink.font}`);
     g.strokeStyle = ink.text;
     g.globalAlpha = 0.5;
     g.setLineDash([3, 3]);

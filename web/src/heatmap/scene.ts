@@ -6,10 +6,11 @@
 import type { Book } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
 import type { Surface } from "../ui/canvas.ts";
+import { type Ink, inks } from "../ui/ink.ts";
 import { between, type Bubble, type BubbleScale, largeOf, lengthFor, mostRadius, together } from "./bubbles.ts";
 import { pixelsOf, shadesOf } from "./colours.ts";
 import { type Column, type Columns, binOf, live } from "./columns.ts";
-import { areaOf, drawMap, type Ink, inks, slotsOf } from "./layers.ts";
+import { areaOf, drawMap, slotsOf } from "./layers.ts";
 import { Raster } from "./raster.ts";
 import { type Bounds, boundsOf, highOf, keptHigh } from "./scale.ts";
 import type { HeatStore } from "./store.ts";

@@ -8,6 +8,7 @@ import { bookState, whyNot } from "../book/proof.ts";
 import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
 import { Surface } from "../ui/canvas.ts";
+import { type Ink, inks } from "../ui/ink.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
 import { bps, DASH, fixed, signed, size } from "../ui/format.ts";
 import type { Topic } from "../ui/scheduler.ts";
@@ -23,7 +24,7 @@ export class DepthChart implements Shown {
   readonly topics: readonly Topic[] = ["book", "selection", "status", "link", "theme"];
   readonly el: HTMLElement;
   private readonly session: Session;
-  private readonly surface = new Surface("depth-canvas", true);
+  private readonly surface = new Surface("depth-canvas", () => this.draw(), true);
   private readonly box: HTMLElement;
   private readonly range = h("input", { type: "range", min: 0, max: RANGES.length - 1, step: 1, "aria-label": "Distance from the mid", "data-testid": "depth-range" });
   private readonly rangeText = value("num tool-value", "depth-range-text");
@@ -38,6 +39,7 @@ export class DepthChart implements Shown {
   private hover: number | null = null; // bps, bids below 0
   private shown = false;
   private curves: Curves | null = null;
+  private ink: Ink = inks();
 
   constructor(session: Session) {
     this.session = session;
@@ -48,7 +50,6 @@ export class DepthChart implements Shown {
     this.table = h("div", { class: "depth-table value", hidden: true, tabindex: 0, "data-testid": "depth-table" }, this.makeTable());
     this.el = panel("depth", "Depth chart", head, h("div", { class: "depth-area" }, this.box, this.table, this.veil));
     this.listen();
-    new ResizeObserver(() => this.draw()).observe(this.box);
   }
 
   visible(shown: boolean): void {
@@ -61,7 +62,8 @@ export class DepthChart implements Shown {
     if (shown) this.render();
   }
 
-  render(): void {
+  render(dirty?: ReadonlySet<Topic>): void {
+    if (dirty?.has("theme")) this.ink = inks();
     if (!this.shown) return;
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
@@ -86,7 +88,7 @@ export class DepthChart implements Shown {
     const row = this.session.market.rows.get(this.session.view.id);
     if (!this.shown || !row || !this.surface.ready()) return;
     if (this.curves) {
-      drawDepth(this.surface, this.curves, { range: this.bps, hover: this.hover, priceDecimals: row.priceDecimals, sizeDecimals: row.sizeDecimals });
+      drawDepth(this.surface, this.curves, { range: this.bps, hover: this.hover, priceDecimals: row.priceDecimals, sizeDecimals: row.sizeDecimals, ink: this.ink });
     } else this.surface.g.clearRect(0, 0, this.surface.width, this.surface.height);
     this.read(row);
   }

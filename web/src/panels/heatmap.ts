@@ -33,7 +33,7 @@ export class Heatmap implements Shown {
   private readonly session: Session;
   private readonly data: HeatStore;
   private readonly scene = new Scenery();
-  private readonly surface = new Surface("heat-canvas", true);
+  private readonly surface = new Surface("heat-canvas", () => this.draw(), true);
   private readonly pointer: Pointer;
   private readonly legend = new Legend();
   private readonly walls: WallTable;
@@ -71,7 +71,6 @@ export class Heatmap implements Shown {
     press(this.followButton, true);
     press(this.tradesButton, stored("heat-trades") !== "off");
     this.listen();
-    new ResizeObserver(() => this.draw()).observe(this.box);
   }
 
   visible(shown: boolean): void {
@@ -121,12 +120,11 @@ export class Heatmap implements Shown {
     scene.draw(surface, columns, trades, row.priceDecimals, this.data.ended);
     this.pointer.draw();
     this.legend.values(scene.bounds, row.sizeDecimals);
-    this.count();
     if (scene.view && timeAt(scene.view, scene.area, 0) < columns.first * columns.width) void this.data.loadOlder();
     this.again();
   }
 
-  /** Counters for tests: a frame is one blit, and columns are painted once. */
+  /** Counters for tests, who ask by an event: a frame is one blit, and columns are painted once. */
   private count(): void {
     const { dataset } = this.box;
     dataset["frames"] = String(this.scene.frames);
@@ -200,6 +198,7 @@ export class Heatmap implements Shown {
       this.touch();
     });
     this.contrast.addEventListener("input", () => this.setContrast(Number(this.contrast.value)));
+    this.box.addEventListener("tapeline-count", () => this.count());
     hands(this.box, {
       pan: (dx, dy) => this.move((v) => pan(v, dx, dy), false),
       zoomTime: (factor, x) => this.zoom(factor, x),

@@ -1,5 +1,5 @@
-// A canvas at the screen's own resolution that follows the size of its box. Drawn again in the same task that resized it, so that it never
-// shows an empty frame.
+// A canvas at the screen's own resolution that follows the size of its box. It is told its size and never asks for it: asking in the middle
+// of a paint would lay out the whole page. Drawn again in the same task that resized it, so that it never shows an empty frame.
 
 import { h } from "./dom.ts";
 
@@ -11,25 +11,41 @@ export class Surface {
   width = 0; // in CSS pixels
   height = 0;
   ratio = 1;
+  private face = "";
 
-  constructor(className: string, opaque = false) {
+  /** `resized`: is called with each new size, before the screen shows it. */
+  constructor(className: string, resized: () => void, opaque = false) {
     this.el = h("canvas", { class: className, "aria-hidden": "true" });
     const g = this.el.getContext("2d", { alpha: !opaque });
     if (!g) throw new Error("this browser has no canvas");
     this.g = g;
+    new ResizeObserver(([entry]) => {
+      this.width = entry?.contentRect.width ?? 0;
+      this.height = entry?.contentRect.height ?? 0;
+      resized();
+    }).observe(this.el);
   }
 
-  /** Takes over the box's size. False where there is nothing to draw on. Sets the scale back to CSS pixels. */
+  /** False where there is nothing to draw on. Sets the scale back to CSS pixels. */
   ready(): boolean {
-    const { clientWidth, clientHeight } = this.el;
-    if (clientWidth === 0 || clientHeight === 0) return false;
-    const ratio = Math.min(MOST_RATIO, window.devicePixelRatio || 1);
-    const [w, t] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
-    if (this.el.width !== w) this.el.width = w;
-    if (this.el.height !== t) this.el.height = t;
-    [this.width, this.height, this.ratio] = [clientWidth, clientHeight, ratio];
-    this.g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (this.width === 0 || this.height === 0) return false;
+    this.ratio = Math.min(MOST_RATIO, window.devicePixelRatio || 1);
+    const [w, t] = [Math.round(this.width * this.ratio), Math.round(this.height * this.ratio)];
+    if (this.el.width !== w || this.el.height !== t) {
+      this.el.width = w;
+      this.el.height = t;
+      this.face = ""; // a new size takes everything that was set away
+      this.g.direction = "ltr"; // left to the page it would look up styles with each text
+    }
+    this.g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     return true;
+  }
+
+  /** Setting a font makes the browser look up styles: only where it is another one. */
+  font(face: string): void {
+    if (face === this.face) return;
+    this.face = face;
+    this.g.font = face;
   }
 }
 
