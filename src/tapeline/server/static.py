@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -27,7 +27,8 @@ MISSING = """<!doctype html>
 """
 
 
-PAGE_MISSING = Operation("GET", "/", "How to build the page", tag="server", media="text/html")
+PAGE_MISSING = Operation("GET", "/", "How to build the page", media="text/html", listed=False)
+DOCS = Operation("GET", "/docs", "The API's OpenAPI document, to be read and tried", media="text/html", listed=False)
 
 
 class PageFiles(StaticFiles):
@@ -52,6 +53,12 @@ def page_routes(directory: Path = PAGE) -> list[BaseRoute]:
         kind,
     ) in TYPES.items():  # a machine's own table may say otherwise (Windows: .js as text/plain), and nosniff is strict
         mimetypes.add_type(kind, suffix)
+    docs = directory / "docs.html"
+
+    async def show_docs(request: Request) -> Response:
+        return FileResponse(docs, headers={"cache-control": "no-cache"}) if docs.is_file() else await missing(request)
+
+    described = Described(show_docs, DOCS)
     if (directory / "index.html").is_file():
-        return [Mount("/", PageFiles(directory=directory, html=True))]
-    return [Described(missing, PAGE_MISSING)]
+        return [described, Mount("/", PageFiles(directory=directory, html=True))]
+    return [described, Described(missing, PAGE_MISSING)]

@@ -24,8 +24,8 @@ export class Help {
       h("dl", {}, ...rows.flatMap(([k, v]) => [h("dt", {}, h(tag, {}, k)), h("dd", {}, v)]));
     const credit = h("a", { href: "https://www.tradingview.com/", target: "_blank", rel: "noreferrer" }, "TradingView");
     const licenses = h("a", { href: "/licenses.txt" }, "licences");
-    const api = h("a", { href: "/api/v1/status" }, "/api/v1");
-    const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, " (", licenses, "). The same data as JSON: ", api, ".");
+    const api = h("a", { href: "/docs" }, "/docs");
+    const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, " (", licenses, "). The same data as JSON, and how to ask for it: ", api, ".");
     this.el = dialog("help", "Keys and signs", list(KEYS.map(({ shown, what }) => [shown, what]), "kbd"), list(SIGNS, "b"), about);
   }
 
