@@ -126,7 +126,7 @@ def build_app(
             WebSocketRoute("/api/v1/ws", viewer),
             stream_route(hub),
             Exposition(source, hub).route(),
-            Document().route(),
+            Document(gate).route(),
             *Login(gate).routes(),
             access_route(gate, lambda: source.mode),
             *page_routes(page),

@@ -15,6 +15,8 @@ from tapeline.server.rates import Rates
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 WILDCARD = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, not bound to
+OPEN = frozenset({"/livez", "/login", "/login.css", "/theme.js", "/favicon.svg"})
+"""What needs no token, beside the page's files."""
 BURST_SECONDS = 5.0
 """A client may ask so many seconds' requests at once: a page that opens asks a hundred."""
 ATTEMPTS_PER_SECOND, ATTEMPTS_BURST = 0.2, 10.0

@@ -28,12 +28,11 @@ from tapeline.engine.source import Source
 from tapeline.server import login
 from tapeline.server.access import PROTOCOL, Access
 from tapeline.server.asked import ApiError
-from tapeline.server.gate import MOST_OPEN, Gate, later
+from tapeline.server.gate import MOST_OPEN, OPEN, Gate, later
 from tapeline.server.operations import SCOPE, embed_refused
 from tapeline.server.policy import EMBED, PLAIN
 from tapeline.server.views import encode
 
-OPEN = frozenset({"/livez", "/login", "/login.css", "/theme.js", "/favicon.svg"})
 ASSETS = "/assets/"
 MOST_BODY = 1024 * 1024
 BUSY = "tapeline.busy"

@@ -16,6 +16,7 @@ from tapeline import __version__
 from tapeline.engine.source import Mode
 from tapeline.server.asked import MAX_TIME
 from tapeline.server.codes import CODES, EVERYWHERE
+from tapeline.server.gate import OPEN, Gate
 from tapeline.server.operations import LONGEST, Described, Operation, Parameter
 from tapeline.server.views import MEDIA, Format, encode
 
@@ -64,8 +65,8 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[Operation]:
             yield from (one for one in route.operations if one.listed)
 
 
-def document(routes: Iterable[BaseRoute], root: str = "") -> Schema:
-    """`root`: the path under which the application is mounted."""
+def document(routes: Iterable[BaseRoute], root: str = "", *, shut: bool = False) -> Schema:
+    """`root`: the path under which the application is mounted. `shut`: whether a token is demanded."""
     found = list(operations(routes))
     schemas, components = _schemas(found)
     paths: dict[str, Schema] = {}
@@ -82,8 +83,9 @@ def document(routes: Iterable[BaseRoute], root: str = "") -> Schema:
         },
         "servers": [{"url": root or "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items() if name in used],
+        "security": [{"token": []}] if shut else [{}, {"token": []}],
         "paths": paths,
-        "components": {"schemas": {**components, "Error": _error()}},
+        "components": {"schemas": {**components, "Error": _error()}, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "x-websocket": {SOCKET: {"description": TAGS["socket"]}},
     }
 
@@ -105,6 +107,8 @@ def _operation(one: Operation, schemas: dict[int, Schema]) -> Schema:
     }
     if one.text:
         made["description"] = one.text
+    if one.path in OPEN:
+        made["security"] = []
     if one.body is not None:
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas[id(one.body)]}}}
     return made
@@ -190,8 +194,11 @@ def _error() -> Schema:
 class Document:
     """The route. `routes` are the application's own, this one among them, so it is asked for them late."""
 
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
     async def openapi(self, request: Request) -> Response:
-        made = document(request.app.routes, request.scope.get("root_path", ""))
+        made = document(request.app.routes, request.scope.get("root_path", ""), shut=self._gate.lock.shut)
         return Response(encode(made), headers={"cache-control": "no-cache"}, media_type=OPENAPI.media)
 
     def route(self) -> Described:
