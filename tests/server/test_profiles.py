@@ -43,5 +43,5 @@ async def test_the_profile_of_a_metric_that_is_on(http, server, source):
     row = await get(http, "profile", instrument=BTC, metric="profile_1h")
     assert (row["metric"], row["incomplete"], row["profile"]["poc"]) == ("profile_1h", True, 100.5)
     assert row["profile"]["bins"] == [{"low": 100.0, "high": 100.9, "volume": 7.0, "buy_volume": None, "sell_volume": None}]
-    await refused(http, "profile", 400, "bad_parameter", instrument=BTC, metric="profile_4h")
-    assert "none is on" in (await refused(http, "profile", 400, "bad_parameter", instrument=ETH, metric="profile_1h"))["hint"]
+    await refused(http, "profile", 404, "no_such_metric", instrument=BTC, metric="profile_4h")
+    assert "none is on" in (await refused(http, "profile", 404, "no_such_metric", instrument=ETH, metric="profile_1h"))["hint"]

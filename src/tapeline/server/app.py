@@ -126,7 +126,7 @@ def build_app(
             WebSocketRoute("/api/v1/ws", viewer),
             stream_route(hub),
             Exposition(source, hub).route(),
-            Document(gate).route(),
+            Document(gate, hub.names).route(),
             *Login(gate).routes(),
             access_route(gate, lambda: source.mode),
             *page_routes(page),

@@ -131,12 +131,17 @@ def choice(name: str, value: str | None, choices: Iterable[str]) -> str:
 
 
 def moment(name: str, value: str | None, default: int) -> int:
-    """Nanoseconds of whole microseconds or of an ISO 8601 time."""
+    """Nanoseconds of whole microseconds or of an ISO 8601 time. One that nanoseconds cannot tell (before 1970, after 2262) is the
+    first or the last that they can.
+    """
     if value is None:
         return default
     try:
-        ns = int(value) * MICRO if value.lstrip("-").isdigit() else parse_iso(value)
-    except (ValueError, OverflowError):
+        is_whole = value.isascii() and value.lstrip("-").isdigit()
+        ns = int(value) * MICRO if is_whole else max(0, min(MAX_TIME, parse_iso(value)))
+    except OverflowError:  # year 1 or 9999, off the calendar by its zone
+        ns = 0 if value[:1] == "0" else MAX_TIME
+    except ValueError:
         ns = -1
     if not 0 <= ns <= MAX_TIME:
         raise bad(name, value, "microseconds since 1970 or an ISO 8601 time such as 2026-11-20T09:00:00Z")

@@ -17,6 +17,7 @@ CODES: dict[str, int] = {
     "no_lake": 404,
     "no_recording": 404,
     "no_replay": 404,
+    "no_such_metric": 404,
     "no_such_rule": 404,
     "not_found": 404,
     "not_streaming": 404,

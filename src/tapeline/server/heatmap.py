@@ -24,7 +24,10 @@ from tapeline.server.shapes import ColumnRow
 from tapeline.server.views import MEDIA, encode
 
 MAX_COLUMNS = 1200
-STEP = Parameter(name="step", text="The width of a price bin.", kind="number", required=True, above=0, example=0.5)
+STEP = Parameter(
+    name="step", text="The width of a price bin: a number of at most 12 decimal places.", required=True, example="0.5",
+    pattern=r"^(0\.[0-9]{0,11}[1-9]|[1-9][0-9]{0,8}(\.[0-9]{1,12})?)$",
+)  # fmt: skip
 HISTORY = Operation(
     "GET", "/api/v1/book/history", "The book over time in price bins, oldest first",
     parameters=(

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tapeline import __version__
+from tapeline.config import INTERVALS
 from tapeline.engine.source import Mode
-from tapeline.server.asked import MAX_TIME
+from tapeline.server.asked import MAX_TIME, Names
 from tapeline.server.codes import CODES, EVERYWHERE
 from tapeline.server.gate import OPEN, Gate
 from tapeline.server.operations import LONGEST, Described, Operation, Parameter
@@ -65,13 +66,22 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[Operation]:
             yield from (one for one in route.operations if one.listed)
 
 
-def document(routes: Iterable[BaseRoute], root: str = "", *, shut: bool = False) -> Schema:
-    """`root`: the path under which the application is mounted. `shut`: whether a token is demanded."""
+class Surroundings(msgspec.Struct, frozen=True):
+    """What the document says besides: `root`, the path under which the application is mounted; `shut`, whether a token is demanded;
+    `kinds` of bars that are made here.
+    """
+
+    root: str = ""
+    shut: bool = False
+    kinds: tuple[str, ...] = tuple(INTERVALS)
+
+
+def document(routes: Iterable[BaseRoute], around: Surroundings = Surroundings()) -> Schema:  # noqa: B008  frozen
     found = list(operations(routes))
     schemas, components = _schemas(found)
     paths: dict[str, Schema] = {}
     for one in found:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas, around)
     used = {one.tag for one in found} | {"socket"}
     return {
         "openapi": "3.1.0",
@@ -81,11 +91,14 @@ def document(routes: Iterable[BaseRoute], root: str = "", *, shut: bool = False)
             "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": root or "/"}],
+        "servers": [{"url": around.root or "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items() if name in used],
-        "security": [{"token": []}] if shut else [{}, {"token": []}],
+        "security": [{"token": []}] if around.shut else [{}, {"token": []}],
         "paths": paths,
-        "components": {"schemas": {**components, "Error": _error()}, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": {**components, "Error": _error()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
         "x-websocket": {SOCKET: {"description": TAGS["socket"]}},
     }
 
@@ -97,12 +110,12 @@ def _schemas(found: list[Operation]) -> tuple[dict[int, Schema], dict[str, Schem
     return dict(zip(map(id, kinds), shown, strict=True)), dict(sorted(components.items()))
 
 
-def _operation(one: Operation, schemas: dict[int, Schema]) -> Schema:
+def _operation(one: Operation, schemas: dict[int, Schema], around: Surroundings) -> Schema:
     made: Schema = {
         "operationId": _name(one),
         "summary": one.summary,
         "tags": [one.tag],
-        "parameters": [_parameter(p) for p in one.parameters],
+        "parameters": [_parameter(p, around) for p in one.parameters],
         "responses": _answers(one, schemas),
     }
     if one.text:
@@ -119,8 +132,8 @@ def _name(one: Operation) -> str:
     return "_".join([one.method.lower(), *path.translate(str.maketrans("/.{}", "    ")).split()])
 
 
-def _parameter(one: Parameter) -> Schema:
-    schema = _value(one)
+def _parameter(one: Parameter, around: Surroundings) -> Schema:
+    schema = _value(one, around)
     if one.repeated:
         schema = {"type": "array", "items": schema}
     made: Schema = {"name": one.name, "in": one.where, "required": one.required or one.where == "path", "schema": schema}
@@ -131,9 +144,11 @@ def _parameter(one: Parameter) -> Schema:
     return made
 
 
-def _value(one: Parameter) -> Schema:
+def _value(one: Parameter, around: Surroundings) -> Schema:
     if one.kind == "moment":
         return MOMENT
+    if one.kind == "interval":
+        return {"type": "string", "enum": list(around.kinds), "default": one.default}
     schema: Schema = {"type": one.kind}
     bounds = {
         "enum": list(one.choices) or None,
@@ -142,6 +157,7 @@ def _value(one: Parameter) -> Schema:
         "exclusiveMinimum": one.above,
         "maximum": one.most,
         "minLength": 1 if one.kind == "string" and one.required else None,
+        "pattern": one.pattern or None,
         "maxLength": one.longest or (LONGEST if one.kind == "string" and not one.choices else None),
     }
     return schema | {name: bound for name, bound in bounds.items() if bound is not None}
@@ -194,11 +210,14 @@ def _error() -> Schema:
 class Document:
     """The route. `routes` are the application's own, this one among them, so it is asked for them late."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate, names: Names) -> None:
+        self._gate, self._names = gate, names
 
     async def openapi(self, request: Request) -> Response:
-        made = document(request.app.routes, request.scope.get("root_path", ""), shut=self._gate.lock.shut)
+        made_here = [*INTERVALS, *self._names.kinds()]
+        kinds = (*made_here, *(f"heikin-ashi:{kind}" for kind in made_here))
+        around = Surroundings(request.scope.get("root_path", ""), self._gate.lock.shut, kinds)
+        made = document(request.app.routes, around)
         return Response(encode(made), headers={"cache-control": "no-cache"}, media_type=OPENAPI.media)
 
     def route(self) -> Described:

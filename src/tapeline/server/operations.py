@@ -24,7 +24,8 @@ from typing import Any, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from tapeline.events import Bar, Event, Flag, fields
 from tapeline.server import asked
@@ -32,8 +33,8 @@ from tapeline.server.asked import ApiError
 from tapeline.server.codes import CODES
 
 Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
-Kind = Literal["string", "integer", "number", "boolean", "moment"]
-"""`moment`: whole microseconds since 1970, or an ISO 8601 time."""
+Kind = Literal["string", "integer", "number", "boolean", "moment", "interval"]
+"""`moment`: whole microseconds since 1970, or an ISO 8601 time. `interval`: a kind of bars that is made here."""
 Handler = Callable[[Request], Awaitable[Response]]
 API = "/api/v1/"
 SCOPE = "tapeline.access"
@@ -42,7 +43,9 @@ LONGEST, MOST_REPEATED = 256, 200
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """`least` and `most` bound a number, `above` is a bound that is not itself allowed; `longest` bounds a text."""
+    """`least` and `most` bound a number, `above` is a bound that is not itself allowed; `longest` and
+    `pattern` (for the document; the handler has the last word) bound a text.
+    """
 
     name: str
     text: str = ""
@@ -56,6 +59,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     above: float | None = None
     most: float | None = None
     longest: int | None = None  # else LONGEST
+    pattern: str = ""
     example: str | int | float | None = None
 
 
@@ -127,14 +131,18 @@ class Described(Route):
 
         super().__init__(path, checked, methods=[one.method for one in operations])
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Another method is ours to refuse (405): what comes behind, as the page's files at `/`, knows less of this path."""
+        match, more = super().matches(scope)
+        return (Match.NONE if match is Match.NONE else Match.FULL), more
+
 
 def check(request: Request, operation: Operation) -> None:
     """Raises ApiError on a parameter that means nothing here, is said too often, or is too long."""
     if request.scope.get(SCOPE) == "embed" and not operation.embeds:
         raise embed_refused()
-    if not operation.strict:
-        return
-    asked.only(request.query_params, operation.names())
+    if operation.strict:
+        asked.only(request.query_params, operation.names())
     for parameter in operation.parameters:
         said = request.query_params.getlist(parameter.name)
         if len(said) > (most := MOST_REPEATED if parameter.repeated else 1):

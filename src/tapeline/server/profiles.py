@@ -15,7 +15,7 @@ from tapeline.clock import MICRO
 from tapeline.engine.source import Source
 from tapeline.market.profile import Profile, counted, profile
 from tapeline.server import asked, piped
-from tapeline.server.asked import MAX_TIME, Names
+from tapeline.server.asked import MAX_TIME, ApiError, Names
 from tapeline.server.history import History
 from tapeline.server.operations import FROM, INSTRUMENT, KNOWN, TO, Described, Operation, Parameter
 from tapeline.server.past import OLDER, Past
@@ -34,7 +34,7 @@ PROFILE = Operation(
         "instrument": str, "profile": Profile, "first?": int | None, "last?": int | None, "more?": bool, "metric?": str,
         "incomplete?": bool,
     },
-    errors=(*KNOWN, *OLDER), embeds=True,
+    errors=(*KNOWN, "no_such_metric", *OLDER), embeds=True,
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ class Profiles:
         sampled = self._source.profiles(name)
         if metric not in sampled:
             hint = f"one of {', '.join(sampled)}" if sampled else "none is on: name profile_1h in pipeline.metrics"
-            raise asked.bad("metric", metric, hint)
+            raise ApiError(404, "no_such_metric", f"{metric[:80]!r} is not on", hint)
         latest = self._history.sample(name)
         touched = (latest.incomplete or "").split(",") if latest else []
         return self._told({"instrument": name, "metric": metric, "incomplete": metric in touched, "profile": sampled[metric]})

@@ -12,7 +12,7 @@ nothing else of this machine, is the lake's own doing (`lake/sql.py`). A page of
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
@@ -44,8 +44,8 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sql: str
     params: dict[str, str | int | float | bool | None] = {}
-    format: str | None = None
-    limit: int | None = None
+    format: Literal["json", "csv", "arrow", "parquet"] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -69,7 +69,9 @@ ASK = Operation(
     "GET", "/api/v1/query", "The lake asked in SQL", answer=_ANSWER, errors=_ERRORS,
     parameters=(
         Parameter(name="sql", text="One reading statement; docs/lake.md tells the views.", required=True, longest=MAX_SQL),
-        Parameter(name="limit", text="Most rows; by default what `query.rows` says.", kind="integer", least=1),
+        Parameter(
+            name="limit", text="Most rows; by default what `query.rows` says.", kind="integer", least=1, most=QuerySettings().rows
+        ),
         FORMAT,
     ),
 )  # fmt: skip
@@ -228,7 +230,7 @@ async def _wish(request: Request) -> Wish:
     if request.method == "GET":
         given = request.query_params
         limit = None if given.get("limit") is None else asked.whole("limit", given["limit"], 1, asked.MAX_TIME)
-        wish = Wish(asked.one("sql", given.get("sql")), {}, given.get("format"), limit)
+        wish = Wish(asked.one("sql", given.get("sql")), {}, given.get("format"), limit)  # type: ignore[arg-type]  # looked at later
     else:
         wish = await _posted(request)
     if len(wish.sql) > MAX_SQL:

@@ -80,7 +80,7 @@ BARS = Operation(
     "GET", "/api/v1/bars", "Bars of an instrument, oldest first; the last may be open",
     parameters=(
         INSTRUMENT,
-        Parameter(name="interval", text="As in `1m`, `tick:500`, `heikin-ashi:1m`.", default="1m"),
+        Parameter(name="interval", text="As in `1m`, `tick:500`, `heikin-ashi:1m`.", kind="interval", default="1m"),
         Parameter(name="origin", text="Made of trades, or the venue's own.", choices=("trades", "venue"), default="trades"),
         limit(500, MAX_BARS), FROM, TO, FORMAT,
     ),

@@ -131,7 +131,7 @@ class RuleLine(msgspec.Struct):
     value: float
 
 
-class RuleRow(RuleSettings, frozen=True, kw_only=True):
+class RuleRow(RuleSettings, frozen=True, kw_only=True, forbid_unknown_fields=False):
     name: str
     origin: Literal["settings", "added"]
     muted: bool
@@ -139,6 +139,8 @@ class RuleRow(RuleSettings, frozen=True, kw_only=True):
     since: int
     value: float | None
     raised: int
+    instruments: int = 0
+    warming: float = 0.0
     lines: list[RuleLine]
 
 

@@ -7,7 +7,7 @@ Each name succeeds or fails by itself. Where all failed the answer is an error; 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -27,10 +27,12 @@ MAX_NAMES = 200
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a POST. `channels` None: those of the settings."""
+    """The body of a POST. `channels` None: those of the settings. What the document says besides is looked at below, where it can be
+    said with the right names.
+    """
 
-    instruments: tuple[str, ...]
-    channels: tuple[str, ...] | None = None
+    instruments: Annotated[tuple[str, ...], msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_NAMES})]
+    channels: tuple[Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(get_args(Channel))})], ...] | None = None
 
 
 SUBSCRIPTIONS: dict[str, Any] = {"subscriptions": many(SubscriptionRow)}

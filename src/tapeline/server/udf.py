@@ -72,7 +72,10 @@ OPERATIONS = (
         Parameter(name="countback", text="So many before `to`, whatever `from` says.", kind="integer", least=0, most=MAX_BARS),
         errors=KNOWN,
     ),
-    _operation("quotes", "The latest of instruments", Parameter(name="symbols", text="Joined by commas.", required=True)),
+    _operation(
+        "quotes", "The latest of instruments",
+        Parameter(name="symbols", text="Joined by commas.", required=True, longest=4096),
+    ),
     _operation("marks", "Alerts, on their bars", SYMBOL, RESOLUTION, *SECONDS, errors=(*KNOWN, "store_broken")),
     _operation("timescale_marks", "Gaps, on their bars", SYMBOL, RESOLUTION, *SECONDS, errors=KNOWN),
 )  # fmt: skip
