@@ -15,11 +15,10 @@ import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
 import { bps, DASH, fixed } from "../ui/format.ts";
 import type { Topic } from "../ui/scheduler.ts";
-import { reducedMotion, store, stored } from "../ui/theme.ts";
+import { reducedMotion, rowPx, store, stored } from "../ui/theme.ts";
 import type { Page, Shown } from "./kinds.ts";
 import { LadderRow, type RowScale } from "./ladderrow.ts";
 
-const ROW_PX = 19;
 const MOST_ROWS = 60;
 const MOST_DEPTH = 1000; // levels a side that the server gives
 const FIRST_DEPTH = 50;
@@ -73,7 +72,7 @@ class LadderSide {
 }
 
 export class Ladder implements Shown {
-  readonly topics: readonly Topic[] = ["book", "selection", "status", "link", "trades"];
+  readonly topics: readonly Topic[] = ["book", "selection", "status", "link", "trades", "theme"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly page: Page;
@@ -115,6 +114,7 @@ export class Ladder implements Shown {
   }
 
   render(dirty?: ReadonlySet<Topic>): void {
+    if (dirty?.has("theme")) this.fit(); // rows may be of another height
     if (!this.shown || document.hidden) return;
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
@@ -216,7 +216,7 @@ export class Ladder implements Shown {
       side.el.addEventListener("wheel", (event) => {
         event.preventDefault();
         const out = side.side === "bid" ? 1 : -1;
-        this.scroll(side, out * Math.sign(event.deltaY) * Math.max(1, Math.round(Math.abs(event.deltaY) / (event.deltaMode === 0 ? 2 * ROW_PX : 1))));
+        this.scroll(side, out * Math.sign(event.deltaY) * Math.max(1, Math.round(Math.abs(event.deltaY) / (event.deltaMode === 0 ? 2 * rowPx() : 1))));
       }, { passive: false });
     }
     this.body.addEventListener("keydown", (event) => this.key(event));
@@ -286,7 +286,7 @@ export class Ladder implements Shown {
 
   private fit(): void {
     const room = this.asks.el.clientHeight;
-    const count = Math.max(1, Math.min(MOST_ROWS, Math.floor(room / ROW_PX)));
+    const count = Math.max(1, Math.min(MOST_ROWS, Math.floor(room / rowPx())));
     if (count === this.bids.rows.length) return;
     for (const side of [this.bids, this.asks]) {
       side.rows = Array.from({ length: count }, (_, i) => new LadderRow(side.side, i, (row) => this.choose(row)));

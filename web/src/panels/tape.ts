@@ -11,16 +11,16 @@ import "../styles/tape.css";
 import { h, mark, panel, show, Value, value } from "../ui/dom.ts";
 import { count, size } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
+import { rowPx } from "../ui/theme.ts";
 import { click } from "../ui/tick.ts";
 import { TapeLineView } from "./tape/row.ts";
 import { TapeTools } from "./tape/tools.ts";
 
-const ROW_PX = 19;
 const SPARE = 6; // rows beyond what can be seen
 const NEAR_END = 40; // rows before the last one: older trades are asked for
 
 export class TradeTape implements Panel {
-  readonly topics: readonly Topic[] = ["trades", "selection", "clock", "zone"];
+  readonly topics: readonly Topic[] = ["trades", "selection", "clock", "zone", "theme"];
   readonly el: HTMLElement;
   private readonly session: Session;
   private readonly store: TapeStore;
@@ -65,7 +65,7 @@ export class TradeTape implements Panel {
     show(this.fresh, waiting > 0);
     if (waiting > 0) this.fresh.textContent = `▲ ${count(waiting)} new`;
     mark(this.el, "held", String(this.held.still));
-    this.draw(dirty.has("zone"));
+    this.draw(dirty.has("zone") || dirty.has("theme"));
   }
 
   /** Another instrument: amounts of the base asset mean another asset now. */
@@ -83,13 +83,13 @@ export class TradeTape implements Panel {
   private draw(force = false): void {
     const { tape } = this.store;
     const total = this.held.upTo - tape.dropped; // rows that may be seen
-    const height = `${Math.max(0, total) * ROW_PX}px`;
+    const height = `${Math.max(0, total) * rowPx()}px`;
     if (this.spacer.style.height !== height) this.spacer.style.height = height;
-    const [first, last] = slice(this.scroller.scrollTop, this.scroller.clientHeight, ROW_PX, SPARE, total);
+    const [first, last] = slice(this.scroller.scrollTop, this.scroller.clientHeight, rowPx(), SPARE, total);
     const [from, to] = [this.held.upTo - last, this.held.upTo - first]; // numbers, newest is to − 1
     const { generation } = tape;
     const before = this.shown;
-    this.rows.style.transform = `translateY(${first * ROW_PX}px)`;
+    this.rows.style.transform = `translateY(${first * rowPx()}px)`;
     if (force || before.generation !== generation || from >= before.to || to <= before.from) this.drawAll(from, to);
     else this.shift(from, to);
     this.shown = { generation, from, to };

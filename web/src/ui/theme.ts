@@ -25,6 +25,9 @@ export function store(key: string, value: string): void {
 const light = matchMedia("(prefers-color-scheme: light)");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
+let row = 19;
+const measured = (): number => Number.parseFloat(token("row")) || 19;
+
 export class Look {
   private readonly settings: Settings;
   private readonly changed: () => void;
@@ -34,6 +37,7 @@ export class Look {
     this.changed = changed;
     for (const media of [light, calm]) media.addEventListener("change", () => this.apply());
     this.apply();
+    row = measured();
   }
 
   apply(): void {
@@ -46,6 +50,7 @@ export class Look {
     };
     if (Object.entries(wanted).every(([name, to]) => dataset[name] === to)) return;
     Object.assign(dataset, wanted);
+    row = measured();
     this.changed();
   }
 
@@ -61,6 +66,6 @@ export function token(name: string): string {
 }
 
 /** The height of a row of the book and of the tape, by the density that was chosen. */
-export const rowPx = (): number => Number.parseFloat(token("row")) || 19;
+export const rowPx = (): number => row;
 
 export const reducedMotion = (): boolean => document.documentElement.dataset["motion"] === "reduce" || calm.matches;

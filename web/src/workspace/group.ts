@@ -45,6 +45,9 @@ export class GroupBox {
     const head = h("div", { class: "group-head" }, this.tabs, h("div", { class: "group-acts" }, add, this.full, more));
     head.addEventListener("dblclick", (event) => !(event.target as HTMLElement).closest(".icon") && top(acts.maximise));
     this.tabs.addEventListener("keydown", (event) => this.key(event));
+    this.tabs.addEventListener("wheel", (event) => (this.tabs.scrollLeft += event.deltaX + event.deltaY), { passive: true });
+    this.tabs.addEventListener("scroll", () => this.fade(), { passive: true });
+    new ResizeObserver(() => this.fade()).observe(this.tabs);
     this.el = h("div", { class: "group" }, head, this.body);
   }
 
@@ -93,6 +96,13 @@ export class GroupBox {
       if (selected) el.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     if (held) this.focus();
+    this.fade();
+  }
+
+  /** The last tab fades where more stand behind it. */
+  private fade(): void {
+    const { scrollLeft, clientWidth, scrollWidth } = this.tabs;
+    mark(this.tabs, "more", String(scrollLeft + clientWidth < scrollWidth - 1));
   }
 
   private tab(panel: string, title: string): HTMLElement {
