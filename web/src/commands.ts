@@ -1,14 +1,18 @@
 // What the command palette finds: everything that has a name.
 
+import { openRecording, recordings } from "./api/replay.ts";
 import { INTERVALS } from "./api/types.ts";
 import type { Command } from "./state/commands.ts";
 import { hintOf, KEYS } from "./state/keys.ts";
 import type { Session } from "./state/session.ts";
 import { SETTINGS, type Settings } from "./state/settings.ts";
-import { fixed, symbolOf, venueOf } from "./ui/format.ts";
+import { bytes, clock, day, fixed, symbolOf, venueOf, zoneAt } from "./ui/format.ts";
 import type { Actions } from "./ui/keyboard.ts";
+import { notice } from "./ui/notice.ts";
 import type { Layouts } from "./workspace/layouts.ts";
 import type { Workspace } from "./workspace/workspace.ts";
+
+const MOST_TAPES = 50;
 
 export interface Named {
   readonly session: Session;
@@ -21,6 +25,7 @@ export interface Named {
 
 export const commandsOf = (named: Named) => (): Promise<readonly Command[]>[] => [
   Promise.resolve([...instruments(named), ...panels(named), ...intervals(named), ...layoutCommands(named), ...choices(named), ...acts(named)]),
+  tapes(),
 ];
 
 const instruments = ({ session }: Named): Command[] =>
@@ -55,3 +60,18 @@ const acts = ({ actions }: Named): Command[] =>
     const [, title = what, detail = ""] = /^([^:;,]+)[:;,]?\s*(.*)$/.exec(what) ?? [];
     return { group: "Actions", title: title.charAt(0).toUpperCase() + title.slice(1), detail, hint: hintOf(action), run: () => actions[action]?.(0, false) };
   });
+
+/** None where the server cannot be asked: the rest of the palette works. */
+async function tapes(): Promise<Command[]> {
+  const found = await recordings();
+  if (typeof found === "string") return [];
+  return found.slice(0, MOST_TAPES).map(({ session, first, bytes: size, live }) => ({
+    group: "Recordings", title: `${day(first)} ${clock(first)} ${zoneAt(first)}`, detail: `${bytes(size)}${live ? " · recording now" : ""}`, run: () => void play(session),
+  }));
+}
+
+async function play(session: string): Promise<void> {
+  const answer = await openRecording(session);
+  if (typeof answer === "string") notice(answer);
+  else location.assign(answer.path);
+}

@@ -9,7 +9,7 @@ export interface Preset {
 }
 
 const FIGURES = "a:cards";
-const SIDE = "c(0.62:watch,0.38:events.pipeline)";
+const SIDE = "c(0.62:watch,0.38:events.pipeline.health)";
 const DOCK = "heatmap.metrics!.alerts.*";
 
 export const PRESETS: readonly Preset[] = [
@@ -31,7 +31,7 @@ export const PRESETS: readonly Preset[] = [
     texts: [[1e5, "1~r(0.34:watch,0.33:c(0.5:health.pipeline,0.5:events),0.33:c(0.6:alerts,0.4:venues.metrics))"]],
   },
   {
-    id: "analytics", title: "Analytics", what: "metrics, delta, footprint, venues",
+    id: "analytics", title: "Analytics", what: "metrics, flow, footprint, venues",
     texts: [[1e5, `1~c(${FIGURES},1:r(0.56:c(0.55:chart,0.45:footprint.flow),0.44:c(0.5:metrics,0.5:venues.depth.alerts)))`]],
   },
 ];

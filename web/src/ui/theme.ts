@@ -22,8 +22,8 @@ export function store(key: string, value: string): void {
   }
 }
 
-const light = matchMedia("(prefers-color-scheme: light)");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const light = (): MediaQueryList => matchMedia("(prefers-color-scheme: light)");
+const calm = (): MediaQueryList => matchMedia("(prefers-reduced-motion: reduce)");
 
 let row = 19;
 const measured = (): number => Number.parseFloat(token("row")) || 19;
@@ -35,7 +35,7 @@ export class Look {
   constructor(settings: Settings, changed: () => void) {
     this.settings = settings;
     this.changed = changed;
-    for (const media of [light, calm]) media.addEventListener("change", () => this.apply());
+    for (const media of [light(), calm()]) media.addEventListener("change", () => this.apply());
     this.apply();
     row = measured();
   }
@@ -43,9 +43,9 @@ export class Look {
   apply(): void {
     const { dataset } = document.documentElement;
     const theme = this.settings.get("theme");
-    const motion = this.settings.get("motion") === "reduce" || calm.matches;
+    const motion = this.settings.get("motion") === "reduce" || calm().matches;
     const wanted = {
-      theme: theme === "system" ? (light.matches ? "light" : "dark") : theme,
+      theme: theme === "system" ? (light().matches ? "light" : "dark") : theme,
       palette: this.settings.get("palette"), density: this.settings.get("density"), motion: motion ? "reduce" : "full",
     };
     if (Object.entries(wanted).every(([name, to]) => dataset[name] === to)) return;
@@ -68,4 +68,4 @@ export function token(name: string): string {
 /** The height of a row of the book and of the tape, by the density that was chosen. */
 export const rowPx = (): number => row;
 
-export const reducedMotion = (): boolean => document.documentElement.dataset["motion"] === "reduce" || calm.matches;
+export const reducedMotion = (): boolean => document.documentElement.dataset["motion"] === "reduce" || calm().matches;
