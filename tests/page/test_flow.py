@@ -133,8 +133,6 @@ async def test_flow_says_the_delta_of_each_bar_and_the_volumes_by_size(screen):
 async def test_a_footprint_is_the_api_s(screen):
     """The page's own words of it: the figures under the pointer and the table beside the drawing."""
     page = screen.page
-    if not any(r.path == "/api/v1/footprint" for r in screen.server.app.routes):
-        pytest.skip("the server has no footprints yet")
     await show(page, "Footprint")
     twin = page.get_by_test_id("footprint-twin")
     await expect(twin.locator("tbody tr").first).to_be_attached()

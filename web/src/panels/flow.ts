@@ -19,6 +19,7 @@ const RIGHT = 58; // pixels of the scales
 const DELTA_SHARE = 0.26; // of the height
 const DRAWN: readonly Topic[] = ["bars", "selection", "theme", "zone"];
 const TWIN_ROWS = 12;
+const MOST_TRADES = 10_000; // that the sizes are counted of
 const MOST_OLDER = 4; // pages of trades fetched for the sizes
 
 export class Flow implements Shown {
@@ -41,8 +42,7 @@ export class Flow implements Shown {
 
   constructor(session: Session) {
     this.session = session;
-    this.store = new TapeStore(session);
-    this.store.tape.reading = true;
+    this.store = new TapeStore(session, MOST_TRADES);
     session.add(this.store);
     const twin = h(
       "table", { class: "sr" }, h("caption", {}, "Volume delta of the last bars"),
@@ -66,6 +66,9 @@ export class Flow implements Shown {
 
   visible(shown: boolean): void {
     this.looks = shown;
+    this.store.look(shown);
+    if (shown) this.stale = true;
+    if (shown) this.fetched = 0;
   }
 
   render(dirty: ReadonlySet<Topic>): void {

@@ -10,16 +10,17 @@ import { TapeStore } from "../state/tapestore.ts";
 import "../styles/tape.css";
 import { h, mark, panel, show, Value, value } from "../ui/dom.ts";
 import { count, size } from "../ui/format.ts";
-import type { Panel, Topic } from "../ui/scheduler.ts";
+import type { Topic } from "../ui/scheduler.ts";
 import { rowPx } from "../ui/theme.ts";
 import { click } from "../ui/tick.ts";
+import type { Shown } from "./kinds.ts";
 import { TapeLineView } from "./tape/row.ts";
 import { TapeTools } from "./tape/tools.ts";
 
 const SPARE = 6; // rows beyond what can be seen
 const NEAR_END = 40; // rows before the last one: older trades are asked for
 
-export class TradeTape implements Panel {
+export class TradeTape implements Shown {
   readonly topics: readonly Topic[] = ["trades", "selection", "clock", "zone", "theme"];
   readonly el: HTMLElement;
   private readonly session: Session;
@@ -51,6 +52,10 @@ export class TradeTape implements Panel {
     const body = h("div", { class: "tape-body" }, this.scroller, this.fresh);
     this.el = panel("tape", "Trades", h("div", { class: "tape-head" }, title, this.tools.el), this.tools.more, head, body, foot);
     this.listen();
+  }
+
+  visible(shown: boolean): void {
+    this.store.look(shown);
   }
 
   render(dirty: ReadonlySet<Topic>): void {

@@ -6,7 +6,7 @@
 //
 // What is *large* is typed, or automatic: the 99th percentile of the prints of the last five minutes, once there are a hundred.
 //
-// Bounds: LIVE_TRADES while it runs, READ_TRADES while somebody reads back; the oldest are forgotten.
+// Bounds: LIVE_TRADES (or what is asked for) while it runs, READ_TRADES while somebody reads back; the oldest are forgotten.
 
 import type { Side, Trade } from "../api/types.ts";
 import type { TapeLine } from "./view.ts";
@@ -66,6 +66,11 @@ export class Tape {
   private auto: number | null = null;
   private autoAt = -Infinity;
   private newestAt = 0;
+  private readonly most: number;
+
+  constructor(most = LIVE_TRADES) {
+    this.most = most;
+  }
 
   /** The newest number; a row's number is `dropped` and its place. */
   get total(): number {
@@ -173,7 +178,7 @@ export class Tape {
   }
 
   private trim(): void {
-    const most = this.reading ? READ_TRADES : LIVE_TRADES;
+    const most = this.reading ? READ_TRADES : this.most;
     if (this.lines.length <= most * 1.2) return;
     this.lines = this.lines.slice(-most);
     const from = this.oldest?.ts_event ?? 0;

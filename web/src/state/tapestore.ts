@@ -1,4 +1,5 @@
-// The chosen instrument's tape: what the session hears is put into prints at once, also while nobody looks, so that nothing is skipped.
+// The chosen instrument's tape: what the session hears is put into prints as it comes, while somebody looks. Who looks again is given what
+// the session still has: nothing is joined over what was not heard.
 
 import { apiPath } from "../api/base.ts";
 import type { Subscription } from "../api/socket.ts";
@@ -10,24 +11,33 @@ import { Tape } from "./tape.ts";
 const PAGE = 1000;
 
 export class TapeStore implements Store {
-  readonly tape = new Tape();
+  readonly tape: Tape;
   /** Whether older trades are being fetched, or there are none; "failed" is tried again when the reader scrolls on. */
   older: "idle" | "loading" | "end" | "failed" = "idle";
   private readonly session: Session;
   private seen = { generation: -1, total: 0 };
   private signal: AbortSignal = AbortSignal.abort();
 
-  constructor(session: Session) {
+  private looks = false;
+
+  constructor(session: Session, most?: number) {
     this.session = session;
+    this.tape = new Tape(most);
+  }
+
+  look(looks: boolean): void {
+    this.looks = looks;
+    if (looks) this.sync();
+    this.session.asks();
   }
 
   wants(): readonly Subscription[] {
     const { id } = this.session.view;
-    return id ? [{ channel: "trades", instruments: [id] }] : [];
+    return id && this.looks ? [{ channel: "trades", instruments: [id] }] : [];
   }
 
   put(message: Message): void {
-    if (message.channel === "trades") this.sync();
+    if (message.channel === "trades" && this.looks) this.sync();
   }
 
   chose(): void {
@@ -45,7 +55,7 @@ export class TapeStore implements Store {
   sync(): void {
     const { lines } = this.session.view;
     const fresh = lines.total - this.seen.total;
-    if (lines.generation !== this.seen.generation) {
+    if (lines.generation !== this.seen.generation || fresh > lines.items.length) {
       this.tape.replace(lines.items);
       this.older = "idle";
     } else if (fresh > 0) this.tape.push(lines.items.slice(-fresh));
