@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from tapeline.instruments import Instrument
 from tests.page.market import FakeInstrument
+from tests.page.test_axe import findings
 from tests.page.test_page import BTC, ETH, js
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
@@ -185,3 +186,18 @@ async def test_the_title_tells_the_price_and_of_dead_data_none(screen):
     screen.allowed = f"{screen.address.partition(':')[2]}/api/v1/"
     await screen.server.stop()
     await expect(page).to_have_title("RECONNECTING · BTC-USDT · Tapeline")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_dialogs_and_menus_are_for_everyone(screen, scheme: Any):
+    page = screen.page
+    screen.allowed = "/api/v1/recordings"
+    await page.emulate_media(color_scheme=scheme)
+    await expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+    for key, role, name in ((",", "dialog", "Settings"), ("/", "dialog", "Search"), ("l", "menu", "Layouts")):
+        await page.keyboard.press(key)
+        await expect(page.get_by_role(role, name=name)).to_be_visible()
+        assert await findings(page) == []
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role(role, name=name)).to_be_hidden()
+    await expect(page.get_by_role("button", name="Layout (l)")).to_be_focused()  # where it was opened from
