@@ -5,6 +5,7 @@ import { hatch, type Surface, ticks } from "../ui/canvas.ts";
 import type { Ink } from "../ui/ink.ts";
 import type { Curve, Curves } from "./curve.ts";
 import { isKnown, within } from "./curve.ts";
+import { stepDecimals } from "./grouping.ts";
 
 const FOOT = 18; // the prices under the curves
 const TOP = 8;
@@ -46,12 +47,14 @@ function grid(on: Surface, curves: Curves, look: DepthLook, most: number, y: (to
   const grid = ink.line;
   g.textBaseline = "middle";
   g.textAlign = "right";
-  for (const total of ticks(0, most, Math.max(2, height / 46))) {
+  const heights = ticks(0, most, Math.max(2, height / 46));
+  const decimals = Math.min(look.sizeDecimals, stepDecimals(heights[1] ?? most));
+  for (const total of heights) {
     if (total === 0) continue;
     g.fillStyle = grid;
     g.fillRect(0, Math.round(y(total)), width, 1);
     g.fillStyle = ink.muted;
-    g.fillText(size(total, total >= 10 ? 0 : look.sizeDecimals > 2 ? 2 : look.sizeDecimals), width - 6, y(total) - 7);
+    g.fillText(size(total, decimals), width - 6, y(total) - 7);
   }
   g.textBaseline = "alphabetic";
   g.textAlign = "center";

@@ -45,7 +45,7 @@ export class DepthChart implements Shown {
     this.session = session;
     const known = RANGES.findIndex((r) => String(r) === stored("depth-range"));
     this.range.value = String(known < 0 ? RANGES.indexOf(FIRST) : known);
-    const head = h("div", { class: "tool" }, h("label", { class: "tool-part" }, h("span", {}, "±"), this.range, this.rangeText.el), this.words.el, this.tableButton);
+    const head = h("div", { class: "draw-tools" }, h("label", { class: "tool-part" }, h("span", {}, "±"), this.range, this.rangeText.el), this.words.el, this.tableButton);
     this.box = h("div", { class: "depth-box value", tabindex: 0, role: "group", "aria-label": "Depth by distance from the mid: left and right read values, plus and minus zoom", "data-testid": "depth-chart" }, this.surface.el, this.hoverText.el);
     this.table = h("div", { class: "depth-table value", hidden: true, tabindex: 0, "data-testid": "depth-table" }, this.makeTable());
     this.el = panel("depth", "Depth chart", head, h("div", { class: "depth-area" }, this.box, this.table, this.veil));

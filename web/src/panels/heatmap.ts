@@ -66,7 +66,7 @@ export class Heatmap implements Shown {
     this.box = h("div", { class: "heat-box value", tabindex: 0, role: "group", "aria-label": HELP, "data-testid": "heatmap" }, this.surface.el, this.pointer.surface.el, this.pointer.text.el);
     const choices = h("span", { class: "tool-part" }, this.stepSelect, this.everySelect);
     const contrast = h("label", { class: "tool-part" }, h("span", {}, "Contrast"), this.contrast);
-    const head = h("div", { class: "tool" }, this.followButton, this.tradesButton, choices, contrast, this.legend.el, this.tableButton);
+    const head = h("div", { class: "draw-tools" }, this.followButton, this.tradesButton, choices, contrast, this.legend.el, this.tableButton);
     this.el = panel("heatmap", "Heatmap of the book", head, h("div", { class: "heat-area" }, this.box, this.walls.el, this.veil));
     press(this.followButton, true);
     press(this.tradesButton, stored("heat-trades") !== "off");

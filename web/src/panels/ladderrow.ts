@@ -57,7 +57,7 @@ export class LadderRow {
   }
 
   flash(): void {
-    const from = "color-mix(in srgb, var(--tone) 55%, transparent)";
+    const from = "color-mix(in srgb, var(--tone) 38%, transparent)";
     this.size.el.animate([{ backgroundColor: from }, { backgroundColor: "transparent" }], { duration: FLASH_MS, easing: "ease-out" });
   }
 

@@ -49,8 +49,21 @@ export class Surface {
   }
 }
 
+const patterns = new Map<string, CanvasPattern | null>(); // a few: one a colour and resolution
+const MOST_PATTERNS = 24;
+
 /** Slanted lines for what is not known, in screen space, so that they look alike at every zoom. */
-export function hatch(g: CanvasRenderingContext2D, color: string, ratio: number, gap = 7): CanvasPattern | null {
+export function hatch(g: CanvasRenderingContext2D, color: string, ratio: number): CanvasPattern | null {
+  const key = `${color} ${ratio}`;
+  let pattern = patterns.get(key);
+  if (pattern !== undefined) return pattern;
+  if (patterns.size >= MOST_PATTERNS) patterns.clear();
+  pattern = hatched(g, color, ratio, 7);
+  patterns.set(key, pattern);
+  return pattern;
+}
+
+function hatched(g: CanvasRenderingContext2D, color: string, ratio: number, gap: number): CanvasPattern | null {
   const side = Math.max(4, Math.round(gap * ratio));
   const tile = new OffscreenCanvas(side, side);
   const t = tile.getContext("2d");
