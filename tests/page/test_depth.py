@@ -133,11 +133,11 @@ async def test_the_depth_chart_tells_what_the_book_holds(screen):
     near = [size for price, size in book["asks"] if (price / mid - 1) * 10_000 <= 0.05]
     await expect(page.get_by_test_id("depth-hover")).to_contain_text("+0.05 bps")
     assert float(await screen.raw("depth-hover")) == float(sum(map(exact, near)))
-    await page.get_by_role("button", name="Table").first.click()
+    await page.locator("#panel-depth").get_by_role("button", name="Table").click()
     table = page.get_by_test_id("depth-table")
     await expect(table.get_by_role("row")).to_have_count(8)
     await expect(page.get_by_test_id("depth-100-0")).to_have_text("–")  # not known that far: not 0
-    await page.get_by_role("button", name="Table").first.click()
+    await page.locator("#panel-depth").get_by_role("button", name="Table").click()
     await page.get_by_test_id("depth-range").fill("9")
     await chart.hover(position={"x": 12, "y": 60})
     await expect(page.get_by_test_id("depth-hover")).to_contain_text("not known that far")
