@@ -28,7 +28,7 @@ export const staticOptions = ({ timeAt, ordinal }: Axis): DeepPartial<ChartOptio
     timeVisible: true,
     rightOffset: 6,
     barSpacing: 7,
-    minBarSpacing: 0.4,
+    minBarSpacing: 0.05, // all that are here fit into a narrow panel
     tickMarkFormatter: (t: Time, type: TickMarkType) => tick(timeAt(Number(t)), ordinal() ? TickMarkType.TimeWithSeconds : type),
   },
   handleScale: { axisPressedMouseMove: true },

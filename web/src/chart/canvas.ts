@@ -25,6 +25,8 @@ export class Canvas {
   readonly rows = new Rows();
   /** Whether the main series was made anew since `fresh` was last asked. */
   remade = false;
+  /** By how many places bars moved since it was last set to 0: a page of older ones came, or the oldest went. */
+  moved = 0;
   private readonly session: Session;
   private readonly compare: Compare;
   private readonly studies: Studies;
@@ -152,13 +154,20 @@ export class Canvas {
     if (!view.changed || view.changed === "all") void this.compare.cover();
     time.applyOptions({ secondsVisible: view.interval.endsWith("s") || isOrdinal(view.interval) });
     if (range && anchor) {
-      const moved = this.rows.rows.findIndex((row) => row.bar?.ts_open === anchor.bar.ts_open && row.bar.nano === anchor.bar.nano) - anchor.at;
-      const now = time.getVisibleLogicalRange();
-      if (anchor.at + moved >= 0 && now && Math.abs(now.from - range.from - moved) > 0.01) time.setVisibleLogicalRange({ from: range.from + moved, to: range.to + moved });
+      const { bar, at } = anchor;
+      const found = this.rows.rows.findIndex((row) => row.bar?.ts_open === bar.ts_open && row.bar.nano === bar.nano);
+      if (found >= 0) this.keepView(range, found - at);
     }
     if (!fresh) return;
     this.price.series.priceScale().applyOptions({ autoScale: true });
     time.resetTimeScale();
+  }
+
+  private keepView(before: { readonly from: number; readonly to: number }, moved: number): void {
+    const time = this.chart.timeScale();
+    const now = time.getVisibleLogicalRange();
+    this.moved += moved;
+    if (now && Math.abs(now.from - before.from - moved) > 0.01) time.setVisibleLogicalRange({ from: before.from + moved, to: before.to + moved });
   }
 
   private drawTail(n: number): void {

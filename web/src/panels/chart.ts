@@ -17,6 +17,7 @@ import { ProfileDrawing, profileWords } from "../chart/profile.ts";
 import { keyOf } from "../chart/studies.ts";
 import { Toolbar } from "../chart/toolbar.ts";
 import { Twin } from "../chart/twin.ts";
+import { PAGE_BARS } from "../state/candles.ts";
 import { Compare } from "../state/compare.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
@@ -46,6 +47,7 @@ export class Chart implements Shown {
   private readonly profileText = value("profile-text num value", "profile");
   private readonly empty = h("p", { class: "empty chart-empty" }, "No trade yet in this interval.");
   private readonly box = h("div", { class: "chart-box value", "data-testid": "chart", role: "application", tabindex: "0", "aria-label": LABEL });
+  private readonly linesSaid = value("sr", "chart-lines"); // the lines of rules in words
   private hovered: number | null = null;
   private drawing = false; // the next click draws a line
   private linesOf = ""; // the instrument whose lines are shown
@@ -69,7 +71,7 @@ export class Chart implements Shown {
     this.cursor = new Cursor(chart, this.box, {
       length: () => this.canvas.rows.rows.length, isBar: (at) => this.canvas.rows.rows[at]?.bar != null, put: (at) => this.pointAt(at), menu: (at) => this.menuAt(at), newest: () => this.newest(),
     });
-    const area = h("div", { class: "chart-area" }, this.box, this.levels.el, this.legend.el, this.empty, this.twin.el, this.cursor.el, h("span", { class: "chart-zone zone" }));
+    const area = h("div", { class: "chart-area" }, this.box, this.levels.el, this.legend.el, this.empty, this.twin.el, this.cursor.el, this.linesSaid.el, h("span", { class: "chart-zone zone" }));
     this.el = panel("chart", "Chart", this.bar.head, area, this.bar.foot);
     this.listen();
     this.canvas.paintTheme();
@@ -87,7 +89,8 @@ export class Chart implements Shown {
     if (dirty.has("theme") || dirty.has("zone")) canvas.paintTheme();
     if (dirty.has("metrics")) canvas.samplesMoved();
     const again = canvas.draw(this.settings);
-    if (again) this.hovered = null;
+    if (again) this.hovered = this.cursor.at = null;
+    this.follow();
     const row = session.market.rows.get(view.id);
     canvas.mid(this.settings.mid && !session.health.dead && row?.info?.state === "live" ? row.mid : null);
     canvas.markAlerts();
@@ -95,6 +98,14 @@ export class Chart implements Shown {
     this.renderLines(dirty.has("theme"));
     this.renderProfile();
     this.renderWords();
+  }
+
+  /** The crosshair stays on its bar where others came before it. */
+  private follow(): void {
+    const by = this.canvas.moved;
+    this.canvas.moved = 0;
+    if (this.hovered !== null) this.hovered = Math.max(0, this.hovered + by);
+    if (this.cursor.at !== null) this.cursor.at = Math.max(0, this.cursor.at + by);
   }
 
   toggleSmooth(): void {
@@ -167,7 +178,8 @@ export class Chart implements Shown {
     const { view, candles, now } = this.session;
     if (!range || view.series.bars.length === 0 || view.changed === "all") return; // what is drawn is not what is there: look again then
     if (range.from < NEAR_EDGE) void candles.loadOlder();
-    if (range.to > this.canvas.rows.rows.length - NEAR_EDGE) void candles.loadNewer(now);
+    // Newer ones push the oldest out of a full window: not those in view, or each side would bring the other one back without end.
+    else if (range.to > this.canvas.rows.rows.length - NEAR_EDGE && range.from > PAGE_BARS + NEAR_EDGE) void candles.loadNewer(now);
     this.session.scheduler.touch("bars");
   }
 
@@ -282,7 +294,10 @@ export class Chart implements Shown {
     }
     const again = this.canvas.remade || colours;
     this.canvas.remade = false;
-    this.levels.show(this.prices, ruleLines(rules.alerts.rules, view.id, now), market.rows.get(view.id)?.priceDecimals ?? 2, again);
+    const decimals = market.rows.get(view.id)?.priceDecimals ?? 2;
+    const drawn = ruleLines(rules.alerts.rules, view.id, now);
+    this.levels.show(this.prices, drawn, decimals, again);
+    this.linesSaid.set(drawn.map((line) => `Alert ${line.rule} ${line.field} ${fixed(line.price, decimals)} ${line.state}`).join("; "));
   }
 
   // Words

@@ -1,0 +1,147 @@
+"""The chart scrolled back without end, bounded in memory; its lines of rules; and that it stays quick and small.
+
+The past is made up here, second by second, far beyond what a server keeps in memory: the page's own requests are answered with it.
+"""
+
+import json
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.page.test_alerts import opened
+from tests.page.test_page import BTC, ETH, js
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
+SECOND = 1_000_000
+DEEP = 12_000  # seconds of made-up past
+
+
+class Past:
+    """Answers for bars that older ones are asked of; `asked` is how often."""
+
+    def __init__(self, newest: int) -> None:
+        self.begin, self.end = newest - DEEP * SECOND, newest
+        self.asked = 0
+
+    def bar(self, at: int) -> dict[str, object]:
+        price = 60_000 + (at // SECOND) % 1000
+        return {
+            "instrument": BTC, "interval": "1s", "ts_event": at + SECOND, "ts_recv": at + SECOND, "flags": ["SIMULATED"], "ts_open": at, "nano": 0,
+            "open": price, "high": price + 2, "low": price - 2, "close": price + 1, "volume": 2.0, "buy_volume": 1.0, "notional": 2 * price,
+            "vwap": price, "trades": 2, "complete": True, "revision": 0, "origin": "trades", "closed": True,
+        }  # fmt: skip
+
+    async def answer(self, route: Route) -> None:
+        asked = {k: v[0] for k, v in parse_qs(urlsplit(route.request.url).query).items()}
+        to = int(asked.get("to", self.end + 1))
+        if asked["interval"] != "1s" or asked["instrument"] != BTC or (to > self.end and "from" not in asked):
+            await route.continue_()
+            return
+        self.asked += 1
+        first = max(self.begin, -(-int(asked.get("from", 0)) // SECOND) * SECOND)
+        times = range(first, min(to, self.end), SECOND) if asked.get("origin") != "venue" else range(0)
+        kept = times[-int(asked["limit"]) :]
+        body = {"mode": "simulated", "bars": [self.bar(at) for at in kept], "more": len(times) > len(kept)}
+        await route.fulfill(content_type="application/json", body=json.dumps(body))
+
+
+async def test_history_goes_back_to_its_end_and_on_to_the_newest_again(screen):
+    page = screen.page
+    (newest, *_) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1000))["bars"]
+    past = Past(newest["ts_open"])
+    await page.route("**/api/v1/bars?*", past.answer)
+    await page.get_by_role("button", name="1s", exact=True).click()
+    chart, words, said = page.get_by_test_id("chart"), page.get_by_test_id("chart-words"), page.get_by_test_id("chart-said")
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", re.compile(r"\d"))
+    for _ in range(60):
+        await page.get_by_role("button", name="Fit").click()
+        if "oldest" in await words.inner_text():
+            break
+        await page.wait_for_timeout(100)
+    await expect(words).to_have_text("the oldest bar there is")
+    await chart.focus()
+    for key in ("ArrowLeft", "Home", "ArrowLeft", "ArrowLeft"):
+        await chart.press(key)
+    await expect(said).to_contain_text(f"close {past.bar(past.begin)['close']:,.2f}")
+    assert past.asked >= DEEP // 1000
+
+    await page.get_by_role("button", name="Table").click()
+    rows = page.get_by_test_id("chart-table").get_by_role("row")
+    assert await rows.count() <= 302
+    await page.get_by_role("button", name="Table").click()
+    before = past.asked
+    await chart.focus()
+    for _ in range(12):
+        await chart.press("+")
+    for _ in range(40):  # the newest were let go: at the right edge they are asked for again
+        await chart.press("End")
+        await page.wait_for_timeout(50)
+        if past.asked > before + 1:
+            break
+    assert past.asked > before + 1
+    await page.get_by_role("button", name=re.compile("^Newest")).click()
+    (bar,) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1))["bars"]
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
+    screen.source.tick()  # and it goes on from there
+    (bar,) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1))["bars"]
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
+
+
+async def test_rules_are_lines_alerts_marks_and_a_price_begins_a_rule(browser, tmp_path):
+    errors: list[str] = []
+    async with opened(browser, str(tmp_path), errors) as page:
+        text, chart = page.get_by_test_id("rule-text"), page.get_by_test_id("chart")
+        await chart.click(button="right", position={"x": 150, "y": 100})
+        await (
+            page.get_by_role("dialog", name="Chart", exact=True)
+            .get_by_role("button", name=re.compile("^Alert when it crosses"))
+            .click()
+        )
+        await expect(text).to_have_value(re.compile(rf"^{BTC} mid crosses (above|below) [\d.]+$"))
+        await text.fill("binance:BTC-USDT mid > 1")
+        await expect(page.get_by_test_id("rule-says")).to_contain_text("It can be added")
+        await text.press("Enter")
+        answer = await (await page.request.get(f"{page.url.split('?')[0].rstrip('/')}/api/v1/alerts/rules")).json()
+        added = next(rule for rule in answer["rules"] if rule["origin"] == "added")
+        assert added["lines"] == [{"instrument": BTC, "field": "mid", "value": 1.0}]
+        await expect(page.get_by_test_id("chart-lines")).to_contain_text(f"{added['name']} mid 1.00")
+        await expect(page.get_by_test_id("chart-alerts")).to_contain_text(f"▲ {added['name']}", timeout=15_000)
+        assert errors == []
+
+
+async def test_a_burst_asks_for_nothing_and_instruments_leave_nothing_behind(screen):
+    page = screen.page
+    await page.get_by_role("button", name="1s", exact=True).click()
+    await page.get_by_role("button", name="Indicators").click()
+    for title in ("SMA", "BB", "VWAP", "Delta", "MACD"):
+        await page.get_by_role("button", name=re.compile(f"^Add {title}:")).click()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("study-vwap")).to_have_attribute("data-value", re.compile(r"\d"))
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "interval=1s" in r.url and "origin=venue" not in r.url else None)
+    for _ in range(10):
+        for _ in range(100):
+            screen.source.tick()
+        await page.wait_for_timeout(100)
+    (bar,) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1))["bars"]
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
+    assert asked == []  # what moves is drawn from what is pushed
+
+    async def size() -> tuple[int, int]:
+        return await page.evaluate(
+            "[document.querySelectorAll('#panel-chart *').length, document.querySelectorAll('#panel-chart canvas').length]"
+        )
+
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_test_id("study-vwap")).to_have_attribute("data-value", re.compile(r"\d"))
+    before = await size()
+    for _ in range(6):
+        await page.keyboard.press("ArrowDown")
+        await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+        await page.keyboard.press("ArrowUp")
+        await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
+    await expect(page.get_by_test_id("study-vwap")).to_have_attribute("data-value", re.compile(r"\d"))
+    assert await size() == before
