@@ -36,7 +36,7 @@ MARK_FRAMES = 20_000
 """About half a second of work: so long does a seek back take, beside what follows."""
 WARM_FRAMES = 40_000
 """A seek begins so much before the instant, where it can, that the views in memory are full when it is there."""
-WARM_MOST = 150_000
+WARM_MOST = 80_000
 """But no earlier than this: the mark before that one may be hours away."""
 LATE_SECONDS = 1.0
 """What the machine was too slow for is not caught up in a rush."""

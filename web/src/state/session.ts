@@ -208,6 +208,7 @@ export class Session {
 
   private forget(): void {
     for (const s of this.stores) s.clear?.();
+    this.view.reset(this.view.id); // at a recording's beginning there may be no instrument that could be chosen
     this.latency.clear();
   }
 
