@@ -147,12 +147,32 @@ async def test_sought_by_keys_and_pointer_the_page_shows_what_the_api_has_there(
     assert all(t["ts_recv"] <= state["now"] for t in trades)
 
 
+async def test_at_the_beginning_nothing_of_what_is_to_come_is_shown(replay, tape):
+    """No instrument is heard of there: what the page had of the end is gone, and the server may say that it knows none."""
+    page, (_, info) = replay.page, tape
+    replay.allowed = "404"
+    line = page.get_by_test_id("replay-line")
+    await line.focus()
+    await page.keyboard.press("End")
+    await paused_at(replay, info.last_ts // 1000)
+    await expect(page.get_by_test_id("mid")).to_be_visible()
+    await page.keyboard.press("Home")
+    await paused_at(replay, info.first_ts // 1000)
+    await expect(page.get_by_test_id("mid")).to_be_hidden()
+    assert (await asked(replay, "status"))["instruments"] == []
+    await page.keyboard.press("End")
+    await paused_at(replay, info.last_ts // 1000)
+    await expect(page.get_by_test_id("mid")).to_be_visible()
+
+
 async def test_the_timeline_tells_gaps_in_words_and_has_a_twin(replay):
     page = replay.page
-    line = await asked(replay, "replay/timeline", buckets=400)
+    async with asyncio.timeout(40):  # the process that asks the lake takes its time to start on a busy machine
+        while (line := await asked(replay, "replay/timeline", buckets=400))["volume"][0] is None:
+            await asyncio.sleep(0.2)
     gap = next(g for g in line["gaps"] if g["kind"] == "disconnected")
     twin = page.get_by_test_id("replay-twin")
-    await expect(twin).to_contain_text("disconnected")
+    await expect(twin).to_contain_text("disconnected", timeout=30_000)
     box = await page.get_by_test_id("replay-line").bounding_box()
     place = (gap["ts"] - line["from"]) / (line["to"] - line["from"])
     await page.mouse.move(box["x"] + place * box["width"], box["y"] + 20)

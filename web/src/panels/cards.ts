@@ -92,7 +92,12 @@ export class Cards implements Panel {
   render(dirty: ReadonlySet<Topic>): void {
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
-    if (!row) return;
+    show(this.box, row !== undefined); // at a recording's beginning it is not heard of yet
+    if (!row) {
+      this.change.set("", null);
+      show(this.trouble.el, false);
+      return;
+    }
     mark(document.documentElement, "feed", row.info?.state ?? "waiting");
     if (dirty.has("selection")) for (const card of this.cards) card.forget();
     this.renderTitle(row);

@@ -43,13 +43,13 @@ export class Quotes implements Store {
   /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. `answers`: whether to go on. */
   async seed(answers: () => boolean): Promise<void> {
     for (const row of [...this.market.rows.values()].slice(0, SEEDED_ROWS)) {
-      if (this.seeded.has(row.id)) continue;
+      if (this.seeded.has(row.id) || !this.market.rows.has(row.id)) continue; // a replay may have gone to where it is not heard of
       if (!answers()) return; // the next snapshot of the status begins again
       this.seeded.add(row.id);
       const days = await rest.bars({ instrument: row.id, interval: "1d", limit: 1 }).catch(() => []);
       const day = days.at(-1);
       if (day) row.setReference(day.open, day.complete ? "the open of the UTC day" : "the first trade seen in this UTC day");
-      if (row.spark.length > 10) continue;
+      if (row.spark.length > 10 || !this.market.rows.has(row.id)) continue;
       const ticks = await rest.bars({ instrument: row.id, interval: "1s", limit: SPARK_POINTS }).catch(() => []);
       row.seed(ticks.map((b) => b.close));
     }

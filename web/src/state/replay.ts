@@ -13,6 +13,7 @@ export const BUCKETS = 400;
 const SECOND = 1_000_000;
 const CALM_MS = 180;
 const AGAIN_MS = 60_000;
+const AGAIN_FIRST_MS = 2000; // the lake may have been too busy to tell the volume; each time it is asked again later
 
 /** Where an instant lies in a span, 0 to 1. */
 export const placeOf = (ts: number, from: number, to: number): number => (to > from ? Math.min(1, Math.max(0, (ts - from) / (to - from))) : 0);
@@ -69,7 +70,8 @@ export class Replay {
   private told: { readonly state: ReplayState; readonly at: number } | null = null;
   private seen: Status | null = null;
   private lineOf = "";
-  private lineAt = -AGAIN_MS;
+  private lineAt = 0;
+  private lineTries = 0;
   private sending: number | undefined;
 
   constructor(session: Session) {
@@ -148,8 +150,10 @@ export class Replay {
   /** The timeline, once a session, and now and then where it may be another by now. */
   private load(state: ReplayState): void {
     const whole = this.line !== null && this.line.volume.some((v) => v !== null) && this.line.to >= state.now;
-    if (this.lineOf === state.session && (whole || performance.now() - this.lineAt < AGAIN_MS)) return;
-    if (this.lineOf !== state.session) this.line = null;
+    const another = this.lineOf !== state.session;
+    if (!another && (whole || performance.now() - this.lineAt < Math.min(AGAIN_MS, AGAIN_FIRST_MS * 2 ** this.lineTries))) return;
+    if (another) this.line = null;
+    this.lineTries = another ? 0 : this.lineTries + 1;
     this.lineOf = state.session;
     this.lineAt = performance.now();
     void timeline(BUCKETS).then((line) => {
