@@ -1,7 +1,7 @@
 // What is drawn: the chart library's chart and everything on it, kept in step with the session's bars. A changed last bar redraws that
 // bar; older bars that come, another instrument, another look redraw all, and the view stays on the bars it was on.
 
-import { createChart, createSeriesMarkers, type IChartApi, type ISeriesMarkersPluginApi, type Logical, type SeriesMarker, type Time } from "lightweight-charts";
+import { createChart, createSeriesMarkers, type IChartApi, type ISeriesMarkersPluginApi, type SeriesMarker, type Time } from "lightweight-charts";
 import type { AlertEvent } from "../api/alerts.ts";
 import type { Bar } from "../api/types.ts";
 import type { Compare } from "../state/compare.ts";
@@ -217,10 +217,6 @@ export class Canvas {
       top += pane.getHeight() + 1;
       return at;
     });
-  }
-
-  placeOf(x: number): Logical | null {
-    return this.chart.timeScale().coordinateToLogical(x);
   }
 }
 

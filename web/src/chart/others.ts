@@ -1,25 +1,11 @@
 // Other instruments beside the one that is shown: their closes at its places, and how far they are apart. Pure.
 
-import type { Bar } from "../api/types.ts";
 import type { Row } from "../state/market.ts";
 import { symbolOf, venueOf } from "../ui/format.ts";
 
 /** 10⁴ (other / main − 1): how much dearer the other one is. */
 export const apart = (other: number | null, main: number | null): number | null =>
   other === null || main === null || main === 0 ? null : 10_000 * (other / main - 1);
-
-/** Bars by when they open, for a look-up at the places of another series. */
-export class ByTime {
-  private readonly byOpen = new Map<number, Bar>();
-
-  put(bar: Bar): void {
-    this.byOpen.set(bar.ts_open, bar);
-  }
-
-  at(us: number): Bar | undefined {
-    return this.byOpen.get(us);
-  }
-}
 
 const baseOf = (id: string): string => symbolOf(id).split("-")[0] ?? "";
 

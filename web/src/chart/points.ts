@@ -29,18 +29,12 @@ export interface Shape {
 export const KINDS = ["candles", "heikin-ashi", "bars", "line", "area"] as const;
 export type Kind = (typeof KINDS)[number];
 export type Main = CandlestickData<UTCTimestamp> | LineData<UTCTimestamp> | AreaData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
-export type Candle = CandlestickData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 export type Volume = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 const MOST_BLANKS = 120; // longer silences are drawn as a step: a night must not push the day off the screen
 
 export const isOrdinal = (interval: Interval): boolean => interval.includes(":") || interval.endsWith("ms");
 
 export const timeOf = (bar: Bar): UTCTimestamp => Math.round(bar.ts_open / 1e6) as UTCTimestamp;
-
-/** Where a bar stands: its second, or its number since the series began. */
-export function placeOf(bar: Bar, number: number, interval: Interval): UTCTimestamp {
-  return isOrdinal(interval) ? (number as UTCTimestamp) : timeOf(bar);
-}
 
 export function smoothed(bar: Bar, before: Shape | undefined): Shape {
   const close = (bar.open + bar.high + bar.low + bar.close) / 4;

@@ -9,6 +9,8 @@ const SIGNS = [
   ["dimmed values", "nothing new comes: what is shown is old"],
   ["hollow candle", "a trade may be missing from this bar"],
   ["grey dash", "nothing was traded in this interval: the price before it goes on"],
+  ["hatched band in the chart", "a disconnection, or a gap that was told: the words over the chart say which"],
+  ["pale line, ◌", "an indicator that stands on an incomplete bar, or on a day that began before the first bar here"],
   ["quarter disc", "incomplete: a metric's window is not full yet, or a gap in the data lies in it"],
   ["pale candle", "the venue's own, from before this session"],
   ["Book not proved", "an update is missing; the book is being built anew and must not be relied on"],
