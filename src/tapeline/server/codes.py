@@ -28,6 +28,7 @@ CODES: dict[str, int] = {
     "not_configured": 409,
     "not_live": 409,
     "too_many_replays": 409,
+    "too_many_bins": 409,
     "too_many_rules": 409,
     "too_large": 413,
     "not_json": 415,

@@ -21,7 +21,7 @@ from tapeline.market.columns import Step, step_of
 from tapeline.market.footprint import MOST_CELLS, Footprint, footprint
 from tapeline.market.profile import counted
 from tapeline.server import asked, piped
-from tapeline.server.asked import MAX_TIME, Names
+from tapeline.server.asked import MAX_TIME, ApiError, Names
 from tapeline.server.heatmap import STEP
 from tapeline.server.history import History
 from tapeline.server.operations import INSTRUMENT, KNOWN, TO, Described, Operation, Parameter, limit, many
@@ -38,7 +38,7 @@ FOOTPRINT = Operation(
         limit(60, MAX_BARS, text="Most bars; the oldest are cut."), TO,
     ),
     answer={"instrument": str, "interval": str, "step": float, "bars": many(FootprintRow), "more": bool},
-    errors=(*KNOWN, *OLDER),
+    errors=(*KNOWN, *OLDER, "too_many_bins"), embeds=True,
 )  # fmt: skip
 
 
@@ -86,7 +86,12 @@ def _bounded(bars: Sequence[Bar], step: float) -> None:
     """Raises ApiError where a bar would have too many bins."""
     tallest = max((bar.high - bar.low for bar in bars), default=0.0)
     if tallest / step > MOST_CELLS - 2:
-        raise asked.bad("step", step, f"a bar has at most {MOST_CELLS} price bins: {tallest / MOST_CELLS * 2:.2g} would do")
+        raise ApiError(
+            409,
+            "too_many_bins",
+            f"step {step:g} makes over {MOST_CELLS} price bins a bar",
+            f"{tallest / MOST_CELLS * 2:.2g} would do",
+        )
 
 
 def _counted(held: Sequence[Trade], bars: Sequence[Bar], step: Step) -> list[Footprint]:
