@@ -188,3 +188,44 @@ async def received(socket: Any) -> Any:
     import json
 
     return json.loads(await socket.recv())
+
+
+async def test_a_rule_is_changed_with_all_its_settings(http, room):
+    await http.post(RULES, json={"name": "eth-low", "rule": "sim:ETH-USDT mid < 5", "cooldown": "5m"})
+    change = {"name": "eth-low", "settings": {"rule": "sim:ETH-USDT mid < 6", "severity": "critical", "notify": ["ops"]}}
+    answer = (await http.patch(RULES, json=change)).json()
+    (_, changed) = answer["rules"]
+    assert answer["name"] == "eth-low"
+    assert [changed[k] for k in ("rule", "severity", "notify", "cooldown")] == ["sim:ETH-USDT mid < 6", "critical", ["ops"], ""]
+    assert [w.settings.rule for w in room.watch.rules] == ["mid > 1", "sim:ETH-USDT mid < 6"]
+    kept = await room.keeper.call(lambda store: store.rules())
+    assert [one.settings.severity for one in kept] == ["critical"]
+    both = (await http.patch(RULES, json={**change, "muted": True})).json()
+    assert [r["muted"] for r in both["rules"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"name": "none", "settings": {"rule": "mid > 1"}}, "no_such_rule"),
+        ({"name": "btc-high", "settings": {"rule": "mid > 2"}}, "bad_rule"),  # it stands in the settings
+        ({"name": "eth-low", "settings": {"rule": "mid > 1", "notify": ["nobody"]}}, "unknown_target"),
+        ({"name": "eth-low", "settings": {"rule": 1}}, "bad_parameter"),
+    ],
+)
+async def test_a_change_that_cannot_be_made_changes_nothing(http, room, change, code):
+    await http.post(RULES, json={"name": "eth-low", "rule": "sim:ETH-USDT mid < 5"})
+    assert (await http.patch(RULES, json=change)).json()["error"]["code"] == code
+    assert [w.settings.rule for w in room.watch.rules] == ["mid > 1", "sim:ETH-USDT mid < 5"]
+
+
+async def test_a_rule_that_can_never_be_raised_says_so(http, room, monkeypatch):
+    waiting = {"state": "waiting", "since": 0, "value": None, "raised": 0}
+    monkeypatch.setattr(room.watch, "rows", lambda: {w.name: waiting for w in room.watch.rules})
+    await http.post(RULES, json={"name": "here", "rule": "binance:ETH-USDT mid < 5"})  # streamed as sim:ETH-USDT
+    answer = await http.post(RULES, json={"name": "nowhere", "rule": "okx:ETH-USDT mid < 5"})
+    assert {r["name"]: r["state"] for r in answer.json()["rules"]} == {
+        "btc-high": "waiting",
+        "here": "waiting",
+        "nowhere": "not_streamed",
+    }

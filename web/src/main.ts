@@ -16,7 +16,7 @@ import { HealthBar } from "./panels/health.ts";
 import { KINDS, type Page } from "./panels/kinds.ts";
 import { Recordings } from "./panels/recordings.ts";
 import { ReplayBar } from "./panels/replay.ts";
-import { chime, Toasts } from "./panels/toasts.ts";
+import { chime, notice, Toasts } from "./panels/toasts.ts";
 import { severityOf } from "./state/alerts.ts";
 import { Arrangement } from "./state/arrangement.ts";
 import { Replay } from "./state/replay.ts";
@@ -112,6 +112,7 @@ for (const part of [zone, health, replayBar, layouts]) scheduler.add(part);
 const toasts = new Toasts(() => page.open("alerts"));
 session.rules.onAlert = (alert) => {
   toasts.show(alert);
+  notice(alert);
   if (settings.get("sound") === "on") chime(severityOf(alert.severity), settings.volume);
 };
 health.onAlerts = () => page.open("alerts");

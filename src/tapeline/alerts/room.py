@@ -270,12 +270,27 @@ class Room:
         async with self._changing:
             if name in self._rules:
                 raise UsageError(f"there is a rule {name} already")
-            for wanted in settings.notify:
-                if wanted not in self.posts:
-                    raise ConfigError(f"alerts.targets.{wanted}.url", None, f"there is no target {wanted}; {self._known()}")
-            self.check(Wanted(name, settings, "added"))
+            self._usable(name, settings)
             await self.keeper.call(lambda store: store.add(name, settings, self.clock.now()))
             await self._replace({})
+
+    async def change(self, name: str, settings: RuleSettings) -> None:
+        """Other settings for a rule that was added; it begins anew. Raises UsageError where there is none, it stands in the settings
+        or the new one is wrong, ConfigError where a target is.
+        """
+        async with self._changing:
+            self._rule(name)
+            if name in self.settings.rules:
+                raise UsageError(f"{name} stands in the settings: change it there, or mute it")
+            self._usable(name, settings)
+            await self.keeper.call(lambda store: store.change(name, settings))
+            await self._replace({})
+
+    def _usable(self, name: str, settings: RuleSettings) -> None:
+        for wanted in settings.notify:
+            if wanted not in self.posts:
+                raise ConfigError(f"alerts.targets.{wanted}.url", None, f"there is no target {wanted}; {self._known()}")
+        self.check(Wanted(name, settings, "added"))
 
     def check(self, rule: Wanted) -> None:
         """Raises UsageError where it is wrong."""

@@ -131,6 +131,16 @@ class Store:
                 f"there is a rule {name} already: `tapeline alerts rm {name}` removes it, or give another --name"
             ) from None
 
+    def change(self, name: str, settings: RuleSettings) -> bool:
+        """Other settings for a rule that was added, which stays muted if it is. Whether there is such a rule."""
+        with transaction(self._db) as cursor:
+            found = cursor.execute(
+                "UPDATE rules SET settings = ? WHERE name = ?", (msgspec.json.encode(settings).decode(), name)
+            )
+            if found.rowcount:
+                cursor.execute("DELETE FROM states WHERE name = ?", (name,))
+        return found.rowcount > 0
+
     def remove(self, name: str) -> bool:
         """Whether there was such a rule. Its history stays, and what is to be sent is still sent."""
         with transaction(self._db) as cursor:

@@ -17,11 +17,13 @@ from tapeline.alerts.message import compose, zone_of
 from tapeline.alerts.names import check_name, name_of
 from tapeline.alerts.rule import Rule
 from tapeline.alerts.store import FILE, Added, Store
+from tapeline.alerts.streamed import is_streamed
 from tapeline.alerts.targets import Target, target
 from tapeline.cli import context, output
 from tapeline.cli.live import say
 from tapeline.clock import SECOND, LiveClock, iso, parse_iso
 from tapeline.config import AlertsSettings, RuleSettings, Severity
+from tapeline.engine import subscriptions
 from tapeline.errors import ConfigError, UsageError, VenueError
 from tapeline.events import Alert, to_json
 from tapeline.masking import mask
@@ -38,7 +40,8 @@ def ls(data: Data = None, *, json: context.Json = False) -> None:
     """The rules, from settings and added: what each last did, and whom it tells."""
     settings, where = _settings(data)
     with _store(where, make=False) as store:
-        rows = [_row(name, rule, origin, store, settings) for name, rule, origin in _rules(settings, store)]
+        streamed = _streamed(where)
+        rows = [_row(name, rule, origin, store, settings, streamed) for name, rule, origin in _rules(settings, store)]
     if json:
         output.write_json(rows)
         return
@@ -54,15 +57,32 @@ def ls(data: Data = None, *, json: context.Json = False) -> None:
 
 
 def _state(row: dict[str, Any]) -> str:
-    return "muted" if row["muted"] else row["state"]
+    """In the page's words, as far as the file can tell; whether windows are whole only a session knows."""
+    if row["muted"]:
+        return "muted"
+    if row["state"] == "raised":
+        return "raised"
+    return "armed" if row["streamed"] else "not streamed"
 
 
-def _row(name: str, rule: RuleSettings, origin: str, store: Store | None, settings: AlertsSettings) -> dict[str, Any]:
-    """`last`: when it was last raised or resolved, ns UTC; None where it never was."""
+def _streamed(data: Path) -> set[str]:
+    """What the last session streamed, or this one streams; empty where that is not known."""
+    try:
+        kept = subscriptions.load(data)
+    except (ValueError, OSError):
+        return set()
+    return set() if kept is None else set(kept.subscriptions)
+
+
+def _row(
+    name: str, rule: RuleSettings, origin: str, store: Store | None, settings: AlertsSettings, streamed: set[str]
+) -> dict[str, Any]:
+    """`last`: when it was last raised or resolved, ns UTC; None where it never was. `streamed`: whether it can be raised at all."""
     last = [] if store is None else store.history(rule=name, limit=1)
     event = last[0]["event"] if last else None
     muted = store is not None and name in store.muted()
     own = {"state": event.state if event else "quiet", "last": event.ts_event if event else None, "muted": muted}
+    own["streamed"] = not streamed or is_streamed(rule.rule, rule.until, streamed)
     return {"name": name, "origin": origin, **msgspec.to_builtins(rule), **own, "tells": rule.notify or settings.notify}
 
 

@@ -19,6 +19,7 @@ from tapeline.alerts.engine import shown
 from tapeline.alerts.lines import lines_of
 from tapeline.alerts.names import name_of
 from tapeline.alerts.room import Room, Wanted
+from tapeline.alerts.streamed import is_streamed
 from tapeline.clock import MICRO
 from tapeline.config import RuleSettings
 from tapeline.engine.source import Source
@@ -45,10 +46,11 @@ class NewRule(RuleSettings, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a PATCH."""
+    """The body of a PATCH: `muted`, or the `settings` that a rule that was added shall have instead of all of its own, or both."""
 
     name: str
-    muted: bool
+    muted: bool | None = None
+    settings: RuleSettings | None = None
 
 
 ALERTS = Operation(
@@ -73,8 +75,8 @@ ADD = Operation(
     errors=("no_alerts", "bad_rule", "unknown_target", "too_many_rules", "store_broken"),
 )  # fmt: skip
 CHANGE = Operation(
-    "PATCH", _PATH, "Mute a rule, or hear it again", tag="alerts", body=Change, answer=_CHANGED,
-    errors=("no_alerts", "no_such_rule", "store_broken"),
+    "PATCH", _PATH, "Mute a rule, hear it again, or change one that was added", tag="alerts", body=Change, answer=_CHANGED,
+    errors=("no_alerts", "no_such_rule", "bad_rule", "unknown_target", "store_broken"),
 )  # fmt: skip
 REMOVE = Operation(
     "DELETE", _PATH, "Remove a rule that was added", tag="alerts", parameters=(_NAME,), answer=_CHANGED,
@@ -160,8 +162,15 @@ class Alerts:
 
     def _shown(self, **more: Any) -> Response:
         status = self.room.status()
-        rules = [_micro(row) | {"lines": self._lines(row)} for row in self.room.rules()]
+        streamed = self._streamed()
+        rules = [_micro(row) | {"lines": self._lines(row), "state": _state(row, streamed)} for row in self.room.rules()]
         return self._json({**more, "rules": rules, "targets": status["targets"]})
+
+    def _streamed(self) -> set[str]:
+        """Under either name, with those whose venue has not answered yet; empty while nothing is known."""
+        control = self._source.control
+        wanted = [] if control is None else control.subscriptions()
+        return {i.id for i in self._source.instruments()} | {row[key] for row in wanted for key in ("instrument", "name")}
 
     def _lines(self, row: Row) -> list[Row]:
         """The constant prices that a rule compares, of instruments by the names that they bear here."""
@@ -176,14 +185,7 @@ class Alerts:
         if len(rules) >= MAX_RULES:
             raise ApiError(409, "too_many_rules", f"there are {len(rules)} rules", "remove some")
         name, settings = new.name or name_of(new.rule, {row["name"] for row in rules}), _settings(new)
-        try:
-            await room.add(name, settings)
-        except ConfigError as e:
-            raise ApiError(400, "unknown_target", e.fix, "GET /api/v1/alerts/rules names the targets") from None
-        except UsageError as e:
-            raise ApiError(
-                400, "bad_rule", str(e), "docs/alerts.md; POST /api/v1/alerts/check gives the place as numbers"
-            ) from None
+        await self._kept(room.add(name, settings))
         return self._shown(name=name)
 
     async def _remove(self, request: Request) -> Response:
@@ -194,8 +196,23 @@ class Alerts:
     async def _change(self, request: Request) -> Response:
         room = self.room
         change = await bodies.read(request, Change, '{"name": "btc-high", "muted": true}', BOUNDS)
-        await self._on_rule(room.mute(change.name, on=change.muted))
+        if change.name not in {row["name"] for row in room.rules()}:
+            raise ApiError(404, "no_such_rule", f"there is no rule {change.name[:80]}", "GET /api/v1/alerts/rules names them")
+        if change.settings is not None:
+            await self._kept(room.change(change.name, change.settings))
+        if change.muted is not None:
+            await self._on_rule(room.mute(change.name, on=change.muted))
         return self._shown(name=change.name)
+
+    async def _kept(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except ConfigError as e:
+            raise ApiError(400, "unknown_target", e.fix, "GET /api/v1/alerts/rules names the targets") from None
+        except UsageError as e:
+            raise ApiError(
+                400, "bad_rule", str(e), "docs/alerts.md; POST /api/v1/alerts/check gives the place as numbers"
+            ) from None
 
     async def _on_rule(self, doing: Awaitable[None]) -> None:
         try:
@@ -224,6 +241,12 @@ def _place(error: UsageError, new: NewRule) -> Row:
     option = next((n for n in RuleSettings.__struct_fields__ if source and getattr(new, n) == source), "rule")
     at = {name: getattr(error, name, None) for name in ("line", "column", "length")}
     return {"message": getattr(error, "problem", str(error)), "hint": getattr(error, "hint", ""), "option": option, **at}
+
+
+def _state(row: Row, streamed: set[str]) -> str:
+    """The watch's word, but of a rule that can never be raised, because nobody streams what it is of."""
+    waits = row["state"] in ("waiting", "armed") and streamed
+    return "not_streamed" if waits and not is_streamed(row["rule"], row["until"], streamed) else str(row["state"])
 
 
 def _row(found: Row) -> Row:

@@ -135,7 +135,7 @@ class RuleRow(RuleSettings, frozen=True, kw_only=True, forbid_unknown_fields=Fal
     name: str
     origin: Literal["settings", "added"]
     muted: bool
-    state: Literal["raised", "armed", "spent", "muted", "waiting"]
+    state: Literal["raised", "armed", "spent", "muted", "waiting", "not_streamed"]
     since: int
     value: float | None
     raised: int

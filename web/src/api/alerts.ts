@@ -24,6 +24,9 @@ export interface RuleRow {
   readonly notify?: readonly string[];
   /** The constant prices that it compares; `instrument` may end with `*`. */
   readonly lines?: readonly { readonly instrument: string; readonly field: string; readonly value: number }[];
+  readonly until?: string;
+  readonly incomplete?: boolean;
+  readonly resolved?: boolean;
 }
 
 /** One alert on its way to one target. */
@@ -60,8 +63,24 @@ export interface Problem {
 export interface Wish {
   readonly rule: string;
   readonly severity?: Severity;
+  readonly name?: string;
   readonly cooldown?: string;
   readonly hysteresis?: string;
+  readonly until?: string;
+  readonly schedule?: string;
+  readonly once?: boolean;
+  readonly incomplete?: boolean;
+  readonly resolved?: boolean;
+  readonly notify?: readonly string[];
+}
+
+/** Which of the past is wanted: newest first, before `to` microseconds. */
+export interface Past {
+  readonly limit: number;
+  readonly rule?: string;
+  readonly severity?: string;
+  readonly instrument?: string;
+  readonly to?: number;
 }
 
 type Answer<T> = { readonly ok: T } | { readonly error: ApiError };
@@ -79,9 +98,14 @@ async function ask<T>(method: string, path: string, body?: unknown, signal?: Abo
   }
 }
 
-export const rules = (): Promise<Answer<{ rules: readonly RuleRow[] }>> => ask("GET", "alerts/rules");
-export const history = (limit: number): Promise<Answer<{ alerts: readonly AlertEvent[] }>> => ask("GET", `alerts?limit=${limit}`);
+export const rules = (): Promise<Answer<{ rules: readonly RuleRow[]; targets: readonly { readonly name: string }[] }>> => ask("GET", "alerts/rules");
+export function history(past: Past): Promise<Answer<{ alerts: readonly AlertEvent[]; more: boolean }>> {
+  const asked = new URLSearchParams();
+  for (const [name, value] of Object.entries(past)) if (value !== "" && value !== undefined) asked.set(name, String(value));
+  return ask("GET", `alerts?${asked}`);
+}
 export const check = (wish: Wish, signal: AbortSignal): Promise<Answer<{ ok: boolean; error: Problem | null }>> => ask("POST", "alerts/check", wish, signal);
 export const add = (wish: Wish): Promise<Answer<{ name: string }>> => ask("POST", "alerts/rules", wish);
 export const remove = (name: string): Promise<Answer<unknown>> => ask("DELETE", `alerts/rules?name=${encodeURIComponent(name)}`);
+export const change = (name: string, settings: Omit<Wish, "name">): Promise<Answer<unknown>> => ask("PATCH", "alerts/rules", { name, settings });
 export const mute = (name: string, on: boolean): Promise<Answer<unknown>> => ask("PATCH", "alerts/rules", { name, muted: on });

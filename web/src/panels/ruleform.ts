@@ -1,13 +1,13 @@
-// A new rule: checked as one types, its mistake shown at its place with the fix beside it.
+// A rule that is written or changed: checked as one types, its mistake shown at its place with the fix beside it.
 
 import * as api from "../api/alerts.ts";
-import type { Problem, Severity, Wish } from "../api/alerts.ts";
+import type { Problem, RuleRow, Wish } from "../api/alerts.ts";
 import type { ApiError } from "../api/types.ts";
-import { marked, SEVERITY_SIGNS } from "../state/alerts.ts";
+import { marked } from "../state/alerts.ts";
 import { h, mark, show } from "../ui/dom.ts";
+import { RuleOptions } from "./ruleoptions.ts";
 
 const CALM_MS = 180;
-const SEVERITIES: readonly Severity[] = ["info", "warning", "critical"];
 
 export class RuleForm {
   readonly el: HTMLFormElement;
@@ -15,10 +15,8 @@ export class RuleForm {
     type: "text", class: "rule-text", spellcheck: "false", autocomplete: "off", autocapitalize: "off", "aria-label": "New rule", "data-testid": "rule-text",
     "aria-describedby": "rule-says", placeholder: "binance:BTC-USDT mid crosses above 100000",
   });
-  private readonly severity = h(
-    "select", { "aria-label": "Severity" }, ...SEVERITIES.map((s) => h("option", { value: s, selected: s === "warning" }, `${SEVERITY_SIGNS[s]} ${s}`)),
-  );
-  private readonly cooldown = h("input", { type: "text", class: "rule-cooldown", "aria-label": "Not again for, as in 5m", placeholder: "not again for…", title: "How long it is not raised again, as in 5m" });
+  readonly options = new RuleOptions(() => this.changed());
+  private readonly cancel = h("button", { type: "button", class: "small", hidden: true }, "Cancel");
   private readonly submit = h("button", { type: "submit", class: "primary", disabled: true }, "Add");
   private readonly place = h("code", { class: "rule-place", hidden: true, "data-testid": "rule-place" });
   private readonly says = h("p", { class: "rule-says", id: "rule-says", "data-testid": "rule-says", "aria-live": "polite" });
@@ -27,21 +25,33 @@ export class RuleForm {
   private asking = new AbortController();
   private eager = false; // Enter came before the check had answered
   private adding = false;
+  private editing: RuleRow | null = null;
 
   constructor(added: () => void) {
     this.added = added;
-    const line = h("div", { class: "rule-line" }, this.text, this.severity, this.cooldown, this.submit);
-    this.el = h("form", { class: "rule-form", "aria-label": "Add a rule" }, line, this.place, this.says);
+    const line = h("div", { class: "rule-line" }, this.text, this.options.severity, this.submit, this.cancel);
+    this.el = h("form", { class: "rule-form", "aria-label": "Add a rule" }, line, this.place, this.says, this.options.el);
     mark(this.el, "tone", "none");
-    for (const input of [this.text, this.cooldown]) input.addEventListener("input", () => this.changed());
+    this.text.addEventListener("input", () => this.changed());
+    this.cancel.addEventListener("click", () => this.edit(null));
     this.el.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.add();
     });
     this.text.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.set("");
+      if (event.key === "Escape") this.edit(null);
       if (event.key === "Enter" && this.submit.disabled) this.addOnceChecked(event);
     });
+  }
+
+  /** A rule to be changed, with all its options; null: a new one. */
+  edit(rule: RuleRow | null): void {
+    this.editing = rule;
+    this.options.set(rule);
+    this.submit.textContent = rule ? "Save" : "Add";
+    this.el.setAttribute("aria-label", rule ? `Change ${rule.name}` : "Add a rule");
+    show(this.cancel, rule !== null);
+    this.set(rule?.rule ?? "");
   }
 
   /** Something to begin with; the cursor stands behind it. */
@@ -75,9 +85,7 @@ export class RuleForm {
   }
 
   private get wish(): Wish {
-    const rule = this.text.value.trim();
-    const cooldown = this.cooldown.value.trim();
-    return { rule, severity: this.severity.value as Severity, ...(cooldown ? { cooldown } : {}) };
+    return { rule: this.text.value.trim(), ...this.options.get() };
   }
 
   private async check(): Promise<void> {
@@ -90,7 +98,7 @@ export class RuleForm {
     else {
       this.submit.disabled = false;
       if (this.eager) void this.add();
-      else this.say("good", "It can be added: press Enter.", null);
+      else this.say("good", this.editing ? `${this.editing.name} can be saved, and begins anew: press Enter.` : "It can be added: press Enter.", null);
     }
   }
 
@@ -99,14 +107,16 @@ export class RuleForm {
     this.submit.disabled = this.adding = true;
     this.eager = false;
     const { wish } = this;
-    const answer = await api.add(wish);
+    const { editing } = this;
+    const answer = editing ? await api.change(editing.name, wish) : await api.add(wish);
     this.adding = false;
     if ("error" in answer) {
       this.refused(answer.error);
       return;
     }
-    this.text.value = this.cooldown.value = "";
-    this.say("good", `Added as ${answer.ok.name}. It is watched from now on, and kept.`, null);
+    this.edit(null);
+    const name = editing?.name ?? (answer.ok as { name: string }).name;
+    this.say("good", editing ? `${name} is changed.` : `Added as ${name}. It is watched from now on, and kept.`, null);
     this.added();
   }
 
@@ -122,7 +132,7 @@ export class RuleForm {
     mark(this.el, "tone", tone);
     this.says.textContent = text;
     this.text.setAttribute("aria-invalid", String(tone === "bad"));
-    const source = problem?.option === "cooldown" ? this.cooldown.value.trim() : this.text.value.trim();
+    const source = this.options.value(problem?.option ?? "") ?? this.text.value.trim();
     show(this.place, problem !== null && problem.column !== null);
     if (problem) {
       const [before, wrong, after] = marked(source, problem);

@@ -11,6 +11,7 @@ export const KEPT = 200;
 
 export class Alerts {
   rules: readonly RuleRow[] = [];
+  targets: readonly string[] = [];
   /** Newest first. */
   history: AlertEvent[] = [];
   /** Why nothing can be shown or changed; empty while all is well. */
@@ -58,7 +59,7 @@ export class Alerts {
 
 const keyOf = (a: AlertEvent): string => `${a.id ?? `${a.rule} ${a.instrument} ${a.ts_event}`} ${a.state}`;
 
-export type RuleState = "raised" | "armed" | "cooling" | "warming" | "muted" | "waiting" | "done";
+export type RuleState = "raised" | "armed" | "cooling" | "warming" | "muted" | "waiting" | "unstreamed" | "done";
 
 const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: string; readonly meaning: string }>> = {
   raised: { sign: "▲", text: "raised", meaning: "it is true now" },
@@ -67,6 +68,7 @@ const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: 
   warming: { sign: "◐", text: "warming up", meaning: "its windows are not whole yet" },
   muted: { sign: "∅", text: "muted", meaning: "it raises nothing until it is unmuted" },
   waiting: { sign: "…", text: "waiting", meaning: "nothing of its instrument has come yet" },
+  unstreamed: { sign: "⊘", text: "not streamed", meaning: "nobody streams its instrument, so it can never be raised: add the instrument" },
   done: { sign: "✓", text: "done", meaning: "it was to be raised once, and was" },
 };
 
@@ -76,6 +78,7 @@ const WORDS: Readonly<Record<RuleState, { readonly sign: string; readonly text: 
 export function stateOf(rule: RuleRow, now: number): RuleState {
   if (rule.muted) return "muted";
   if (rule.state === "raised" || rule.state === "waiting") return rule.state;
+  if (rule.state === "not_streamed") return "unstreamed";
   if (rule.state === "spent") return "done";
   if (rule.since > 0 && now - rule.since < spanUs(rule.cooldown ?? "")) return "cooling";
   return (rule.warming ?? 0) > 0 ? "warming" : "armed";

@@ -57,9 +57,10 @@ export class Rules implements Store {
     else {
       alerts.trouble = "";
       alerts.rules = answer.ok.rules;
+      alerts.targets = answer.ok.targets.map((t) => t.name);
       alerts.loaded = true;
     }
-    const past = await api.history(PAST_ALERTS);
+    const past = await api.history({ limit: PAST_ALERTS });
     if ("ok" in past) alerts.put([...past.ok.alerts].reverse(), "history");
     this.scheduler.touch("alerts");
   }
