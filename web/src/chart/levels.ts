@@ -11,7 +11,7 @@ import type { RuleLine } from "./marks.ts";
 import type { PriceView } from "./price.ts";
 
 const NEAR = 5; // pixels
-const SIGNS = { raised: "▲", armed: "○", cooling: "◷", warming: "◐", muted: "∅", waiting: "…", done: "✓" } as const;
+const SIGNS = { raised: "▲", armed: "○", cooling: "◷", warming: "◐", muted: "∅", waiting: "…", unstreamed: "⊘", done: "✓" } as const;
 
 interface Level {
   price: number;
