@@ -10,15 +10,14 @@ from urllib.parse import urlencode
 import streamlit as st
 
 import tapeline as tl
-from tapeline.errors import TapelineError
 
 DATA = sys.argv[1] if len(sys.argv) > 1 else "data"
 
 st.set_page_config(page_title="Tapeline", layout="wide")
-lake = tl.open(DATA)
 try:
+    lake = tl.open(DATA)
     names = lake.sql("SELECT DISTINCT instrument FROM trades ORDER BY 1").column("instrument").to_pylist()
-except TapelineError as e:
+except tl.TapelineError as e:
     st.info(f"{e}: start `tapeline run`.")
     st.stop()
 
@@ -29,7 +28,6 @@ with st.sidebar:
 
 bars = lake.bars(name, interval).to_pandas().tail(2000)
 if bars.empty:
-    st.info("No bars of it yet.")
     st.stop()
 bars["time"] = bars["ts_open"].astype("datetime64[ns]")
 moves = bars["close"].pct_change()
