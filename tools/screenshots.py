@@ -8,7 +8,9 @@ that looks wrong is a page that looks wrong.
 
 import argparse
 import asyncio
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -28,6 +30,12 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "img"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 WIDE, PHONE = (1440, 900), (390, 844)
+TRADING = (
+    "1~r(284p:c(0.62:watch,0.38:events.pipeline),"
+    "1:c(a:cards,1:r(1:c(0.6:chart,0.4:heatmap!.metrics.alerts.*),264p:ladder,244p:tape)))"
+)
+FLOW = "1~r(1:c(a:cards,0.6:heatmap,0.4:r(0.5:footprint,0.5:flow)),290p:ladder,270p:c(0.66:tape,0.34:depth))"
+ANALYTICS = "1~c(a:cards,1:r(0.56:c(0.6:chart,0.4:flow),0.44:c(0.5:metrics,0.5:venues)))"
 SHOWN = (
     "binance:BTC-USDT", "binance:ETH-USDT", "binance-usdm:BTC-USDT-PERP", "kraken:BTC-USD", "coinbase:BTC-USD",
     "bybit:BTC-USDT-PERP", "okx:ETH-USDT", "yahoo:AAPL",
@@ -77,18 +85,28 @@ def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
             process.wait(timeout=15)
 
 
-def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, keys: str = "1p") -> Page:
+def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, layout: str = "", keys: str = "2") -> Page:
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if scheme == "dark" else "light",
         device_scale_factor=1,
     )
     page = context.new_page()
-    page.goto(address)
-    page.get_by_test_id("state").get_by_text("SIMULATED").wait_for(timeout=10_000)
+    page.goto(f"{address}/{f'#layout={layout}' if layout else ''}")
+    page.get_by_test_id("state").get_by_text(re.compile("SIMULATED|REPLAY")).wait_for(timeout=20_000)
     for key in keys:
         page.keyboard.press(key)
-    page.wait_for_timeout(4000)
+    page.wait_for_timeout(6000)
+    return page
+
+
+def recording(browser: Browser, address: str) -> Page:
+    """The session that is being recorded, opened beside itself and sought to its middle."""
+    with urllib.request.urlopen(f"{address}/api/v1/recordings", timeout=10) as answer:
+        found = json.load(answer)["recordings"][-1]
+    page = open_page(browser, f"{address}/replay/{found['session']}", WIDE, "dark", FLOW)
+    page.get_by_role("slider", name=re.compile("time", re.IGNORECASE)).first.click()
+    page.wait_for_timeout(6000)
     return page
 
 
@@ -120,10 +138,12 @@ def main() -> None:
     with sync_playwright() as playwright, tapeline() as (address, process):
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         time.sleep(seconds)
-        dark = open_page(browser, address, WIDE, "dark")
+        dark = open_page(browser, address, WIDE, "dark", TRADING)
         shoot(dark, "page-dark")
-        shoot(open_page(browser, address, WIDE, "light"), "page-light")
+        shoot(open_page(browser, address, WIDE, "light", ANALYTICS), "page-light")
+        shoot(open_page(browser, address, WIDE, "dark", FLOW), "page-flow")
         shoot(open_page(browser, address, PHONE, "dark"), "page-phone")
+        shoot(recording(browser, address), "page-replay")
         terminal = Thread(target=lambda: asyncio.run(shoot_terminal(address)))  # Playwright has a loop of its own in this one
         terminal.start()
         terminal.join()

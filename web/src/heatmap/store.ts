@@ -57,9 +57,11 @@ export class HeatStore implements Store {
   choose(step: number, every: Every): void {
     const now = this.next ?? this.columns;
     if (now?.step === step && now.every === every) return;
-    this.next = new Columns(step, every);
+    const set = new Columns(step, every);
+    if (now) this.next = set;
+    else this.columns = set; // nothing to keep on screen: what the socket sends is shown while the past is still fetched
     this.asks();
-    void this.load(this.next);
+    void this.load(set);
   }
 
   put(message: Message): void {
