@@ -55,6 +55,18 @@ async def test_four_a_second_of_who_is_looked_at():
     made.stop()
 
 
+async def test_without_a_budget_those_are_kept_that_are_looked_at():
+    source = FakeSource()
+    made = looker(source, ServerSettings(heatmap_mb=0))
+    play(source, T0 + 10 * MILLI, BTC, ETH)
+    made.watch(BTC)
+    for ms in range(50, 1000, 50):
+        play(source, T0 + ms * MILLI, BTC, ETH, n=ms)
+    assert times(made, every=250 * MILLI) == [n * 250 * MILLI for n in range(4)]
+    assert times(made, ETH) == []
+    made.stop()
+
+
 async def test_fine_looks_go_when_nobody_looks_any_more_and_those_of_seconds_stay():
     source = FakeSource()
     made = looker(source)

@@ -15,6 +15,7 @@ from tapeline.config import QuerySettings, ServerSettings, SinkSettings
 from tapeline.engine.player import Player
 from tapeline.server import replays
 from tapeline.server.app import Server
+from tapeline.server.asked import ApiError
 from tapeline.server.query import Queries
 from tapeline.sim import SimServer
 from tapeline.tape import reader
@@ -115,7 +116,13 @@ async def test_sought_and_paused_the_api_shows_that_instant_and_nothing_later(be
     path = await opened(http, session)
     whole = Player(tape[0], session, speed=0)
     await whole.run()
-    middle = (whole.first + whole.last) // 2 // MICRO
+    straight = Player(tape[0], session, speed=0, playing=False)
+    while straight.frames < whole.frames // 2 or straight.open_bar(SIM_BTC, "1s") is None:
+        straight._cursor.peek()
+        straight._publish(*straight._cursor.take(None, max(1, min(256, whole.frames // 2 - straight.frames))))
+    middle = straight.clock.now() // MICRO
+    while straight._cursor.peek().ts_recv // MICRO == middle:
+        straight._publish(*straight._cursor.take(None, 1))
     await control(http, path, at=whole.last // MICRO)
     end = await stands(http, path, lambda s: not s["seeking"])
     assert end["finished"]
@@ -123,11 +130,6 @@ async def test_sought_and_paused_the_api_shows_that_instant_and_nothing_later(be
     state = await stands(http, path, lambda s: not s["seeking"])
     assert (state["now"], state["playing"], state["finished"], state["epoch"]) == (middle, False, False, 2)
 
-    straight = Player(tape[0], session, speed=0, playing=False)
-    frames = [f for _, f in reader.read(tape[0], session) if f.ts_recv // MICRO <= middle]
-    while straight.frames < len(frames):
-        straight._cursor.peek()
-        straight._publish(*straight._cursor.take(None, min(256, len(frames) - straight.frames)))
     book = (await http.get(f"{path}api/v1/book", params={"instrument": SIM_BTC, "depth": 1000})).json()["book"]
     expected = straight.book(SIM_BTC, 1000)
     assert book["bids"] == [list(level) for level in expected.bids]
@@ -284,3 +286,46 @@ async def test_the_end_of_the_server_ends_them(tape, tmp_path):
             await control(http, await opened(http, session), playing=True)
         tasks = [one._task for one in server.app.state.replays._open.values()]
     assert [task.done() for task in tasks] == [True, True]
+
+
+async def test_a_fault_in_a_player_is_told_and_another_seek_begins_anew(beside, monkeypatch):
+    server, http, (session, _) = beside
+    path = await opened(http, session)
+    player = server.app.state.replays._open[session].player
+    before = (await stands(http, path, lambda state: not state["seeking"]))["epoch"]
+
+    def broken(target):
+        raise ValueError(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(player, "_best", broken)
+        await control(http, path, at=player.last // MICRO)
+        state = await stands(http, path, lambda state: state["finished"])
+    assert not state["seeking"]
+    assert "ValueError" in player.reason
+    await control(http, path, at=player.last // MICRO)
+    await stands(http, path, lambda state: not state["seeking"] and state["epoch"] > before)
+
+
+async def test_a_recording_that_is_being_opened_when_the_server_ends_is_not_left_open(tape, monkeypatch):
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    def application(player):
+        raise AssertionError(player)
+
+    made = replays.Replays(tape[0], application, FakeSource())
+    looked_up = made._player
+
+    async def slow(session):
+        reached.set()
+        await go_on.wait()
+        return await looked_up(session)
+
+    monkeypatch.setattr(made, "_player", slow)
+    opening = asyncio.ensure_future(made.open(tape[1][0]))
+    await reached.wait()
+    await made.stop()
+    go_on.set()
+    with pytest.raises(ApiError) as refused:
+        await opening
+    assert refused.value.code == "ending"

@@ -214,7 +214,9 @@ class Depths:
         return looks.book
 
     def _keep(self) -> None:
-        """Within the budget: whoever has more than an equal share gives."""
+        """Within the budget: whoever has more than an equal share gives. Without one only fine looks are kept, which are bounded."""
+        if not self.capacity:
+            return
         rings = sorted((ring for ring in self._rings() if ring.looks), key=lambda ring: ring.nbytes, reverse=True)
         over = sum(ring.nbytes for ring in rings) - self.capacity
         for ring in rings:

@@ -107,6 +107,9 @@ class Replay:
             except TapelineError as e:
                 log.warning("a replay stopped", session=self.player.session, reason=str(e))
                 self.player.give_up(str(e))
+            except Exception as e:  # a fault of ours: told to who watches, who would wait for ever, and logged
+                log.exception("a replay failed", session=self.player.session)
+                self.player.give_up(f"{type(e).__name__} in the player: the log has the details")
 
     async def close(self) -> None:
         self._task.cancel()
@@ -126,6 +129,7 @@ class Replays:
         self._recordings = Recordings(root)
         self._open: dict[str, Replay] = {}
         self._opening = asyncio.Lock()
+        self._listing = asyncio.Lock()  # one at a time: it reads of each session, in a thread that others need as well
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
@@ -143,7 +147,8 @@ class Replays:
 
     async def list(self, _: Request) -> Response:
         try:
-            found, more = await asyncio.to_thread(self._recordings.found)
+            async with self._listing:
+                found, more = await asyncio.to_thread(self._recordings.found)
         except TapelineError as e:
             raise ApiError(503, "tape_broken", str(e), "`tapeline tape verify` says more") from None
         return self._json({"recordings": found, "more": more})
@@ -173,18 +178,22 @@ class Replays:
     async def open(self, session: str) -> Replay:
         """The one that is open, or a new one. Raises ApiError."""
         async with self._opening:
-            if self._ended:
-                raise ApiError(503, "ending", "the server ends", "ask again when it is back")
+            self._check()
             if (found := self._open.get(session)) is not None:
                 found.used = asyncio.get_running_loop().time()
                 return found
             player = await self._player(session)
+            self._check()  # it took a while
             if len(self._open) >= MOST:
                 raise ApiError(409, "too_many_replays", f"{MOST} recordings are open", "close one: DELETE /api/v1/replays")
             replay = self._open[session] = Replay(player, self._make(player))
         if self._timer is None:
             self._look()
         return replay
+
+    def _check(self) -> None:
+        if self._ended:
+            raise ApiError(503, "ending", "the server ends", "ask again when it is back")
 
     async def _player(self, session: str) -> Player:
         try:

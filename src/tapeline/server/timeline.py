@@ -107,7 +107,7 @@ class Timeline:
         ]  # fmt: skip
         volume, told, whole = await self._of_lake(first, last, bucket, buckets, instrument)
         gaps = sorted([*gaps, *told][:MOST_GAPS], key=lambda gap: gap["ts"])
-        frames = spread(shape.cells, first, bucket, buckets)
+        frames = await asyncio.to_thread(spread, shape.cells, first, bucket, buckets)
         row = {
             "from": first // MICRO,
             "to": last // MICRO,
