@@ -17,6 +17,9 @@ MAX_CALL = 16 * 1024
 MAX_INSTRUMENTS = 200
 DEFAULT_DEPTH = 25
 MAX_DEPTH = 1000
+MAX_LEVELS = 20_000
+"""Of all books of one subscription, a side: their update is made in one go."""
+MAX_HEATMAPS = 16
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,11 +76,17 @@ def key_of(params: Params | None, names: Names) -> Key:
         return Key(channel, ())
     if channel == "depths":
         step, every, rows = asked.step(params.step), asked.choice("every", params.every, EVERY), asked.rows(params.rows)
-        return Key(channel, _instruments(params, names), step=step, every=every, rows=rows)
+        wanted = _instruments(params, names)
+        if len(wanted) > MAX_HEATMAPS:
+            raise asked.bad("instruments", f"{len(wanted)} names", f"at most {MAX_HEATMAPS} of depths")
+        return Key(channel, wanted, step=step, every=every, rows=rows)
     interval = _kind(params.interval, names) if channel == "bars" else ""
     depth = asked.whole("depth", params.depth, DEFAULT_DEPTH, MAX_DEPTH) if channel == "book" else 0
     kind = params.kind or "" if channel == "metrics" else ""
-    return Key(channel, _instruments(params, names), interval, depth, kind)
+    wanted = _instruments(params, names)
+    if depth * len(wanted) > MAX_LEVELS:
+        raise asked.bad("depth", depth, f"at most {MAX_LEVELS} levels a side for all books of a subscription together")
+    return Key(channel, wanted, interval, depth, kind)
 
 
 def _kind(interval: str | None, names: Names) -> str:
@@ -118,6 +127,10 @@ class Bucket:
         if self._left < 1:
             raise ApiError(429, "too_many_calls", f"more than {self.rate:g} calls a second", "slow down")
         self._left -= 1
+
+    def charge(self, calls: float) -> None:
+        """What the last one cost, in calls, where that is more than one."""
+        self._left -= max(0.0, calls - 1)
 
 
 def reply(call_id: CallId, result: Any = None, error: ApiError | None = None) -> dict[str, Any]:

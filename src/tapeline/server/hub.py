@@ -13,6 +13,9 @@ What a viewer is owed when it reads too slowly (the bytes that even the kernel w
 
 So one viewer holds at most 256 KiB and the messages of one push, and nothing that it does is waited for. Calls of a viewer with a
 backlog are not read, so that its own questions cannot fill it either.
+
+Updates of conflated channels take at most a quarter of the loop's time, snapshots another (`budget.py`): past it they wait their
+turn, as at a slower `push_hz`. Trades never wait. A call that costs more than `call_seconds` of CPU counts as several.
 """
 
 import asyncio
@@ -23,12 +26,13 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
-from tapeline.clock import MICRO, Clock
+from tapeline.clock import MICRO, SECOND, Clock, cpu_time
 from tapeline.config import ServerSettings
 from tapeline.engine.bus import Turn
 from tapeline.engine.source import Source
 from tapeline.server.access import Lock
 from tapeline.server.asked import ApiError, Names
+from tapeline.server.budget import Budget
 from tapeline.server.calls import Bucket, Call, key_of, read_call, read_id, reply
 from tapeline.server.depths import Depths
 from tapeline.server.feed import Context, Feed, Key, Message
@@ -37,6 +41,10 @@ from tapeline.server.gate import Gate
 from tapeline.server.history import History
 from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
 from tapeline.server.views import Row, encode, status_row
+
+
+SNAPSHOT_PERIODS = 8
+"""For how many pushes the time of snapshots is saved up: a page that opens wants some dozens at once."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +58,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     goodbye_seconds: float = 2.0
     calls_per_second: float = 20.0
     calls_burst: float = 100.0
+    call_seconds: float = 0.005
+    updates_share: float = 0.25
+    snapshots_share: float = 0.25
 
 
 class Subscription:
@@ -98,6 +109,8 @@ class Hub:
         self._source, self._clock = source, clock
         self._period = 1 / settings.push_hz
         self._feeds: dict[Key, Feed] = {}
+        self._updating = Budget(limits.updates_share, self._period)
+        self._filling = Budget(limits.snapshots_share, self._period, SNAPSHOT_PERIODS)
         self.depths = Depths(source, history, settings)
         self._context = Context(source, history, self.depths, self.status)
         self._held = False  # a replay is being sought: nothing but its status is told
@@ -156,6 +169,7 @@ class Hub:
         viewer = Viewer(socket, pipe, Bucket(self.limits.calls_per_second, self.limits.calls_burst, loop.time()))
         self.viewers.add(viewer)
         if self._timer is None:
+            self._filling.fill()
             self._timer = loop.call_later(self._period, self._turn, loop)
         return viewer
 
@@ -185,6 +199,7 @@ class Hub:
             viewer.keys, viewer.behind = tuple(first), bool(first)
 
     def _hear(self, viewer: Viewer, raw: str | bytes) -> None:
+        began = cpu_time()
         try:
             viewer.bucket.take(asyncio.get_running_loop().time())
             call = read_call(raw)
@@ -197,6 +212,7 @@ class Hub:
                 answer = reply(call.id, error=e)
         viewer.pipe.send(text_frame(encode(answer)))
         self._settle(viewer)
+        viewer.bucket.charge((cpu_time() - began) / SECOND / self.limits.call_seconds)
 
     def _do(self, viewer: Viewer, call: Call) -> Row:
         if call.method == "ping":
@@ -243,8 +259,7 @@ class Hub:
     def push(self, now: float) -> None:
         """One turn: what changed to everyone who watches it."""
         self._context.now = now
-        feeds = {key: feed for key, feed in self._feeds.items() if isinstance(feed, StatusFeed)} if self._held else self._feeds
-        updates = {key: message for key, feed in feeds.items() if (message := feed.update()) is not None}
+        updates = self._updates()
         joined: dict[tuple[Framing, tuple[Key, ...]], bytes] = {}
         for viewer in list(self.viewers):
             if viewer.leaving:
@@ -262,6 +277,25 @@ class Hub:
                 if frames:
                     viewer.pipe.send(frames)
         self._context.encoded.clear()
+
+    def _updates(self) -> dict[Key, Message]:
+        """What changed; where there is no time for all of it, those that wait come first in the next push."""
+        self._updating.renew()
+        self._filling.renew()
+        updates: dict[Key, Message] = {}
+        waiting: dict[Key, Feed] = {}
+        for key, feed in list(self._feeds.items()):
+            if self._held and not isinstance(feed, StatusFeed):
+                continue
+            if feed.conflated and not self._updating.left:
+                waiting[key] = feed
+                continue
+            message = self._updating.pay(feed.update)
+            if message is not None:
+                updates[key] = message
+        if waiting:
+            self._feeds = waiting | self._feeds
+        return updates
 
     def _settle(self, viewer: Viewer, updates: dict[Key, Message] | None = None) -> None:
         """Send a viewer that is behind as much as its backlog allows of what it is owed and of `updates`."""
@@ -283,8 +317,9 @@ class Hub:
             if not small:
                 sub.owed = sub.owed or update is not None
             elif sub.owed:
-                sub.owed = False
-                pipe.send(feed.snapshot().frame(pipe.framing))
+                if self._filling.left:
+                    sub.owed = False
+                    pipe.send(self._filling.pay(feed.snapshot).frame(pipe.framing))
             elif update is not None:
                 pipe.send(update.frame(pipe.framing))
         elif pipe.backlog() > self.limits.skip_trades_above:
