@@ -123,5 +123,17 @@ async def test_what_a_client_does_is_not_logged(server: Server, caplog: pytest.L
     assert b"400" in await ended(reader)
     writer.close()
     assert not caplog.records
+    for path in (b"/api/v1/query", b"/api/v1/alerts/check", b"/login"):
+        _, writer = await dial(server)
+        head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{" % path
+        writer.write(head)
+        await writer.drain()
+        requests = server.app.state.hub.gate.requests
+        while server.app.state.hub.gate.requests == requests:
+            await asyncio.sleep(0.005)
+        writer.close()
+        while server.app.state.hub.gate.open:
+            await asyncio.sleep(0.005)
+    assert not caplog.records
     logging.getLogger("uvicorn.error").error("a fault of ours")
     assert [r.message for r in caplog.records] == ["a fault of ours"]

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
@@ -132,13 +132,18 @@ def build_app(
             *page_routes(page),
         ],
         middleware=[Middleware(Marked, mode=source.mode) if inside else Middleware(Guard, gate=gate, source=source)],
-        exception_handlers={ApiError: refuse, HTTPException: refuse, 500: refuse},
+        exception_handlers={ApiError: refuse, HTTPException: refuse, ClientDisconnect: _gone, 500: refuse},
     )
     app.state.hub, app.state.history, app.state.search, app.state.replays = hub, history, search, replays
     source.bus.tap(history.tap)
     source.bus.tap(hub.depths.tap)
     source.bus.turns += [history.turned, hub.depths.turned, hub.turned]
     return app
+
+
+async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
+    """Who hung up within his own request: no fault of ours, and nobody reads the answer."""
+    return Response(status_code=400)
 
 
 def _as_api_error(error: Exception) -> ApiError:

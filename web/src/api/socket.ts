@@ -36,6 +36,16 @@ export function backoff(attempt: number, random: number = Math.random()): number
   return Math.max(250, Math.min(MOST_MS, FIRST_MS * 2 ** Math.min(attempt, 10)) * random);
 }
 
+/** A message or reply; null for what is none. */
+export function read(text: string): Message | Reply | null {
+  try {
+    const found: unknown = JSON.parse(text);
+    return typeof found === "object" && found !== null && !Array.isArray(found) ? (found as Message | Reply) : null;
+  } catch {
+    return null;
+  }
+}
+
 const keyOf = (s: Subscription): string => JSON.stringify([s.channel, s.instruments, s.interval, s.depth, s.kind, s.step, s.every, s.rows]);
 
 export class Feed {
@@ -104,9 +114,13 @@ export class Feed {
   }
 
   private received(text: string): void {
+    const message = read(text);
+    if (message === null) {
+      this.retry(); // something on the way spoils what is sent: the snapshots of a new connection make up for it
+      return;
+    }
     this.lastMessage = performance.now();
     this.attempts = 0;
-    const message = JSON.parse(text) as Message | Reply;
     if ("channel" in message) this.on.message(message);
     else if (message.error) this.on.error(message.error);
   }

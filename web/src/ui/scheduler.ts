@@ -55,7 +55,13 @@ export class Scheduler {
     this.queued = false;
     const dirty = this.dirty;
     this.dirty = new Set();
-    for (const entry of this.entries) this.paintOne(entry, dirty);
+    for (const entry of this.entries) {
+      try {
+        this.paintOne(entry, dirty);
+      } catch (error) {
+        reportError(error); // a panel that fails takes no other with it
+      }
+    }
     for (const f of this.painted) f();
   }
 
