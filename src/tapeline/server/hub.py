@@ -42,7 +42,6 @@ from tapeline.server.history import History
 from tapeline.server.pipe import EXTENSION, HIGH_WATER, Framing, Outlet, Pipe, text_frame
 from tapeline.server.views import Row, encode, status_row
 
-
 SNAPSHOT_PERIODS = 8
 """For how many pushes the time of snapshots is saved up: a page that opens wants some dozens at once."""
 
