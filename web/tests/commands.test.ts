@@ -32,7 +32,7 @@ test("no key means two things, and each has an action or says where it works", (
   for (const row of KEYS) assert.ok(row.keys.length === 0 ? /^on a tab/.test(row.what) : row.action);
   assert.deepEqual(actionOf("5"), { action: "interval", at: 4 });
   assert.equal(actionOf("q"), null);
-  assert.deepEqual([hintOf("interval", 2), hintOf("instrument", 1), hintOf("none")], ["3", "↓", ""]);
+  assert.deepEqual([hintOf("interval", 2), hintOf("instrument", 1), hintOf("play"), hintOf("none")], ["3", "↓", "Space", ""]);
   const main = readFileSync(new URL("../src/main.ts", import.meta.url), "utf8");
   for (const { action } of KEYS) if (action) assert.match(main, new RegExp(`^  ${action}: `, "m"), action);
 });

@@ -27,6 +27,7 @@ interface Line {
   readonly color: string;
   decimals: number;
   old: boolean;
+  stretches: number; // of the other's that are drawn
 }
 
 export class OtherLines {
@@ -45,7 +46,7 @@ export class OtherLines {
     this.lines = others.map((other, n) => {
       const color = lineColor(n + FROM);
       const series: ISeriesApi<"Line"> = this.chart.addSeries(LineSeries, { color, lineWidth: 2, priceLineVisible: false, crosshairMarkerRadius: 3, title: "" });
-      return { other, series, color, decimals: -1, old: false };
+      return { other, series, color, decimals: -1, old: false, stretches: 0 };
     });
     return true;
   }
@@ -82,16 +83,17 @@ export class OtherLines {
     });
   }
 
-  /** Decimals, and paler where nothing new comes. Says whether it has to be drawn anew. */
+  /** Decimals, and paler where nothing new comes. Says whether it has to be drawn anew: for that, or because its past came. */
   private look(line: Line, market: Market): boolean {
     const row = market.rows.get(line.other.id);
     const decimals = row?.priceDecimals ?? 2;
     if (decimals !== line.decimals) line.series.applyOptions({ priceFormat: priceFormat(decimals) });
     const old = OLD.has(row?.info?.state ?? "");
-    const changed = old !== line.old;
-    Object.assign(line, { decimals, old });
-    if (changed) line.series.applyOptions({ lineWidth: old ? 1 : 2 });
-    return changed;
+    const aged = old !== line.old;
+    const learnt = line.stretches !== line.other.stretches;
+    Object.assign(line, { decimals, old, stretches: line.other.stretches });
+    if (aged) line.series.applyOptions({ lineWidth: old ? 1 : 2 });
+    return aged || learnt;
   }
 }
 

@@ -21,6 +21,7 @@ export class Other {
   from = 0; // what is known: from <= time < to
   to = 0;
   asking = false;
+  stretches = 0; // that were learnt: bars before the newest came or went
 
   constructor(id: string) {
     this.id = id;
@@ -44,6 +45,7 @@ export class Other {
   }
 
   knows(from: number, to: number): void {
+    this.stretches += 1;
     const apart = this.from === this.to || from > this.to || to < this.from;
     [this.from, this.to] = apart ? [from, to] : [Math.min(this.from, from), Math.max(this.to, to)];
     if (!apart && this.bars.size <= 2 * BARS) return;

@@ -38,5 +38,5 @@ export function actionOf(key: string): { readonly action: string; readonly at: n
 
 export const hintOf = (action: string, at = 0): string => {
   const key = KEYS.find((row) => row.action === action)?.keys[at] ?? "";
-  return { ArrowUp: "↑", ArrowDown: "↓" }[key] ?? key;
+  return { ArrowUp: "↑", ArrowDown: "↓", " ": "Space" }[key] ?? key;
 };
