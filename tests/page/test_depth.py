@@ -323,3 +323,17 @@ async def test_a_heatmap_that_is_covered_asks_for_nothing(screen):
     frames, _ = await counts(page)
     screen.source.tick()
     assert (await counts(page))[0] == frames
+
+
+async def test_scrolling_the_book_and_another_interval_leave_the_tape_where_it_is_read(screen):
+    page = screen.page
+    await page.get_by_test_id("tape").locator(".trade").first.wait_for()
+    await page.locator(".tape").press(" ")  # held
+    await expect(page.locator(".panel-tape")).to_have_attribute("data-held", "true")
+    await page.get_by_role("grid", name=re.compile("Order book")).press("PageDown")
+    await expect(page.locator(".ladder-back")).to_be_visible()
+    await page.get_by_role("button", name="5m", exact=True).click()
+    await expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator(".panel-tape")).to_have_attribute("data-held", "true")
+    await page.get_by_test_id("watch-sim:ETH-USDT").click()
+    await expect(page.locator(".panel-tape")).to_have_attribute("data-held", "false")

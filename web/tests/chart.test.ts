@@ -11,7 +11,7 @@ import { Rows } from "../src/chart/rows.ts";
 import { sampled } from "../src/chart/samplelines.ts";
 import { bandsOf, spansOf, stepsOf } from "../src/chart/spans.ts";
 import { whole } from "../src/state/candles.ts";
-import { Other } from "../src/state/compare.ts";
+import { Compare, Other } from "../src/state/compare.ts";
 import { Row } from "../src/state/market.ts";
 import { Samples } from "../src/state/samples.ts";
 import { BARS, View } from "../src/state/view.ts";
@@ -131,4 +131,20 @@ test("the window over the past is bounded on both sides, and what it let go can 
   assert.deepEqual([view.series.last?.ts_open, view.newest?.close], [last, 77]);
   view.join(range(last / MINUTE + 1, last / MINUTE + 801), "newer");
   assert.deepEqual([view.series.bars.length, view.series.bars[0]?.ts_open, view.older], [BARS, 9800 * MINUTE, "idle"]);
+});
+
+test("of another instrument no more is kept than the window shows, however long it is watched", () => {
+  const view = new View();
+  view.reset(ID);
+  const compare = new Compare(view, { touch: () => undefined } as unknown as ConstructorParameters<typeof Compare>[1]);
+  compare.choose(["sim:C-D"]);
+  const [other] = compare.list;
+  other?.knows(0, Number.POSITIVE_INFINITY);
+  for (let n = 0; n < 3 * BARS; n++) {
+    view.putBars([bar(n)]);
+    compare.put({ channel: "bars", type: "update", data: [bar(n, { instrument: "sim:C-D" })] });
+  }
+  assert.ok((other?.bars.size ?? 0) <= 2 * BARS + 1);
+  assert.ok(other?.bars.has((3 * BARS - 1) * MINUTE));
+  assert.deepEqual(other?.lacks(view.series.bars[0]?.ts_open ?? 0, Number.POSITIVE_INFINITY), []);
 });

@@ -78,6 +78,7 @@ export class Cards implements Panel {
   private readonly box = h("div", { class: "cards" });
   private cards: Card[] = [];
   private sampled = 0;
+  private resets = 0;
 
   constructor(session: Session) {
     this.session = session;
@@ -99,11 +100,13 @@ export class Cards implements Panel {
       return;
     }
     mark(document.documentElement, "feed", row.info?.state ?? "waiting");
-    if (dirty.has("selection")) for (const card of this.cards) card.forget();
+    const another = view.resets !== this.resets;
+    this.resets = view.resets;
+    if (another) for (const card of this.cards) card.forget();
     this.renderTitle(row);
     for (const card of this.cards) card.render(row, this.session);
     const now = performance.now();
-    if (now - this.sampled < 1000 && !dirty.has("theme") && !dirty.has("selection")) return;
+    if (now - this.sampled < 1000 && !dirty.has("theme") && !another) return;
     this.sampled = now;
     if (!this.session.health.dead) for (const card of this.cards) card.sample(row, this.session);
   }

@@ -78,9 +78,12 @@ export class Chart implements Shown {
   }
 
   visible(shown: boolean): void {
-    this.compare.shown = this.session.rules.drawn = shown;
-    this.session.asks();
-    if (shown) void this.compare.cover();
+    const { session, compare } = this;
+    compare.shown = session.rules.drawn = session.candles.looked = shown;
+    session.asks();
+    if (!shown) return;
+    void compare.cover();
+    void session.candles.loadProfile();
   }
 
   render(dirty: ReadonlySet<Topic>): void {

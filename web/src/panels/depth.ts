@@ -157,7 +157,7 @@ export class DepthChart implements Shown {
 
   private point(bpsFromMid: number | null): void {
     this.hover = bpsFromMid === null ? null : Math.max(-this.bps, Math.min(this.bps, bpsFromMid));
-    this.session.scheduler.touch("selection");
+    this.session.scheduler.touch("book");
   }
 
   private makeTable(): HTMLElement {

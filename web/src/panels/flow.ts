@@ -39,6 +39,7 @@ export class Flow implements Shown {
   private stale = true; // trades came since the sizes were counted
   private fetched = 0;
   private looks = false;
+  private resets = -1;
 
   constructor(session: Session) {
     this.session = session;
@@ -72,12 +73,14 @@ export class Flow implements Shown {
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (dirty.has("selection")) this.fetched = 0;
+    const another = this.session.view.resets !== this.resets;
+    this.resets = this.session.view.resets;
+    if (another) this.fetched = 0;
     if (dirty.has("bars") || dirty.has("selection")) this.points = flowOf(this.session.view.series.bars);
     if (DRAWN.some((topic) => dirty.has(topic))) this.draw();
     const now = performance.now();
-    if (dirty.has("trades") || dirty.has("selection")) this.stale = true;
-    if (!this.stale || (now - this.counted < 1000 && !dirty.has("selection"))) return;
+    if (dirty.has("trades") || another) this.stale = true;
+    if (!this.stale || (now - this.counted < 1000 && !another)) return;
     this.counted = now;
     this.stale = false;
     this.count();

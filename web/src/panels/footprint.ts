@@ -36,6 +36,7 @@ export class FootprintPanel implements Shown {
   private offered = "";
   private moved = 0; // pixels that prices were moved by
   private queued = false;
+  private resets = -1;
 
   constructor(session: Session) {
     this.session = session;
@@ -64,7 +65,9 @@ export class FootprintPanel implements Shown {
   }
 
   render(dirty: ReadonlySet<Topic>): void {
-    if (dirty.has("selection")) this.moved = 0;
+    const { resets } = this.session.view;
+    if (resets !== this.resets) this.moved = 0;
+    this.resets = resets;
     if (dirty.size === 1 && dirty.has("bars")) return; // its own store says when something changed
     this.draw();
   }

@@ -203,7 +203,7 @@ export class Ladder implements Shown {
     store(`ladder-step.${this.shownId}`, String(this.step));
     this.bids.from = this.asks.from = 0;
     if (this.depths.value === "auto") this.wish(FIRST_DEPTH);
-    this.session.scheduler.touch("selection");
+    this.session.scheduler.touch("book");
   }
 
   private listen(): void {
@@ -224,13 +224,13 @@ export class Ladder implements Shown {
 
   private scroll(side: LadderSide, by: number): void {
     side.from = Math.max(0, Math.min(side.groups.length - 1, side.from + by));
-    this.session.scheduler.touch("selection");
+    this.session.scheduler.touch("book");
   }
 
   private scrollBack(): void {
     this.bids.from = this.asks.from = 0;
     this.cursor = null;
-    this.session.scheduler.touch("selection");
+    this.session.scheduler.touch("book");
   }
 
   private key(event: KeyboardEvent): void {

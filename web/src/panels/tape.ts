@@ -37,6 +37,10 @@ export class TradeTape implements Shown {
   private lines: TapeLineView[] = [];
   private shown = { generation: -1, from: 0, to: 0 };
   private sounded = 0;
+  private resets = -1;
+  // Where the reader is, and how much can be seen: told by events, since asking in the middle of a paint would lay out the whole page.
+  private top = 0;
+  private room = 0;
 
   constructor(session: Session, title: HTMLElement) {
     this.session = session;
@@ -61,10 +65,11 @@ export class TradeTape implements Shown {
   render(dirty: ReadonlySet<Topic>): void {
     this.store.sync();
     const { tape } = this.store;
-    if (dirty.has("selection")) this.begin();
+    const another = this.session.view.resets !== this.resets;
+    if (another) this.begin();
     this.tools.render(this.session.now);
     this.sound();
-    if (dirty.has("clock") || dirty.has("selection")) this.renderSums();
+    if (dirty.has("clock") || another) this.renderSums();
     this.held.saw(tape);
     const { waiting } = this.held;
     show(this.fresh, waiting > 0);
@@ -75,6 +80,7 @@ export class TradeTape implements Shown {
 
   /** Another instrument: amounts of the base asset mean another asset now. */
   private begin(): void {
+    this.resets = this.session.view.resets;
     this.tools.apply();
     this.store.tape.rebuild();
     this.resume();
@@ -90,7 +96,7 @@ export class TradeTape implements Shown {
     const total = this.held.upTo - tape.dropped; // rows that may be seen
     const height = `${Math.max(0, total) * rowPx()}px`;
     if (this.spacer.style.height !== height) this.spacer.style.height = height;
-    const [first, last] = slice(this.scroller.scrollTop, this.scroller.clientHeight, rowPx(), SPARE, total);
+    const [first, last] = slice(this.top, this.room, rowPx(), SPARE, total);
     const [from, to] = [this.held.upTo - last, this.held.upTo - first]; // numbers, newest is to − 1
     const { generation } = tape;
     const before = this.shown;
@@ -99,7 +105,7 @@ export class TradeTape implements Shown {
     else this.shift(from, to);
     this.shown = { generation, from, to };
     if (!this.held.still || force) this.lines[0]?.set(this.rowAt(to - 1), this.row, tape);
-    if (total - last < NEAR_END && this.scroller.scrollTop > 0) void this.store.fetchOlder();
+    if (total - last < NEAR_END && this.top > 0) void this.store.fetchOlder();
   }
 
   private get row(): { priceDecimals: number; sizeDecimals: number } {
@@ -183,7 +189,7 @@ export class TradeTape implements Shown {
     this.held.release(this.store.tape);
     this.store.tape.reading = false;
     this.tools.paused(false);
-    this.scroller.scrollTop = 0;
+    this.scroller.scrollTop = this.top = 0;
     this.shown = { ...this.shown, generation: -1 };
     this.session.scheduler.touch("trades");
   }
@@ -192,13 +198,19 @@ export class TradeTape implements Shown {
     const { scroller } = this;
     scroller.addEventListener("pointerenter", (e) => e.pointerType === "mouse" && this.hold("pointer", true));
     scroller.addEventListener("pointerleave", () => this.hold("pointer", false));
-    scroller.addEventListener("scroll", () => this.hold("scroll", scroller.scrollTop > 0), { passive: true });
+    scroller.addEventListener("scroll", () => {
+      this.top = scroller.scrollTop;
+      this.hold("scroll", this.top > 0);
+    }, { passive: true });
     this.fresh.addEventListener("click", () => this.resume());
     scroller.addEventListener("keydown", (event) => {
       if (event.key !== " ") return;
       event.preventDefault();
       this.hold("told", !this.held.because("told"));
     });
-    new ResizeObserver(() => this.draw(true)).observe(scroller);
+    new ResizeObserver(() => {
+      this.room = scroller.clientHeight;
+      this.draw(true);
+    }).observe(scroller);
   }
 }

@@ -97,7 +97,7 @@ export class Venues implements Shown {
     this.el = panel("venues", "Venues", head, scroller);
   }
 
-  render(): void {
+  render(dirty: ReadonlySet<Topic>): void {
     const { market, view, now, health } = this.session;
     this.listAssets([...new Set([...market.rows.keys()].map((id) => pairOf(id).base))].sort());
     const base = this.asset.value === FOLLOW ? pairOf(view.id).base : this.asset.value;
@@ -111,7 +111,7 @@ export class Venues implements Shown {
     }
     show(this.empty, rows.length === 0);
     this.say(of);
-    this.renderGroups();
+    if (dirty.has("metrics") || dirty.has("selection")) this.renderGroups();
   }
 
   private listAssets(bases: readonly string[]): void {

@@ -44,6 +44,7 @@ export class Watchlist implements Shown {
   private shape = "";
   private sorted = 0;
   private drawn = 0;
+  private shownId = "";
   private coming = ""; // the name of what was added, until it is here
   private undoing: number | undefined;
 
@@ -79,7 +80,8 @@ export class Watchlist implements Shown {
     const active = this.lines.has(view.id) ? `watch-${view.id}` : "";
     if (this.list.getAttribute("aria-activedescendant") !== active) this.list.setAttribute("aria-activedescendant", active);
     if (dirty.has("selection")) {
-      this.list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+      if (view.id !== this.shownId) this.list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+      this.shownId = view.id;
       this.menu.render(this.choices, symbolOf(view.id) === "" ? "" : view.id);
     }
     this.draw(dirty.has("theme"));

@@ -22,6 +22,7 @@ const ORIGINS = ["trades", "venue"] as const;
 
 export class Candles implements Store {
   watchesProfile = false; // whether the chart shows it
+  looked = true; // whether the chart is looked at
   /** Why older or newer bars could not be had; empty while they can. */
   trouble = "";
   private readonly view: View;
@@ -43,6 +44,10 @@ export class Candles implements Store {
     if (message.channel === "bars" && this.view.putBars(message.data)) this.scheduler.touch("bars");
   }
 
+  chose(): void {
+    this.trouble = "";
+  }
+
   fill(signal: AbortSignal): void {
     this.signal = signal;
     void this.fillBars();
@@ -51,7 +56,7 @@ export class Candles implements Store {
 
   second(): void {
     this.seconds += 1;
-    if (this.seconds % PROFILE_SECONDS === 0 && !document.hidden) void this.loadProfile();
+    if (this.seconds % PROFILE_SECONDS === 0 && this.looked && !document.hidden) void this.loadProfile();
   }
 
   async loadOlder(): Promise<void> {
@@ -102,7 +107,7 @@ export class Candles implements Store {
   }
 
   private async page(side: "older" | "newer", load: () => Promise<{ more: readonly Bar[]; end: boolean }>): Promise<void> {
-    const { view, scheduler } = this;
+    const { view, scheduler, signal } = this;
     const { series } = view;
     view[side] = "loading";
     scheduler.touch("bars");
@@ -111,7 +116,7 @@ export class Candles implements Store {
     scheduler.touch("bars");
     if (typeof found === "string") {
       view[side] = "idle";
-      this.trouble = found;
+      if (!signal.aborted) this.trouble = found; // else nobody waits for it any more
       return;
     }
     this.trouble = "";

@@ -92,6 +92,7 @@ export class Compare implements Store {
       if (bar.interval === this.view.interval) any = (this.others.get(bar.instrument)?.put(bar) ?? false) || any;
     }
     if (any) this.scheduler.touch("bars");
+    for (const other of this.others.values()) this.trim(other);
   }
 
   chose(): void {
@@ -150,6 +151,12 @@ export class Compare implements Store {
       }
     }
     return found;
+  }
+
+  /** The chart's window moves on with each new bar: what it left behind goes here as well. */
+  private trim(other: Other): void {
+    const first = this.view.series.bars[0]?.ts_open ?? 0;
+    if (other.bars.size > 2 * BARS && first > other.from && first < other.to) other.knows(first, other.to);
   }
 
   private of(id: string): Other {

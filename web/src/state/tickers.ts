@@ -84,6 +84,7 @@ export class Tickers implements Store {
 
   private async ask(): Promise<void> {
     const found = await get<{ tickers: Ticker[] }>("tickers");
+    if (found) this.tickers.clear(); // what the venue tells no more is not of these 24 hours
     for (const ticker of found?.tickers ?? []) this.tickers.set(ticker.instrument, ticker);
     const untold = [...this.market.rows.keys()].filter((id) => !this.told(id)).slice(0, MOST_BARS);
     for (const id of untold) {

@@ -16,6 +16,8 @@ export type TapeLine =
 
 export class View {
   id = "";
+  /** Counts how often all was forgotten: another instrument, another session of the server, a seek in a recording. */
+  resets = 0;
   interval: Interval = "1m";
   book: Book | null = null;
   bookDepth = 0; // the levels that it may hold
@@ -35,6 +37,7 @@ export class View {
 
   reset(id: string): void {
     this.id = id;
+    this.resets++;
     this.book = null;
     this.lines.replace([]);
     this.rate.clear();

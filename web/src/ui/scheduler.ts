@@ -66,7 +66,7 @@ export class Scheduler {
   }
 
   private paintOne({ panel, shown, missed }: Entry, dirty: ReadonlySet<Topic>): void {
-    const wanted: Topic[] = dirty.has("zone") ? ["zone"] : panel.topics.filter((t) => dirty.has(t));
+    const wanted = [...panel.topics, "zone" as const].filter((t) => dirty.has(t));
     if (!shown) for (const topic of wanted) missed.add(topic);
     if (!shown || (wanted.length === 0 && missed.size === 0)) return;
     const all = missed.size > 0 ? new Set([...dirty, ...missed]) : dirty;

@@ -1,27 +1,14 @@
 // A line of the last minutes, drawn on its own small canvas.
 
+import { type Sheet, sheet } from "./sheet.ts";
 import { token } from "./theme.ts";
 
-interface Pen {
-  readonly g: CanvasRenderingContext2D;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A cleared canvas at the screen's own resolution; null where it is not shown. */
-function pen(canvas: HTMLCanvasElement): Pen | null {
-  const ratio = Math.min(3, window.devicePixelRatio || 1);
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (width === 0 || height === 0) return null;
-  if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
-  if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
-  const g = canvas.getContext("2d");
-  if (!g) return null;
-  g.setTransform(ratio, 0, 0, ratio, 0, 0);
-  g.clearRect(0, 0, width, height);
-  g.lineWidth = 1.25;
-  g.lineJoin = "round";
-  return { g, width, height };
+function pen(canvas: HTMLCanvasElement): Sheet | null {
+  const on = sheet(canvas);
+  if (!on) return null;
+  on.g.lineWidth = 1.25;
+  on.g.lineJoin = "round";
+  return on;
 }
 
 export function sparkline(canvas: HTMLCanvasElement, points: readonly number[], reference: number | null): void {

@@ -60,9 +60,20 @@ export class Look {
   }
 }
 
-/** A colour token of the style sheet, for what is drawn on a canvas. */
+let lookOf = "";
+const tokens = new Map<string, string>(); // of one look; as many as the style sheet has
+
+/** A colour token of the style sheet, for what is drawn on a canvas. Looked up once a look: asking makes the browser work out its styles anew. */
 export function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const { theme, palette, density } = document.documentElement.dataset;
+  const look = `${theme} ${palette} ${density}`;
+  if (look !== lookOf) tokens.clear();
+  lookOf = look;
+  const known = tokens.get(name);
+  if (known !== undefined) return known;
+  const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  if (value !== "") tokens.set(name, value); // else the style sheet is not there yet
+  return value;
 }
 
 /** The height of a row of the book and of the tape, by the density that was chosen. */
