@@ -11,11 +11,36 @@ from tests.page.market import FakeInstrument
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MARKUP = "<img/src=x/onerror=globalThis.owned=1>"
-KEYS = (
-    "layout layouts watch cards chart depth-range heat-contrast heat-every heat-trades instrument interval notices profile sound tab "
-    "tape.large tape.least tape.merge tape.sound venues.scope theme palette zone density motion volume heat-step.sim:BTC-USDT "
-    "ladder-step.sim:BTC-USDT"
-).split()
+KEYS = [
+    "layout",
+    "layouts",
+    "watch",
+    "cards",
+    "chart",
+    "depth-range",
+    "heat-contrast",
+    "heat-every",
+    "heat-trades",
+    "instrument",
+    "interval",
+    "notices",
+    "profile",
+    "sound",
+    "tab",
+    "tape.large",
+    "tape.least",
+    "tape.merge",
+    "tape.sound",
+    "venues.scope",
+    "theme",
+    "palette",
+    "zone",
+    "density",
+    "motion",
+    "volume",
+    "heat-step.sim:BTC-USDT",
+    "ladder-step.sim:BTC-USDT",
+]
 RUBBISH = (
     "{",
     "[null]",

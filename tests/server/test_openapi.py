@@ -8,6 +8,7 @@ from starlette.routing import Mount, WebSocketRoute
 
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
+from tapeline.server import openapi
 from tapeline.server.app import build_app
 from tapeline.server.openapi import document, operations
 from tapeline.server.operations import Described, Operation
@@ -49,6 +50,16 @@ async def test_it_is_served(http):
     answer = await http.get("/api/v1/openapi.json")
     assert answer.headers["content-type"] == "application/vnd.oai.openapi+json;version=3.1"
     assert answer.json()["paths"]["/api/v1/trades"]["get"]["parameters"][0]["name"] == "instrument"
+
+
+async def test_it_is_made_once(http, source, monkeypatch):
+    made = []
+    monkeypatch.setattr(openapi, "document", lambda routes, around: made.append(around) or {"made": len(made)})
+    answers = [(await http.get("/api/v1/openapi.json")).json() for _ in range(3)]
+    assert answers == [{"made": 1}] * 3
+    status = source.status()
+    monkeypatch.setattr(source, "status", lambda: status | {"bars": ["tick:7"]})
+    assert (await http.get("/api/v1/openapi.json")).json() == {"made": 2}
 
 
 async def test_a_parameter_is_named_rightly_and_once(http):

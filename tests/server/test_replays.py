@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from contextlib import asynccontextmanager
 
 import httpx
@@ -18,7 +19,7 @@ from tapeline.server.app import Server
 from tapeline.server.asked import ApiError
 from tapeline.server.query import Queries
 from tapeline.sim import SimServer
-from tapeline.tape import reader
+from tapeline.tape import layout, reader
 from tests.live.rig import SIM_BTC, settings, until
 from tests.server.fakes import T0, FakeSource
 
@@ -277,6 +278,20 @@ async def test_without_a_lake_the_volume_is_not_known(tape, tmp_path):
         assert sum(found["frames"]) > 0
         assert (await http.get("/api/v1/replay")).json()["session"] == session
         assert (await http.get("/api/v1/recordings")).status_code == 200
+
+
+async def test_one_whose_tape_is_removed_while_it_plays(tape, tmp_path):
+    data, (session, _) = tape
+    copy = tmp_path / "copy"
+    shutil.copytree(layout.session_dir(data, session), layout.tape_dir(copy) / session)
+    async with serving(copy, tmp_path) as (_, http):
+        path = await opened(http, session)
+        shutil.rmtree(layout.session_dir(copy, session))
+        gone = await http.get(f"{path}api/v1/replay/timeline")
+        assert (gone.status_code, gone.json()["error"]["code"]) == (503, "tape_broken")
+        await control(http, path, at=0)
+        assert (await http.get("/api/v1/recordings")).json()["recordings"] == []
+        assert (await http.delete("/api/v1/replays", params={"session": session})).json()["replays"] == []
 
 
 async def test_the_end_of_the_server_ends_them(tape, tmp_path):

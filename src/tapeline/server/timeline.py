@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from tapeline.clock import MICRO
 from tapeline.engine.player import Player
-from tapeline.errors import TapeError
+from tapeline.errors import TapeError, UsageError
 from tapeline.server import asked
 from tapeline.server.asked import ApiError
 from tapeline.server.history import History
@@ -88,11 +88,11 @@ class Timeline:
         )
 
     async def _made(self, buckets: int, instrument: str) -> Row:
-        directory = layout.session_dir(self._root, self.player.session)
-        live = layout.is_live(directory)
         try:
+            directory = layout.session_dir(self._root, self.player.session)
+            live = layout.is_live(directory)
             shape = await asyncio.to_thread(self._outlines.of, directory)
-        except TapeError as e:
+        except (TapeError, UsageError) as e:  # the latter: it was removed while it is played
             raise ApiError(503, "tape_broken", str(e), "`tapeline tape verify` says more") from None
         first = self.player.first
         last = max([self.player.last, *(cell[1] for cell in shape.cells[-1:])])
