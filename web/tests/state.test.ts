@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "../src/api/socket.ts";
-import type { Bar, StatusEvent, Trade } from "../src/api/types.ts";
+import type { Bar, Status, StatusEvent, Trade } from "../src/api/types.ts";
 import { blanks, candle } from "../src/chart/points.ts";
 import { Rows } from "../src/chart/rows.ts";
 import { BarSeries, Latency, Rate, Recent } from "../src/state/buffers.ts";
-import { Row, SPARK_POINTS } from "../src/state/market.ts";
+import { Market, Row, SPARK_POINTS } from "../src/state/market.ts";
+import { Quotes } from "../src/state/quotes.ts";
 import { View } from "../src/state/view.ts";
 
 const bar = (open: number, change: Partial<Bar> = {}): Bar => ({
@@ -138,4 +139,10 @@ test("without quotes an instrument is worth what it was last traded at", () => {
   assert.ok(Math.abs((row.change ?? 0) - 0.05) < 1e-12);
   row.putMetrics({ instrument: row.id, ts_event: 0, ts_recv: 5, flags: [], mid: 4, spread: 1, spread_bps: 1, imbalance: 0, microprice: 4 });
   assert.equal(row.price, 4);
+});
+
+test("when another UTC day begins, changes are measured from its open", () => {
+  const quotes = new Quotes(new Market(), { touch: () => undefined } as unknown as ConstructorParameters<typeof Quotes>[1]);
+  const at = (hours: number, minutes: number): Status => ({ now: Date.UTC(2026, 10, 21, hours, minutes) * 1000, instruments: [] }) as unknown as Status;
+  assert.deepEqual([at(23, 0), at(23, 59), at(24, 0), at(24, 2), at(25, 0)].map((status) => quotes.putStatus(status)), [false, false, false, true, false]);
 });

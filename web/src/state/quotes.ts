@@ -8,6 +8,8 @@ import { type Market, SPARK_POINTS } from "./market.ts";
 import type { Store } from "./store.ts";
 
 const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
+const DAY_US = 86_400e6;
+const SETTLED_US = 60e6; // into a new day its first bar is there, where anything is traded
 const ALL: readonly Subscription[] = [
   { channel: "quotes", instruments: ["*"] },
   { channel: "metrics", instruments: ["*"], kind: "book" },
@@ -17,6 +19,7 @@ export class Quotes implements Store {
   private readonly market: Market;
   private readonly scheduler: Scheduler;
   private readonly seeded = new Set<string>();
+  private day = 0; // of the changes that are shown, counted since 1970
 
   constructor(market: Market, scheduler: Scheduler) {
     this.market = market;
@@ -35,9 +38,13 @@ export class Quotes implements Store {
     this.scheduler.touch("quotes");
   }
 
-  /** Says whether the list of instruments changed. */
+  /** Says whether the list of instruments changed, or another UTC day began: then all are to be seeded again. */
   putStatus(status: Status): boolean {
-    return this.market.putInstruments(status.instruments);
+    const day = Math.floor((status.now - SETTLED_US) / DAY_US);
+    const another = this.day !== 0 && day !== this.day;
+    this.day = day;
+    if (another) this.seeded.clear();
+    return this.market.putInstruments(status.instruments) || another;
   }
 
   /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. `answers`: whether to go on. */
