@@ -337,3 +337,30 @@ async def test_scrolling_the_book_and_another_interval_leave_the_tape_where_it_i
     await expect(page.locator(".panel-tape")).to_have_attribute("data-held", "true")
     await page.get_by_test_id("watch-sim:ETH-USDT").click()
     await expect(page.locator(".panel-tape")).to_have_attribute("data-held", "false")
+
+
+def wanted(calls: list[dict[str, Any]]) -> set[str]:
+    """What is subscribed to and not given back."""
+    now: set[str] = set()
+    for call in calls:
+        key = json.dumps(call["params"], sort_keys=True)
+        (now.add if call["method"] == "subscribe" else now.discard)(key)
+    return now
+
+
+async def test_what_a_panel_asked_for_is_given_back_when_it_is_covered(screen):
+    page = screen.page
+    calls = asked(page)
+    await page.reload()
+    await page.get_by_test_id("bids").locator(".price[data-value]").first.wait_for()
+    await open_panel(page, "Metrics")
+    await page.wait_for_timeout(300)
+    before = wanted(calls)
+    assert len(before) >= 6
+    for name in ("Heatmap", "Depth", "Flow", "Footprint", "Venues", "Alerts", "Health"):
+        await open_panel(page, name)
+        await expect(page.get_by_role("tab", name=name, exact=True).first).to_have_attribute("aria-selected", "true")
+    assert any('"depths"' in json.dumps(call) for call in calls)
+    for name in ("Metrics", "Events"):
+        await open_panel(page, name)
+    await until(page, lambda: wanted(calls) == before)
