@@ -27,7 +27,7 @@ from tapeline.engine.source import BookView
 from tapeline.events import Bar, BookUpdate, Event, Metrics, Quote, Trade
 from tapeline.instruments import Instrument
 from tapeline.server.app import Server
-from tapeline.server.history import History
+from tapeline.server.memory.history import History
 
 NAMES = [f"sim:{base}-USDT" for base in ("BTC", "ETH", "SOL", "XRP")]
 LEVELS = [(100.0 - i / 100, 1.5 + i) for i in range(1000)]

@@ -13,7 +13,7 @@ from tapeline.engine import player as players
 from tapeline.engine.cursor import Marks
 from tapeline.engine.player import Player
 from tapeline.events import to_json
-from tapeline.server.history import History
+from tapeline.server.memory.history import History
 from tapeline.sim import SimServer
 from tapeline.tape import reader, states
 from tests.live.rig import ALL, running, until

@@ -11,7 +11,7 @@ from tapeline.cli.live import LiveSession
 from tapeline.clock import LiveClock
 from tapeline.config import QuerySettings, ServerSettings, SinkSettings
 from tapeline.server.app import Server
-from tapeline.server.query import Queries
+from tapeline.server.query.query import Queries
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.tape import reader

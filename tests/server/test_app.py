@@ -11,10 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.errors import ConfigError
-from tapeline.server.access import Lock
+from tapeline.server.access.access import Lock
+from tapeline.server.access.gate import Gate
+from tapeline.server.access.guard import host_name
 from tapeline.server.app import Server
-from tapeline.server.gate import Gate
-from tapeline.server.guard import host_name
 from tapeline.server.prometheus import exposed_names
 from tests.server.fakes import BTC, T0, FakeSource, trade
 

@@ -10,12 +10,13 @@ import pytest
 
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
-from tapeline.server import app, calls, feeds, hub, rest
-from tapeline.server.codes import CODES, SOCKET_ONLY
-from tapeline.server.openapi import operations
-from tapeline.server.operations import Described
+from tapeline.server import app, rest
+from tapeline.server.contract.codes import CODES, SOCKET_ONLY
+from tapeline.server.contract.openapi import operations
+from tapeline.server.contract.operations import Described
+from tapeline.server.live import calls, feeds, hub
+from tapeline.server.live.stream import OPTIONS, STREAM
 from tapeline.server.prometheus import exposed_names
-from tapeline.server.stream import OPTIONS, STREAM
 from tapeline.sim import SimServer
 from tapeline.sinks.base import SinkStats
 from tests.live.rig import running

@@ -104,7 +104,7 @@ def _tapeline_at(host: str, number: int) -> bool:
 
 def door(settings: ServerSettings) -> Check:
     """Who may come in."""
-    from tapeline.server.access import VARIABLE, is_loopback, lock_of
+    from tapeline.server.access.access import VARIABLE, is_loopback, lock_of
 
     try:
         lock = lock_of(settings)

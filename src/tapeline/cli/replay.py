@@ -25,7 +25,7 @@ from tapeline.errors import ConfigError, UsageError
 from tapeline.events import to_json
 from tapeline.frames import FrameKind
 from tapeline.server.app import Server
-from tapeline.server.query import Queries
+from tapeline.server.query.query import Queries
 from tapeline.sinks.base import Sink
 from tapeline.sinks.registry import make
 from tapeline.tape import reader

@@ -25,7 +25,7 @@ from tapeline.cli.options import (
 )
 from tapeline.cli.searching import finder_of
 from tapeline.server.app import Server
-from tapeline.server.query import Queries
+from tapeline.server.query.query import Queries
 
 
 async def run(

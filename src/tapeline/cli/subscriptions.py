@@ -14,7 +14,7 @@ from tapeline.cli.live import say
 from tapeline.cli.options import Channels, Host
 from tapeline.cli.output import columns, write, write_json
 from tapeline.errors import ConfigError, TapelineError, Unreachable, UsageError, VenueError
-from tapeline.server.access import VARIABLE, credentials
+from tapeline.server.access.access import VARIABLE, credentials
 
 PATH = "/api/v1/subscriptions"
 SECONDS = 60.0  # a new venue is given its time to answer

@@ -26,9 +26,9 @@ from tapeline.engine.source import Source
 from tapeline.errors import ConfigError, UsageError
 from tapeline.server import asked, bodies
 from tapeline.server.asked import MAX_TIME, ApiError
-from tapeline.server.history import History
-from tapeline.server.operations import FROM, TO, Described, Operation, Parameter, limit, many
-from tapeline.server.shapes import AlertRow, RuleFault, RuleRow, TargetRow
+from tapeline.server.contract.operations import FROM, TO, Described, Operation, Parameter, limit, many
+from tapeline.server.contract.shapes import AlertRow, RuleFault, RuleRow, TargetRow
+from tapeline.server.memory.history import History
 from tapeline.server.views import MEDIA, Row, encode, event_row
 
 MAX_ALERTS = 1000

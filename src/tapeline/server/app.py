@@ -27,32 +27,32 @@ from tapeline.config import QuerySettings, ServerSettings
 from tapeline.engine.player import Player
 from tapeline.engine.source import Source
 from tapeline.errors import ConfigError
-from tapeline.server.access import Lock, lock_of
+from tapeline.server.access.access import Lock, lock_of
+from tapeline.server.access.door import DoorProtocol, Quiet, most_connections
+from tapeline.server.access.gate import Gate
+from tapeline.server.access.guard import Guard, error_response
+from tapeline.server.access.login import Login, access_route
 from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
-from tapeline.server.door import DoorProtocol, Quiet, most_connections
+from tapeline.server.contract.openapi import Document
 from tapeline.server.figures import Figures
-from tapeline.server.footprints import Footprints
-from tapeline.server.gate import Gate
-from tapeline.server.guard import Guard, error_response
-from tapeline.server.heatmap import Heatmap
-from tapeline.server.history import History
-from tapeline.server.hub import Hub, Limits
-from tapeline.server.login import Login, access_route
-from tapeline.server.openapi import Document
-from tapeline.server.past import Past
-from tapeline.server.pipe import HIGH_WATER, ViewerProtocol, abort_all
-from tapeline.server.playing import Playing
-from tapeline.server.profiles import Profiles
+from tapeline.server.live.hub import Hub, Limits
+from tapeline.server.live.pipe import HIGH_WATER, ViewerProtocol, abort_all
+from tapeline.server.live.stream import stream_route
+from tapeline.server.memory.history import History
+from tapeline.server.past.footprints import Footprints
+from tapeline.server.past.heatmap import Heatmap
+from tapeline.server.past.past import Past
+from tapeline.server.past.profiles import Profiles
 from tapeline.server.prometheus import Exposition
-from tapeline.server.query import Queries
-from tapeline.server.replays import Marked, Replays
+from tapeline.server.query.query import Queries
+from tapeline.server.replay.playing import Playing
+from tapeline.server.replay.replays import Marked, Replays
+from tapeline.server.replay.timeline import Timeline
 from tapeline.server.rest import Rest
 from tapeline.server.search import Finder, Search
 from tapeline.server.static import PAGE, page_routes
-from tapeline.server.stream import stream_route
 from tapeline.server.subscriptions import Subscriptions
-from tapeline.server.timeline import Timeline
 from tapeline.server.udf import Udf
 
 GOODBYE_SECONDS = 0.3

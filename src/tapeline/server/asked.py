@@ -14,7 +14,7 @@ from tapeline.engine.source import Source
 from tapeline.errors import UsageError
 from tapeline.market.barkinds.specs import BarSpec, parse
 from tapeline.market.columns import step_of
-from tapeline.server.history import History
+from tapeline.server.memory.history import History
 
 MAX_TIME = 2**63 - 1
 EVERY = {"1s": SECOND, "250ms": SECOND // 4, "500ms": SECOND // 2, "5s": 5 * SECOND, "15s": 15 * SECOND, "1m": 60 * SECOND}

@@ -1,6 +1,6 @@
 """What is said about the sampled metrics beside their latest values: `/metrics/history` and `/metrics/catalogue` of docs/api.md.
 
-The history is columns (server/samples.py): a page draws forty small lines from one answer. The catalogue is the classes of
+The history is columns (server/memory/samples.py): a page draws forty small lines from one answer. The catalogue is the classes of
 `market.metrics.registry` themselves, those of users among them: what each means stands in its docstring and nowhere else.
 """
 
@@ -11,10 +11,10 @@ from tapeline.engine.source import Source
 from tapeline.market.metrics import catalogue, registry
 from tapeline.server import asked
 from tapeline.server.asked import Names
-from tapeline.server.history import History
-from tapeline.server.operations import INSTRUMENT, KNOWN, Described, Operation, Parameter, limit, many
-from tapeline.server.samples import POINTS, Samples
-from tapeline.server.shapes import MetricRow
+from tapeline.server.contract.operations import INSTRUMENT, KNOWN, Described, Operation, Parameter, limit, many
+from tapeline.server.contract.shapes import MetricRow
+from tapeline.server.memory.history import History
+from tapeline.server.memory.samples import POINTS, Samples
 from tapeline.server.views import MEDIA, Row, encode
 
 MAX_METRICS = 100

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from tapeline.clock import SECOND
 from tapeline.engine.source import Source
-from tapeline.server.hub import Hub
-from tapeline.server.operations import Described, Operation
+from tapeline.server.contract.operations import Described, Operation
+from tapeline.server.live.hub import Hub
 
 Row = dict[str, Any]
 Read = Callable[[Row], Iterable[tuple[tuple[str, ...], Any]]]

@@ -15,9 +15,7 @@ from tapeline.engine.source import Source
 from tapeline.events import Bar, Event, Metrics, Quote, Ticker, Trade
 from tapeline.server import asked
 from tapeline.server.asked import MAX_TIME, ApiError
-from tapeline.server.history import History
-from tapeline.server.hub import Hub
-from tapeline.server.operations import (
+from tapeline.server.contract.operations import (
     FORMAT,
     FROM,
     INSTRUMENT,
@@ -31,8 +29,10 @@ from tapeline.server.operations import (
     many,
     row_of,
 )
-from tapeline.server.past import OLDER, Past
-from tapeline.server.shapes import BookRow, InstrumentRow, status_shape
+from tapeline.server.contract.shapes import BookRow, InstrumentRow, status_shape
+from tapeline.server.live.hub import Hub
+from tapeline.server.memory.history import History
+from tapeline.server.past.past import OLDER, Past
 from tapeline.server.views import (
     INSTRUMENT_COLUMNS,
     MEDIA,

@@ -22,8 +22,8 @@ from tapeline.engine.source import Source
 from tapeline.errors import TapelineError
 from tapeline.instruments import Instrument
 from tapeline.server import asked
-from tapeline.server.operations import Described, Operation, Parameter, limit, many
-from tapeline.server.shapes import FoundRow, Unanswered
+from tapeline.server.contract.operations import Described, Operation, Parameter, limit, many
+from tapeline.server.contract.shapes import FoundRow, Unanswered
 from tapeline.server.views import MEDIA, Row, encode, instrument_row
 
 MOST_FOUND = 200

@@ -19,8 +19,8 @@ from tapeline.errors import ConfigError, TapelineError, VenueError
 from tapeline.plans import Channel
 from tapeline.server import asked, bodies
 from tapeline.server.asked import ApiError
-from tapeline.server.operations import Described, Operation, Parameter, many
-from tapeline.server.shapes import Failed, SubscriptionRow
+from tapeline.server.contract.operations import Described, Operation, Parameter, many
+from tapeline.server.contract.shapes import Failed, SubscriptionRow
 from tapeline.server.views import MEDIA, encode
 
 MAX_NAMES = 200

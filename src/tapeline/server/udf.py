@@ -31,10 +31,10 @@ from tapeline.market.barkinds.specs import parse
 from tapeline.market.sessions import hours
 from tapeline.server import asked
 from tapeline.server.asked import ApiError
-from tapeline.server.history import History
-from tapeline.server.hub import Hub
-from tapeline.server.operations import KNOWN, Described, Operation, Parameter, limit
-from tapeline.server.past import Past
+from tapeline.server.contract.operations import KNOWN, Described, Operation, Parameter, limit
+from tapeline.server.live.hub import Hub
+from tapeline.server.memory.history import History
+from tapeline.server.past.past import Past
 from tapeline.server.rest import MAX_BARS
 from tapeline.server.udf_words import COLOURS, RESOLUTIONS, config, found, interval_of, symbol
 from tapeline.server.views import MEDIA, Row, encode

@@ -1,0 +1,1 @@
+"""What the API promises: operations beside their routes, shapes of answers, codes of errors, and the OpenAPI document of them."""

@@ -1,0 +1,1 @@
+"""Recordings beside what the server shows: listed, opened, controlled, and their timeline."""
