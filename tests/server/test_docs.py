@@ -65,7 +65,7 @@ def test_every_channel_is_documented():
 
 def raised():
     """Code → status, as the modules raise them."""
-    for file in SERVER.glob("*.py"):
+    for file in SERVER.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ApiError" and isinstance(node.args[1], ast.Constant):
                 yield node.args[1].value, node.args[0].value, file.name

@@ -8,8 +8,8 @@ from starlette.routing import Mount, WebSocketRoute
 
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
-from tapeline.server import openapi
 from tapeline.server.app import build_app
+from tapeline.server.contract import openapi
 from tapeline.server.contract.openapi import document, operations
 from tapeline.server.contract.operations import Described, Operation
 from tests.server.fakes import BTC, T0, FakeSource
