@@ -62,3 +62,16 @@ test("a line through an incomplete bar is pale", () => {
   assert.equal("color" in mainPoint("bars", bar(1), colors, at), false);
   assert.equal((mainPoint("bars", bar(1, { complete: false }), colors, at) as { color: string }).color, "rgba(0, 255, 0, 0.55)");
 });
+
+test("a page of older bars that others have partly brought meanwhile stands once, in order", () => {
+  const series = new BarSeries(100);
+  for (const open of [5, 6, 7]) series.put(bar(open));
+  series.put(bar(4, { origin: "venue" })); // came while the page was on its way
+  series.put(bar(3, { origin: "venue" }));
+  series.join([1, 2, 3, 4].map((open) => bar(open)), "older");
+  assert.deepEqual(series.bars.map((b) => b.ts_open), [1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(series.bars.map((b) => b.origin), Array(7).fill("trades"));
+  series.put(bar(8));
+  series.join([8, 9].map((open) => bar(open, { revision: 1 })), "newer");
+  assert.deepEqual(series.bars.map((b) => [b.ts_open, b.revision]).slice(-3), [[7, 0], [8, 1], [9, 1]]);
+});

@@ -69,8 +69,15 @@ export class BarSeries {
     return at === this.bars.length - 1 ? "last" : "revised";
   }
 
-  /** Older or newer bars, in their order, at one stroke; on the other side as many are forgotten as there are too many. */
-  join(more: readonly Bar[], side: "older" | "newer"): void {
+  /**
+   * Older or newer bars, in their order, at one stroke; on the other side as many are forgotten as there are too many. What others have
+   * put there since the page was asked for is told again one by one: a bar that stood twice would break the chart.
+   */
+  join(page: readonly Bar[], side: "older" | "newer"): void {
+    const edge = side === "older" ? this.bars[0] : this.last;
+    const beyond = (bar: Bar): boolean => !edge || (side === "older" ? orderOf(bar, edge) < 0 : orderOf(bar, edge) > 0);
+    for (const bar of page) if (!beyond(bar)) this.put(bar);
+    const more = page.filter(beyond);
     const both = side === "older" ? [...more, ...this.bars] : [...this.bars, ...more];
     const over = Math.max(0, both.length - this.capacity);
     if (side === "older") this.bars = both.slice(0, both.length - over);
