@@ -18,7 +18,7 @@ help: ## list the targets
 setup: .venv/.packages .venv/.page ## make the environment in .venv and build the page
 
 run: setup ## stream live markets (or the simulated one) and open the page; ARGS="--simulate" passes options
-	@$(BIN)/tapeline run $(ARGS)
+	@$(BIN)/tapeline run $(ARGS) || test $$? -eq 130  # Ctrl-C is how it ends
 
 test: check ## everything: check, the page's unit tests, a short benchmark, all tests
 	$(BIN)/python hatch_build.py test

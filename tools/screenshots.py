@@ -85,7 +85,7 @@ def tapeline() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
             process.wait(timeout=15)
 
 
-def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, layout: str = "", keys: str = "2") -> Page:
+def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str, layout: str = "", keys: str = "") -> Page:
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -96,7 +96,9 @@ def open_page(browser: Browser, address: str, size: tuple[int, int], scheme: str
     page.get_by_test_id("state").get_by_text(re.compile("SIMULATED|REPLAY")).wait_for(timeout=20_000)
     for key in keys:
         page.keyboard.press(key)
-    page.wait_for_timeout(6000)
+    if layout:
+        page.get_by_role("button", name="Keep it").click()
+    page.wait_for_timeout(8000)
     return page
 
 
@@ -105,7 +107,7 @@ def recording(browser: Browser, address: str) -> Page:
     with urllib.request.urlopen(f"{address}/api/v1/recordings", timeout=10) as answer:
         found = json.load(answer)["recordings"][-1]
     page = open_page(browser, f"{address}/replay/{found['session']}", WIDE, "dark", FLOW)
-    page.get_by_role("slider", name=re.compile("time", re.IGNORECASE)).first.click()
+    page.get_by_test_id("replay-line").click()
     page.wait_for_timeout(6000)
     return page
 

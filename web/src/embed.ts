@@ -25,6 +25,8 @@ import { Zone } from "./ui/zone.ts";
 const PAGE: Page = { open: () => undefined, writeRule: () => undefined };
 
 /** The slim line: state and its reason, the instrument and what it is worth. */
+const NAMED = 12; // of what is streamed
+
 class Line implements Panel {
   readonly topics: readonly Topic[] = ["status", "link", "clock", "quotes", "selection", "zone"];
   readonly el: HTMLElement;
@@ -59,7 +61,7 @@ class Line implements Panel {
     const us = status?.mode === "replay" ? now : Date.now() * 1000;
     this.time.set(`${clock(us)} ${zoneAt(us)}`);
     const missing = status !== null && !health.dead && this.asked !== "" && !market.rows.has(this.asked);
-    if (missing) this.words.textContent = `${this.asked} is not streamed here.`;
+    if (missing) this.words.textContent = `${this.asked} is not streamed here. What is: ${[...market.rows.keys()].slice(0, NAMED).join(", ")}.`;
     show(this.words, missing);
   }
 }
