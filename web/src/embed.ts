@@ -24,9 +24,9 @@ import { Zone } from "./ui/zone.ts";
 
 const PAGE: Page = { open: () => undefined, writeRule: () => undefined };
 
-/** The slim line: state and its reason, the instrument and what it is worth. */
 const NAMED = 12; // of what is streamed
 
+/** The slim line: state and its reason, the instrument and what it is worth. */
 class Line implements Panel {
   readonly topics: readonly Topic[] = ["status", "link", "clock", "quotes", "selection", "zone"];
   readonly el: HTMLElement;
