@@ -17,6 +17,7 @@ export class Finder {
   private readonly says = h("p", { class: "found-says", role: "status" });
   private timer: number | undefined;
   private abort = new AbortController();
+  private listed: string[] = []; // names, as they stand for these words
   private rounds = 0;
 
   /** `first` picks the first market that fits, and says whether there was one. */
@@ -43,6 +44,7 @@ export class Finder {
     this.abort.abort();
     window.clearTimeout(this.timer);
     this.rounds = 0;
+    this.listed = [];
     this.filter(this.words);
     show(this.el, this.words !== "");
     if (this.words === "") return;
@@ -64,7 +66,9 @@ export class Finder {
   }
 
   private show(answer: SearchAnswer): void {
-    const others = answer.instruments.filter((c) => !c.streaming);
+    const place = (c: Candidate): number => (this.listed.includes(c.name) ? this.listed.indexOf(c.name) : this.listed.length);
+    const others = answer.instruments.filter((c) => !c.streaming).sort((a, b) => place(a) - place(b)); // what was read stays where it was
+    this.listed = others.map((c) => c.name);
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset["name"] : undefined;
     this.list.replaceChildren(...others.map((c) => this.candidate(c)));
     if (focused) this.list.querySelector<HTMLElement>(`[data-name="${CSS.escape(focused)}"]`)?.focus();
