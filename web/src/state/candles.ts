@@ -14,6 +14,8 @@ import type { Store } from "./store.ts";
 import type { View } from "./view.ts";
 
 export const PAGE_BARS = 1000;
+const BUSY = "HTTP 503"; // all places of the query processes are taken
+const BUSY_AGAIN_MS = 3000;
 const PAST_TRIES = 5;
 const PAST_AGAIN_MS = 2000;
 const PROFILE_SECONDS = 2;
@@ -116,7 +118,9 @@ export class Candles implements Store {
     scheduler.touch("bars");
     if (typeof found === "string") {
       view[side] = "idle";
-      if (!signal.aborted) this.trouble = found; // else nobody waits for it any more
+      if (signal.aborted) return; // nobody waits for it any more
+      this.trouble = found;
+      if (side === "older" && found.endsWith(BUSY)) window.setTimeout(() => series === view.series && void this.loadOlder(), BUSY_AGAIN_MS);
       return;
     }
     this.trouble = "";
@@ -136,7 +140,8 @@ export class Candles implements Store {
     const page = await this.ask({}, signal).catch(() => ({ bars: [], more: false }));
     if (series !== view.series || view.newer !== "end") return;
     if (view.putBars(page.bars)) this.scheduler.touch("bars");
-    const floor = page.more ? (page.bars[0]?.ts_open ?? 0) : 0;
+    const cut = page.more && page.bars.length > PAGE_BARS / 2; // a short page: the lake was busy, and the venue's candles fill in for now
+    const floor = cut ? (page.bars[0]?.ts_open ?? 0) : 0;
     void this.fillPast(PAST_TRIES, floor);
   }
 

@@ -34,6 +34,8 @@ from tapeline.server.views import MEDIA
 log = structlog.get_logger("tapeline.server")
 MAX_SQL = 64 * 1024
 WAIT_SECONDS = 3.0
+PATIENCE = 5
+"""Times that long a question of the server's own waits: a page that opens asks a dozen at once, and none shall come back empty."""
 LOOK_SECONDS = 0.1
 """How often it is looked whether the asker is still there."""
 PIECE = 256 * 1024
@@ -109,7 +111,7 @@ class Queries:
         form = asked.choice("format", wish.format, MEDIA)
         rows = asked.whole("limit", wish.limit, self._settings.rows, self._settings.rows)
         ask = self._ask(Sql(sql=wish.sql, params=wish.params, form=form, mode=mode, rows=rows))
-        await self._place()
+        await self._place(WAIT_SECONDS)
         try:
             _, body = await self._answer(request, ask)
         except BaseException:
@@ -127,15 +129,15 @@ class Queries:
     async def ask(self, request: Request | None, what: What) -> tuple[Head, bytes]:
         """The answer of a process to a question of our own. It is ended where who made the request hangs up. Raises ApiError."""
         ask = self._ask(what)
-        await self._place()
+        await self._place(PATIENCE * WAIT_SECONDS)
         try:
             return await self._answer(request, ask)
         finally:
             self._places.release()
 
-    async def _place(self) -> None:
+    async def _place(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(WAIT_SECONDS) as wait:
+            async with asyncio.timeout(seconds) as wait:
                 self._waiting.add(wait)
                 await self._places.acquire()
         except TimeoutError:
