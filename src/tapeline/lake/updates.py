@@ -161,7 +161,7 @@ def _until(pieces: Sequence[Piece], clock: str, end: int) -> list[Piece]:
     before, past = ([p for p in pieces if p.past(clock, end) == late] for late in (False, True))
     if not past or (clock == "ts_recv" and past[0].least("session_id") == past[0].most("session_id")):
         return before
-    reach = max(past[0].least("n"), *(p.most("n") for p in before))
+    reach = max([past[0].least("n"), *(p.most("n") for p in before)])  # there may be none before
     return [p for p in pieces if p.least("n") <= reach]
 
 
