@@ -190,14 +190,16 @@ async def test_lines_are_drawn_moved_by_keys_and_mouse_remembered_and_removed(sc
     await page.keyboard.press("ArrowUp")
     await page.get_by_role("button", name="Lines", exact=True).click()
     dialog = page.get_by_role("dialog", name="Lines")
-    await dialog.get_by_role("spinbutton", name="Price of a new line").fill(
-        str(round(moved + 0.02, 2))
-    )  # in view, so that it can have the focus
+    (bar,) = (await screen.get("bars", instrument=BTC, limit=1))["bars"]
+    new = js(bar["close"])  # in view, whatever the scale is by now: what is out of view cannot have the focus
+    await dialog.get_by_role("spinbutton", name="Price of a new line").fill(new)
     await dialog.get_by_role("button", name="Draw").click()
     await expect(levels).to_have_count(2)
     await page.keyboard.press("Escape")
-    await levels.first.focus()
-    await levels.first.press("Delete")
+    await expect(page.get_by_role("button", name="Lines", exact=True)).to_be_focused()  # where it was, before it goes on
+    drawn = page.locator(f'[data-testid=level][aria-valuenow="{new}"]')
+    await expect(drawn).to_be_visible()
+    await drawn.press("Delete")
     await expect(levels).to_have_count(1)
 
 
