@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tapeline.clock import ReplayClock
+from tapeline.engine.engine import Engine
 from tapeline.engine.pipeline import Pipeline
 from tapeline.events import Bar, Event, Flag, Status, Trade
 from tapeline.frames import Frame
@@ -50,6 +52,14 @@ def test_a_hole_in_the_ids_is_asked_for_and_filled() -> None:
     events += play(pipeline, [past([3, 4, 5, 6, 7], T0 + 10 * MS), live(7, at=12)])
     assert trades(events) == [(1, False), (2, False), (6, False), (3, True), (4, True), (5, True), (7, False)]
     assert of_trades(events) == [("gap", 3, 5, 3), ("recovered", 3, 5, 3)]
+
+
+def test_the_last_price_is_not_that_of_a_trade_fetched_later() -> None:
+    engine = Engine(Pipeline(), "s", ReplayClock(T0), "live")
+    newer = recv(T0 + 6 * MS, trade(6, T0 // MS + 6, price="101.5"))
+    engine.handle(0, [opened(streams=STREAMS), live(1), newer, past([2, 3, 4, 5], T0 + 10 * MS)])  # those at 100
+    (row,) = engine.status()["instruments"]
+    assert row["last_price"] == 101.5
 
 
 def test_bars_are_complete_again_and_equal_those_without_a_loss() -> None:

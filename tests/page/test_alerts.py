@@ -1,5 +1,6 @@
 """Alerts on the page, end to end: a simulated market, a real session that watches the rules, its server, a browser."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,7 +75,7 @@ async def test_a_rule_is_mended_as_it_is_written_raised_told_muted_and_removed(b
         await expect(page.get_by_test_id("alert-history").locator("li")).to_have_count(1)
         await expect(page.get_by_test_id("alert-history").locator(".venue")).to_have_text("sim")
         await expect(page.get_by_test_id("raised")).to_be_visible()
-        assert (await page.title()).startswith("▲ ")
+        await expect(page).to_have_title(re.compile("^▲ "))
 
         await rule.get_by_role("button", name="Mute").click()
         await expect(rule.locator(".rule-state")).to_have_attribute("data-value", "muted")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -88,9 +89,10 @@ async def test_more_levels_are_asked_for_only_when_they_are_wanted(screen):
     await until(page, lambda: 1000 in [c["params"].get("depth") for c in calls])
 
 
-async def until(page: Page, true: Any) -> None:
+async def until(page: Page, true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     for _ in range(100):
-        if true():
+        found = true()
+        if found is True or (found is not False and await found):
             return
         await page.wait_for_timeout(50)
     raise AssertionError("it did not happen within 5 s")
@@ -268,20 +270,21 @@ async def test_the_table_holds_the_largest_resting_sizes(screen):
     for price, size in [*book["bids"], *book["asks"]]:
         low = (exact(price) / Decimal("0.1")).to_integral_value(ROUND_FLOOR)
         sums[low] = sums.get(low, Decimal(0)) + exact(size)
-    rows = page.get_by_test_id("heat-table").locator("tbody tr:visible")
-    await expect(rows).not_to_have_count(0)
-    sizes = [
-        float(v) for v in await rows.locator("td:nth-child(4) [data-value]").evaluate_all("es => es.map(e => e.dataset.value)")
-    ]
-    assert sizes == sorted(sizes, reverse=True)
-    lows = [
-        float(v) for v in await rows.locator("td:nth-child(2) [data-value]").evaluate_all("es => es.map(e => e.dataset.value)")
-    ]
     known = {round(float(low) * 0.1, 6): float(size) for low, size in sums.items()}
-    agreeing = [known.get(round(low, 6)) == size for low, size in zip(lows, sizes, strict=True)]
-    assert (
-        sum(agreeing) >= len(agreeing) - 2
-    )  # the farthest bin of each side may be one that the book does not reach the end of
+    rows = page.get_by_test_id("heat-table").locator("tbody tr:visible")
+    numbers = (
+        "rows => rows.map(row => [2, 4].map(n => Number(row.querySelector(`td:nth-child(${n}) [data-value]`).dataset.value)))"
+    )
+    found: list[tuple[float, float]] = []
+
+    async def agree() -> bool:
+        found[:] = [(low, size) for low, size in await rows.evaluate_all(numbers)]
+        known_to_page = sum(known.get(round(low, 6)) == size for low, size in found)
+        return known_to_page >= max(1, len(found) - 2)  # the farthest bin of each side: the book may not reach the end of it
+
+    await until(page, agree)  # the newest column is of the last whole second
+    sizes = [size for _, size in found]
+    assert sizes == sorted(sizes, reverse=True)
 
 
 async def test_what_was_not_proved_is_hatched_and_told(screen):

@@ -1,5 +1,6 @@
 """The sampled metrics on the page: the API's own numbers, what is incomplete, what is not known any more, and what each means."""
 
+import re
 import time
 
 import pytest
@@ -95,3 +96,15 @@ async def test_the_profile_is_drawn_and_its_numbers_are_the_apis(screen):
     await expect(page.get_by_test_id("profile")).to_contain_text(f"{found['val']:,.2f} to {found['vah']:,.2f}")
     await page.keyboard.press("p")
     await expect(page.get_by_test_id("profile")).to_be_hidden()
+
+
+async def test_the_keyboard_stays_where_it_is_when_a_metric_comes(screen):
+    page = screen.page
+    tile = page.locator("[data-metric=volume_1m]")
+    await tile.focus()
+    now = time.time_ns()
+    values = {"volume_1m": 1.5, "vwap_5m": 2.5, "volatility_5m": 0.25}
+    screen.source.publish([Metrics(BTC, now, now, Flag.SIMULATED, None, None, None, None, None, None, values, None)])
+    await expect(page.get_by_test_id("metric-volatility_5m")).to_have_text(re.compile(r"\d"))
+    await expect(tile).to_be_focused()
+    await expect(page.get_by_test_id("metric-about")).to_contain_text("volume_1m")

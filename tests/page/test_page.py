@@ -95,7 +95,7 @@ async def test_simulated_data_cannot_be_taken_for_real(screen):
     await expect(page.get_by_test_id("mode-text")).to_contain_text("SIMULATED MARKET · no real market is behind these numbers")
     await expect(page.get_by_test_id("mode-text")).to_contain_text("HTTP 451")
     assert await page.locator(".watch-row .venue").all_inner_texts() == ["sim"] * 4
-    assert re.fullmatch(r"SIMULATED · 67,2\d\d\.\d{3} BTC-USDT · Tapeline", await page.title())
+    await expect(page).to_have_title(re.compile(r"^SIMULATED · 67,2\d\d\.\d{3} BTC-USDT · Tapeline$"))
     screen.source.tape = "failing"  # trouble does not hide it
     await expect(page.get_by_test_id("state")).to_have_text("TAPE FAILING")
     await expect(page.get_by_test_id("reason")).to_contain_text("no space left on the device")

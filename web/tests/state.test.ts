@@ -70,6 +70,18 @@ test("the rate of trades is of their own time, so that a fast replay does not in
   assert.equal(view.rate.perSecond(20_000), 1);
 });
 
+test("a trade that was fetched to fill a hole is not the last trade", () => {
+  const view = new View();
+  view.reset("sim:A-B");
+  view.putTrades([trade(5), trade(9)], true, 0);
+  view.putTrades([trade(7)], false, 0);
+  assert.equal(view.lastTrade?.id, "9");
+  view.putTrades([{ ...trade(9), id: "10" }, trade(8)], false, 0); // of one time the one that came last
+  assert.equal(view.lastTrade?.id, "10");
+  view.putTrades([trade(3)], true, 0); // the server began anew
+  assert.equal(view.lastTrade?.id, "3");
+});
+
 test("the tape says where trades are missing", () => {
   const view = new View();
   view.reset("sim:A-B");

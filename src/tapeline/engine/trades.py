@@ -90,7 +90,8 @@ class Trades:
                 self._sure(ts_recv, out)
         elif self.trade_ids == "unique" and not self._remember(t):
             return
-        self.last_price = t.price
+        if not t.flags & RECOVERED or not self.last_price:  # what was fetched to fill a hole is older than what came meanwhile
+            self.last_price = t.price
         if self.aggregated is None:
             self.aggregated = aggregated
         if aggregated != self.aggregated:

@@ -1,7 +1,7 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
 import { apiPath } from "./base.ts";
-import type { Bar, BookHistory, Every, Footprint, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
+import type { Bar, BookHistory, Every, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
@@ -45,18 +45,6 @@ export interface BookHistoryQuery {
 
 export async function bookHistory(query: BookHistoryQuery, signal?: AbortSignal): Promise<BookHistory> {
   return await get<BookHistory>("book/history", given(query), signal);
-}
-
-export interface FootprintQuery {
-  readonly instrument: string;
-  readonly interval: Interval;
-  readonly step: number;
-  readonly limit?: number;
-  readonly to?: number;
-}
-
-export async function footprint(query: FootprintQuery, signal?: AbortSignal): Promise<Footprint> {
-  return await get<Footprint>("footprint", given(query), signal);
 }
 
 /** What of a query is said. */

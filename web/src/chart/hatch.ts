@@ -1,45 +1,24 @@
 // Draws the stretches in which something is missing as hatched bands behind the bars, and silences that the axis leaves out as a dashed
 // line. Words for them stand in the legend (chart/legend.ts).
 
-import type { IPrimitivePaneRenderer, IPrimitivePaneView, ISeriesPrimitive, Logical, SeriesAttachedParameter, Time } from "lightweight-charts";
+import type { Logical } from "lightweight-charts";
+import { Behind, type Target } from "./behind.ts";
 import type { Band } from "./spans.ts";
 
-type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
 const STRIPE = 6;
 
-export class Hatch implements ISeriesPrimitive<Time>, IPrimitivePaneView, IPrimitivePaneRenderer {
-  private on: SeriesAttachedParameter<Time> | null = null;
+export class Hatch extends Behind {
   private bands: readonly Band[] = [];
   private steps: readonly { readonly at: number }[] = [];
   private color = "";
   private faint = "";
-
-  attached(on: SeriesAttachedParameter<Time>): void {
-    this.on = on;
-  }
-
-  detached(): void {
-    this.on = null;
-  }
-
-  paneViews(): readonly IPrimitivePaneView[] {
-    return [this];
-  }
-
-  zOrder(): "bottom" {
-    return "bottom";
-  }
-
-  renderer(): IPrimitivePaneRenderer {
-    return this;
-  }
 
   show(bands: readonly Band[], steps: readonly { readonly at: number }[], color: string, faint: string): void {
     Object.assign(this, { bands, steps, color, faint });
     this.on?.requestUpdate();
   }
 
-  draw(target: Target): void {
+  override draw(target: Target): void {
     const scale = this.on?.chart.timeScale();
     if (!scale || (this.bands.length === 0 && this.steps.length === 0)) return;
     const half = scale.options().barSpacing / 2;

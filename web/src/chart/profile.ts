@@ -1,9 +1,9 @@
 // Volume by price, drawn behind the candles from the right edge, each bin at its own prices: a stronger tone in the value area, a dashed
 // line at the point of control.
 
-import type { IPrimitivePaneRenderer, IPrimitivePaneView, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
 import type { Profile, ProfileAnswer } from "../api/types.ts";
 import { clock, fixed } from "../ui/format.ts";
+import { Behind, type Target } from "./behind.ts";
 
 const SHARE = 0.26; // of the chart's width, for the fullest bin
 
@@ -13,32 +13,9 @@ export interface ProfileColors {
   readonly poc: string;
 }
 
-type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
-
-export class ProfileDrawing implements ISeriesPrimitive<Time>, IPrimitivePaneView, IPrimitivePaneRenderer {
-  private on: SeriesAttachedParameter<Time> | null = null;
+export class ProfileDrawing extends Behind {
   private profile: Profile | null = null;
   private colors: ProfileColors = { area: "", rest: "", poc: "" };
-
-  attached(on: SeriesAttachedParameter<Time>): void {
-    this.on = on;
-  }
-
-  detached(): void {
-    this.on = null;
-  }
-
-  paneViews(): readonly IPrimitivePaneView[] {
-    return [this];
-  }
-
-  zOrder(): "bottom" {
-    return "bottom";
-  }
-
-  renderer(): IPrimitivePaneRenderer {
-    return this;
-  }
 
   show(answer: ProfileAnswer | null, colors: ProfileColors): void {
     const profile = answer?.profile ?? null;
@@ -48,7 +25,7 @@ export class ProfileDrawing implements ISeriesPrimitive<Time>, IPrimitivePaneVie
     this.on?.requestUpdate();
   }
 
-  draw(target: Target): void {
+  override draw(target: Target): void {
     const { profile, on } = this;
     if (!profile?.step || !on) return;
     const { step, val, vah, poc } = profile;

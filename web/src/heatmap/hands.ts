@@ -1,5 +1,7 @@
 // Mouse, touch and keys of the heatmap, as moves of its view.
 
+import { act } from "../ui/keyboard.ts";
+
 export interface Moves {
   readonly pan: (dx: number, dy: number) => void;
   readonly zoomTime: (factor: number, x: number | null) => void; // null: about the right edge
@@ -79,9 +81,5 @@ function keyed(event: KeyboardEvent, moves: Moves): void {
     f: () => moves.follow(),
     Home: () => moves.follow(),
   };
-  const action = actions[event.key];
-  if (!action) return;
-  event.preventDefault();
-  event.stopPropagation();
-  action();
+  act(event, actions);
 }

@@ -11,6 +11,7 @@ import { Surface } from "../ui/canvas.ts";
 import { type Ink, inks } from "../ui/ink.ts";
 import { h, mark, panel, show, type Value, value } from "../ui/dom.ts";
 import { bps, DASH, fixed, signed, size } from "../ui/format.ts";
+import { act } from "../ui/keyboard.ts";
 import type { Topic } from "../ui/scheduler.ts";
 import { store, stored } from "../ui/theme.ts";
 import type { Shown } from "./kinds.ts";
@@ -142,11 +143,7 @@ export class DepthChart implements Shown {
       "-": () => this.zoom(1),
       Escape: () => this.point(null),
     };
-    const action = actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
+    act(event, actions);
   }
 
   private zoom(by: number): void {

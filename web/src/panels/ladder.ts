@@ -14,6 +14,7 @@ import type { Row } from "../state/market.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
 import { bps, DASH, fixed } from "../ui/format.ts";
+import { act } from "../ui/keyboard.ts";
 import type { Topic } from "../ui/scheduler.ts";
 import { reducedMotion, rowPx, store, stored } from "../ui/theme.ts";
 import type { Page, Shown } from "./kinds.ts";
@@ -246,11 +247,7 @@ export class Ladder implements Shown {
       "[": () => this.nextStep(-1),
       "]": () => this.nextStep(1),
     };
-    const action = actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
+    act(event, actions);
   }
 
   private nextStep(by: number): void {

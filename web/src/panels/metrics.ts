@@ -111,6 +111,7 @@ export class MetricsPanel implements Panel {
     if (key === this.shown) return;
     this.shown = key;
     const before = this.chosen;
+    const focused = [...this.tiles].find(([, tile]) => tile.el === document.activeElement)?.[0];
     this.tiles = new Map();
     this.body.replaceChildren(...scopes.flatMap(([scope, samples], at) => this.sections(scope, samples, at > 0)));
     show(this.empty, this.tiles.size === 0);
@@ -118,6 +119,7 @@ export class MetricsPanel implements Panel {
     this.chosen = (before && this.tiles.get(`${before.scope} ${before.name}`)) ?? null;
     const entry = this.chosen ?? [...this.tiles.values()][0];
     if (entry) entry.el.tabIndex = 0;
+    if (focused !== undefined) this.tiles.get(focused)?.el.focus();
     this.explain();
   }
 

@@ -4,25 +4,10 @@
 // *Imbalance* is read along the diagonal, as the two sides of one touch stand a bin apart: buys of a bin against the sells of the one below,
 // sells of a bin against the buys of the one above; from RATIO on it is marked, where it is not a trifle beside the bar's largest bin.
 
+import type { FootprintBar } from "../api/types.ts";
+
 export const RATIO = 3;
 const TRIFLE = 0.05;
-
-/** As /footprint tells it: bin k of `buys` and `sells` covers [(low + k) step, (low + k + 1) step). */
-export interface FootprintBar {
-  readonly ts_open: number;
-  readonly complete: boolean;
-  readonly low: number;
-  readonly buys: readonly number[];
-  readonly sells: readonly number[];
-}
-
-export interface FootprintAnswer {
-  readonly instrument: string;
-  readonly interval: string;
-  readonly step: number;
-  readonly bars: readonly FootprintBar[];
-  readonly more: boolean;
-}
 
 export interface Cell {
   readonly bin: number; // its price is bin × step

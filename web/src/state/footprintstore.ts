@@ -2,9 +2,9 @@
 // older ones as they are scrolled to. Bound: MOST bars, the oldest forgotten.
 
 import { apiPath } from "../api/base.ts";
-import type { Bar, ApiError } from "../api/types.ts";
+import type { ApiError, Bar, Footprint } from "../api/types.ts";
 import { words } from "../api/subscriptions.ts";
-import { autoStep, type Column, type FootprintAnswer, joined, read } from "./footprint.ts";
+import { autoStep, type Column, joined, read } from "./footprint.ts";
 import type { Session } from "./session.ts";
 import type { Store } from "./store.ts";
 
@@ -106,18 +106,18 @@ export class FootprintStore implements Store {
     if (answer) this.took(answer);
   }
 
-  private took(answer: FootprintAnswer): void {
+  private took(answer: Footprint): void {
     this.columns = joined(this.columns, answer.bars.map(read), MOST);
     this.changed();
   }
 
-  private async get(params: Record<string, string>): Promise<FootprintAnswer | null> {
+  private async get(params: Record<string, string>): Promise<Footprint | null> {
     const { signal } = this.abort;
     const { id, interval } = this.session.view;
     const query = new URLSearchParams({ instrument: id, interval, step: String(this.step), ...params });
     try {
       const answer = await fetch(`${apiPath("footprint")}?${query}`, { signal });
-      const body = (await answer.json()) as FootprintAnswer & { error?: ApiError };
+      const body = (await answer.json()) as Footprint & { error?: ApiError };
       if (signal.aborted) return null;
       this.trouble = body.error ? words(body.error) : "";
       if (body.error) this.changed();

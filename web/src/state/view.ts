@@ -66,7 +66,7 @@ export class View {
       const newest = mine.at(-1);
       if (newest) this.rate.add(mine.length, newest.ts_recv / 1000);
     }
-    this.lastTrade = mine.at(-1) ?? this.lastTrade;
+    this.lastTrade = latest(mine, snapshot ? null : this.lastTrade) ?? this.lastTrade;
   }
 
   putMissed(text: string, at: number): void {
@@ -118,6 +118,11 @@ export class View {
     else this.changed = Math.max(this.changed, from);
     if (change === "insert") this.older = this.older === "end" && this.series.dropped > 0 ? "idle" : this.older;
   }
+}
+
+/** By the venue's time: a trade that was fetched to fill a hole comes later than those that were made after it. */
+function latest(trades: readonly Trade[], known: Trade | null): Trade | null {
+  return trades.reduce((last, trade) => (last && last.ts_event > trade.ts_event ? last : trade), known);
 }
 
 export function isInterval(text: string | null): text is Interval {

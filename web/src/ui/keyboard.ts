@@ -26,3 +26,12 @@ export function listen(actions: Actions): void {
     run(found.at, event.shiftKey);
   });
 }
+
+/** A key that means something to one panel alone: nobody else hears of it. */
+export function act(event: KeyboardEvent, actions: Readonly<Record<string, () => void>>): void {
+  const action = actions[event.key];
+  if (!action) return;
+  event.preventDefault();
+  event.stopPropagation();
+  action();
+}
