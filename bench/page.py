@@ -2,9 +2,10 @@
 
     python bench/page.py [--seconds 60] [--minutes 0] [--only tapeline|streamlit] [--json]
 
-One `tapeline run --simulate` in a process of its own feeds both. Of each page:
+One `tapeline run --simulate` in a process of its own feeds both. Its market has busy and quiet minutes, so a twin with the same seed
+runs beside it that nobody looks at. Of each page:
 
-    server      CPU of the process that serves it, as a share of a core: for Tapeline what one page adds to the feed without any
+    server      CPU of the process that serves it, as a share of a core: for Tapeline what it takes more than its twin
     to paint    from the venue's clock to the frame that shows it, median: both clocks are this machine's
     frames      that the browser painted a second, and the longest pause between two
     heap        the browser's JavaScript heap after its garbage was collected, at the start and at the end (`--minutes 10` for long)
@@ -28,7 +29,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
@@ -70,6 +71,11 @@ def answers(address: str) -> bool:
         return False
 
 
+class Feed(NamedTuple):
+    pid: int
+    address: str
+
+
 @contextmanager
 def running(command: list[str], ready: str, **env: str) -> Iterator[int]:
     """A process that answers at `ready`; its id."""
@@ -95,16 +101,15 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def share(pid: int, seconds: float) -> float:
-    before, began = cpu(pid), time.perf_counter()
-    time.sleep(seconds)
-    return (cpu(pid) - before) / (time.perf_counter() - began)
-
-
 def heap(client: CDPSession) -> float:
     """MB that are in use once the garbage is gone."""
     client.send("HeapProfiler.collectGarbage")
     return float(client.send("Runtime.getHeapUsage")["usedSize"]) / 1e6
+
+
+def frames(address: str) -> int:
+    with urllib.request.urlopen(f"{address}/api/v1/status") as answer:
+        return int(json.load(answer)["frames"])
 
 
 def measured(page: Page, pid: int, seconds: float) -> dict[str, Any]:
@@ -124,14 +129,17 @@ def measured(page: Page, pid: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def of_tapeline(browser: Browser, address: str, pid: int, seconds: float) -> dict[str, Any]:
-    idle = share(pid, min(seconds, 15))
+def of_tapeline(browser: Browser, ours: Feed, twin: Feed, seconds: float) -> dict[str, Any]:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(address)
+    page.goto(ours.address)
     page.get_by_test_id("state").get_by_text("SIMULATED").wait_for(timeout=20_000)
     page.wait_for_timeout(5000)
-    found = measured(page, pid, seconds)
-    found["added"] = found["server"] - idle
+    before, began = cpu(twin.pid), time.perf_counter()
+    handled = [frames(feed.address) for feed in (ours, twin)]
+    found = measured(page, ours.pid, seconds)
+    found["twin"] = (cpu(twin.pid) - before) / (time.perf_counter() - began)
+    found["handled"] = [frames(feed.address) - old for feed, old in zip((ours, twin), handled, strict=True)]
+    found["added"] = found["server"] - found["twin"]
     found["paint"] = page.evaluate("Number(document.querySelector('[data-testid=health-latency]')?.dataset.value) || null")
     page.close()
     return found
@@ -161,6 +169,18 @@ def told(name: str, r: dict[str, Any]) -> str:
     )
 
 
+@contextmanager
+def feeding() -> Iterator[Feed]:
+    """A live session on the simulated market."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "tapeline", "run", "--simulate", *SHOWN]
+    with tempfile.TemporaryDirectory() as data:
+        settings = {"TAPELINE_SERVER_PORT": str(port), "TAPELINE_DATA": data, "BROWSER": "true"}
+        with running(command, f"{address}/readyz", **settings) as pid:
+            yield Feed(pid, address)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
@@ -172,20 +192,16 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("no chromium here (Debian: apt-get install chromium)")
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
     found: dict[str, Any] = {"seconds": seconds}
-    with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
-        command = [sys.executable, "-m", "tapeline", "run", "--simulate", *SHOWN]
-        settings = {"TAPELINE_SERVER_PORT": str(port), "TAPELINE_DATA": data, "BROWSER": "true"}
-        with running(command, f"{address}/readyz", **settings) as pid:
-            time.sleep(10)
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            if args.only != "streamlit":
-                found["tapeline"] = of_tapeline(browser, address, pid, seconds)
-            if args.only != "tapeline":
-                found["streamlit"] = of_streamlit(browser, address, seconds)
-            browser.close()
+    with sync_playwright() as playwright, feeding() as ours:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        if args.only != "streamlit":
+            with feeding() as twin:
+                time.sleep(10)
+                found["tapeline"] = of_tapeline(browser, ours, twin, seconds)
+        if args.only != "tapeline":
+            found["streamlit"] = of_streamlit(browser, ours.address, seconds)
+        browser.close()
     if args.json:
         print(json.dumps(found))
         return
