@@ -111,11 +111,10 @@ async def _untimed(source: AsyncIterable[Event], door: Door) -> AsyncGenerator[W
         async for event in events:
             operator.add(event, out)
             if out:
-                ready, out = out, []
-                for window in door.sort(ready):
+                for window in door.taken(out):
                     yield window
         operator.finish(out)
-        for window in door.sort(out):
+        for window in door.taken(out):
             yield window
     finally:
         await _close(events)
@@ -134,11 +133,10 @@ async def _timed(source: AsyncIterable[Event], door: Door, clock: Clock) -> Asyn
             except StopAsyncIteration:
                 break
             if out:
-                ready, out = out, []
-                for window in door.sort(ready):
+                for window in door.taken(out):
                     yield window
         operator.finish(out)
-        for window in door.sort(out):
+        for window in door.taken(out):
             yield window
     finally:
         await waiting.end()

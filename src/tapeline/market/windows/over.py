@@ -92,9 +92,11 @@ class Door:
         self.late_dropped = 0
         self._to = late
 
-    def sort(self, out: Iterable[Output]) -> Iterator[Window]:
-        """The windows; late records go where they belong."""
-        for found in out:
+    def taken(self, out: list[Output]) -> Iterator[Window]:
+        """The windows, taken out of `out`; late records go where they belong."""
+        ready = out.copy()
+        out.clear()
+        for found in ready:
             if isinstance(found, Window):
                 yield found
             else:
@@ -170,9 +172,8 @@ def _over(events: Iterable[Event], door: Door, end: int | None, until: Callable[
     for event in events:
         operator.add(event, out)
         if out:
-            ready, out = out, []
-            yield from door.sort(ready)
+            yield from door.taken(out)
     if end is not None:
         operator.cut(end)
     operator.finish(out, until())
-    yield from door.sort(out)
+    yield from door.taken(out)
