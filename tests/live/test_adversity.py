@@ -5,6 +5,7 @@ afterwards by other code than wrote it.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,23 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, hold_mb: int) -> None
         assert ("as a LOST frame says: No space left" in proof.stdout) == (hold_mb == 0)
         sessions = assert_sinks_hold_the_tape(data, *LOCAL)
         assert sum(map(len, sessions)) > 500
+
+
+def test_a_disk_that_is_full_to_the_end_is_not_called_kept(tmp_path: Path) -> None:
+    """What waited in memory is gone then: it is counted, it is a failure, and nobody is sent to look for it on the tape."""
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        arguments = ("record", *MARKET, "--data", disk / "data", "--for", "5s", *words({}))
+        with Program(*arguments, cwd=tmp_path) as program:
+            filler = Filler(disk)
+            program.hear("SIMULATED")
+            filler.fill()
+            program.hear("the tape cannot be written")
+            assert program.wait() == 1
+        last = program.said.splitlines()[-1]
+        assert re.search(r"without [1-9]\d* frames? that the disk did not take: LOST$", last), last
+        assert "are on the tape only" not in program.said
+        assert "Traceback" not in program.said
+        filler.free()
 
 
 def shut(folder: Path, writable: bool) -> None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 
-from tapeline.cli.output import many
 from tapeline.cli.simulated import SimulatedMarket
 from tapeline.cli.tape_keeping import keep_small
 from tapeline.clock import Clock
@@ -147,8 +146,10 @@ class LiveSession:
         if self.alerts is not None:
             await self.alerts.rest()
         await self.collector.end()
-        await asyncio.gather(self._close_sinks(), *([] if self.alerts is None else [self.alerts.close()]))
+        closing = asyncio.create_task(self._close_sinks())
+        await asyncio.gather(closing, *([] if self.alerts is None else [self.alerts.close()]))
         await self.collector.stop()
+        self._tell_late(closing.result())
         for task in (self._repair, self._keeping):
             if task is not None:
                 task.cancel()
@@ -159,15 +160,22 @@ class LiveSession:
             await self._market.close()
         await self._stack.aclose()
 
-    async def _close_sinks(self) -> None:
-        patience = 0.0 if self._hurry is None else PATIENT_SECONDS
+    async def _close_sinks(self) -> list[str]:
+        """The names of those that did not manage all of it in time."""
+        tape = self.collector.tape
+        failing = tape is not None and tape.stats().state == "failing"  # without further frames it is not tried again
+        patience = 0.0 if self._hurry is None or failing else PATIENT_SECONDS
         closing = (runner.close(SINK_CLOSE_SECONDS, patience=patience, hurry=self._hurry) for runner in self.runners)
         whole = await asyncio.gather(*closing)
-        late = [runner.name for runner, done in zip(self.runners, whole, strict=True) if not done]
+        return [runner.name for runner, done in zip(self.runners, whole, strict=True) if not done]
+
+    def _tell_late(self, late: Sequence[str]) -> None:
+        """Once the tape is closed: a full disk may not have taken that either."""
         if late and not self.collector.came_to_nothing:
-            say(
-                f"{', '.join(late)}: the last events are on the tape only; the next start, or `tapeline repair`, brings them in"
+            what = (
+                "are on the tape only" if not self.collector.unrecorded else "are missing, and not all of them are on the tape"
             )
+            say(f"{', '.join(late)}: the last events {what}; the next start, or `tapeline repair`, brings in what is there")
 
     async def _mend(self, earlier: dict[str, int]) -> None:
         """Bring into the sinks what earlier sessions left on the tape, beside the live feed.
@@ -375,16 +383,3 @@ async def until(
             if not task.done():
                 task.cancel()
         await asyncio.gather(stopping, failing, working, return_exceptions=True)
-
-
-def summary(collector: Collector, data: Path) -> str:
-    stats = collector.pipeline.stats()
-    counts = ", ".join(
-        many(n, word) for n, word in ((collector.frames, "frame"), (collector.events, "event"), (stats["gaps"], "gap"))
-    )
-    kept = f"{collector.mode} data of session {collector.session} in {data}/"
-    if collector.tape is None:
-        kept = f"{collector.mode} data, nothing of it is kept"
-    elif collector.came_to_nothing:
-        kept = f"nothing came in, and no session is kept in {data}/"
-    return f"{counts}, {many(stats['resyncs'], 'resync')}, {stats['rejected']} rejected; {kept}"

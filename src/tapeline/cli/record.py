@@ -6,10 +6,10 @@ from cyclopts import Parameter
 
 from tapeline.cli import context
 from tapeline.cli.chosen import choose
+from tapeline.cli.ending import told
 from tapeline.cli.jobs import Jobs, Wanted
-from tapeline.cli.live import LiveSession, interruptible, say, summary
+from tapeline.cli.live import LiveSession, interruptible, say
 from tapeline.cli.options import (
-    INTERRUPTED,
     Channels,
     Data,
     For,
@@ -71,5 +71,4 @@ async def record(
         if chosen.kept:
             say(f"recording {chosen.why}")
         stopped = await session.stream(stop, wanted, seconds)
-    say(summary(session.collector, session.data))
-    return INTERRUPTED if stopped else 0
+    return told(session.collector, session.data, stopped=stopped)

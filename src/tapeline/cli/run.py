@@ -6,9 +6,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tapeline.cli.chosen import choose
-from tapeline.cli.live import LiveSession, interruptible, say, summary
+from tapeline.cli.ending import told
+from tapeline.cli.live import LiveSession, interruptible, say
 from tapeline.cli.options import (
-    INTERRUPTED,
     Channels,
     Data,
     For,
@@ -79,8 +79,7 @@ async def run(
             stopped = await session.stream(stop, wanted, seconds)
         finally:
             await server.stop()
-    say(summary(session.collector, session.data))
-    return INTERRUPTED if stopped else 0
+    return told(session.collector, session.data, stopped=stopped)
 
 
 def _open(address: str) -> None:

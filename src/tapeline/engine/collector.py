@@ -198,6 +198,11 @@ class Collector(Engine):
         return not self._next_connection and not self.events
 
     @property
+    def unrecorded(self) -> int:
+        """Frames that were handled and are not on the tape, as a full disk did not take them; final once the tape is closed."""
+        return 0 if self.tape is None else self.tape.stats().lost_frames
+
+    @property
     def supervisors(self) -> list[Supervisor]:
         return [supervisor for link in self.control.links.values() for supervisor in link.supervisors]
 
