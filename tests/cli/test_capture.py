@@ -48,7 +48,7 @@ async def test_of_a_recorded_session_every_trade_is_in_the_file_and_every_messag
 
     made = Capture(str(tmp_path / "out.csv"))
     pipeline = Pipeline()
-    pipeline.watch = made.tally.watch
+    pipeline.carriers.watch = made.tally.watch
     engine = Engine(pipeline, "s", ReplayClock(T0), "replay")
     engine.bus.tap(made.tap)
     for seq, frame in enumerate(frames(venue_class("binance-usdm")(), [*recorded, *again], "ws://x/stream")):

@@ -38,7 +38,7 @@ def play(pipeline: Pipeline, said: list[bytes]) -> list[bytes]:
 
 def test_each_message_is_counted_by_what_it_held():
     tally, pipeline = Tally(), Pipeline()
-    pipeline.watch = tally.watch
+    pipeline.carriers.watch = tally.watch
     play(pipeline, SAID)
     assert tally.messages == {"trade": 5, "malformed": 1, "control": 1, "other": 1}
     assert tally.trades == {BTC: 2, "binance:ETH-USDT": 1}
@@ -47,16 +47,16 @@ def test_each_message_is_counted_by_what_it_held():
 
 def test_whoever_watches_changes_nothing():
     watched = Pipeline()
-    watched.watch = Tally().watch
+    watched.carriers.watch = Tally().watch
     assert play(watched, SAID) == play(Pipeline(), SAID)
 
 
 def test_a_pipeline_that_is_watched_is_put_away_without_its_watcher():
     tally, pipeline = Tally(), Pipeline()
-    pipeline.watch = tally.watch
+    pipeline.carriers.watch = tally.watch
     play(pipeline, SAID)
     loaded = checkpoint.load(checkpoint.dump(pipeline))
-    assert loaded.watch is None
+    assert loaded.carriers.watch is None
     before = tally.messages.copy()
     made: list[Trade] = []
     (frame,) = list(frames(venue_class("binance")(), [trade(4)], "ws://x/stream"))[1:]

@@ -79,7 +79,7 @@ class Jobs:
     def _begin(self, collector: Collector) -> None:
         if self.capture is not None:
             collector.bus.tap(self.capture.tap)
-            collector.pipeline.watch = self.capture.tally.watch
+            collector.pipeline.carriers.watch = self.capture.tally.watch
             self.capture.spool.start(collector.failed)
         if self.tickers is not None:
             collector.bus.tap(self.tickers.tap)

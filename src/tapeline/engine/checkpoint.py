@@ -42,7 +42,19 @@ _PROTOCOL = 5
 _ROOMS = ("tapeline.venues.", "tapeline.market.")
 _MODULES = {f"tapeline.{name}" for name in ("events", "frames", "instruments", "plans")} | {
     f"tapeline.engine.{name}"
-    for name in ("answers", "connections", "lane", "lanes", "nameless", "pipeline", "records", "sampling", "spares", "trades")
+    for name in (
+        "answers",
+        "carriers",
+        "connections",
+        "lane",
+        "lanes",
+        "nameless",
+        "pipeline",
+        "records",
+        "sampling",
+        "spares",
+        "trades",
+    )
 }
 _SOURCES = ("*.py", "venues/*.py", "market/**/*.py", "engine/*.py")
 

@@ -9,18 +9,17 @@ One pipeline serves one session, from its first frame. Order of what one frame m
 status before the event that caused them, and after a book update the touch and the metrics of the book.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
-from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
 from tapeline.clock import SECOND
 from tapeline.config import PipelineSettings, VenueSettings
-from tapeline.engine import polling
 from tapeline.engine.answers import Answers
-from tapeline.engine.connections import BOOK_PATIENCE, Connection, Feed, expected
+from tapeline.engine.carriers import Carriers
+from tapeline.engine.connections import BOOK_PATIENCE
 from tapeline.engine.lanes import NEVER, Lanes
 from tapeline.engine.records import Records
 from tapeline.engine.sampling import LEAP, Sampling
@@ -29,10 +28,7 @@ from tapeline.events import Event, Status, from_json
 from tapeline.frames import (
     Frame,
     FrameKind,
-    unpack_closed,
-    unpack_gone,
     unpack_lost,
-    unpack_opened,
     unpack_session,
     unpack_switched,
 )
@@ -41,28 +37,19 @@ from tapeline.venues.base import Notice
 
 log = structlog.get_logger("tapeline.pipeline")
 MESSAGE = int(FrameKind.BINARY)  # up to this kind, frames are messages; a plain integer: an enum's member is slow to look up
-OVERLAP = 5 * SECOND  # after a take-over the successor may lag: until then it may still say what its predecessor has said
 BEFORE = {"metrics": (), "bars": (), "groups": ()}
 """What sessions had on of which the head says nothing: those of a release that could not switch them."""
-
-
-class Gone(NamedTuple):
-    """A connection that closed, those that carry some of its streams as well, and the one that was opened to replace it."""
-
-    connection: Connection
-    twins: list[Connection]
-    successor: Connection | None
 
 
 class Pipeline:
     def __init__(self, settings: PipelineSettings | None = None, venues: dict[str, VenueSettings] | None = None) -> None:
         """Without settings: the defaults, and no metrics but those of the book."""
         self.settings = settings or PipelineSettings(metrics=())
-        self.connections: dict[int, Connection] = {}
-        self.watch: Callable[[Connection], None] | None = None  # told of each connection before its first message (tally.py)
         self.faults = self.unknown_connection = 0
         self._lanes = Lanes(self.settings, venues if venues is not None else {})
         self._records = Records(self._lanes)
+        self.carriers = Carriers(self._lanes, self._records, self.settings)
+        self.connections = self.carriers.connections
         self._answers = Answers(self._lanes, self._records, self.connections)
         self.lanes, self.feeds, self.requests = self._lanes.by_name, self._lanes.feeds, self._lanes.requests
         self.notices, self.feed_of = self._records.notices, self._lanes.feed_of
@@ -70,13 +57,13 @@ class Pipeline:
         self._now = 0
         self._sampling = Sampling(self._lanes)
         self._on_frame: dict[int, Callable[[Frame, list[Event]], None]] = {
-            FrameKind.SENT: self._sent,
+            FrameKind.SENT: self.carriers.sent,
             FrameKind.HTTP: self._answers.take,
-            FrameKind.OPENED: self._opened,
-            FrameKind.CLOSED: self._closed,
+            FrameKind.OPENED: self.carriers.opened,
+            FrameKind.CLOSED: self.carriers.closed,
             FrameKind.LOST: self._lost,
             FrameKind.END: self._end,
-            FrameKind.GONE: self._gone,
+            FrameKind.GONE: self.carriers.gone,
             FrameKind.ALERT: self._alert,
             FrameKind.SWITCHED: self._switched,
         }
@@ -127,13 +114,13 @@ class Pipeline:
             elif (connection := connections.get(frame.conn)) is None:
                 self.unknown_connection += 1
             elif connection.held is not None:
-                self._hold(connection, frame, out)
+                self.carriers.hold(connection, frame, out)
             else:
                 try:
                     for record in connection.decode(frame.data, ts):
                         on_record[type(record)](record, connection, ts, out)
                 except MalformedFrame as e:
-                    self._malformed(connection, frame.data, e, ts, out)
+                    self._records.malformed(connection, frame.data, e, ts, out)
 
     def _fault(self, seq: int, frame: Frame, error: Exception, out: list[Event]) -> None:
         self.faults += 1
@@ -147,9 +134,6 @@ class Pipeline:
             lane.sync.finish(out)
             lane.trades.bars.finish(self._now, out)
         self._records.finish(self._now, out)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "watch": None}
 
     @property
     def heard(self) -> int:
@@ -178,182 +162,6 @@ class Pipeline:
         }
 
     # Frames
-
-    def _message(self, connection: Connection, data: bytes, ts: int, out: list[Event]) -> None:
-        try:
-            for record in connection.decode(data, ts):
-                self._records.handlers[type(record)](record, connection, ts, out)
-        except MalformedFrame as e:
-            self._malformed(connection, data, e, ts, out)
-
-    def _malformed(self, connection: Connection, data: bytes, error: MalformedFrame, ts: int, out: list[Event]) -> None:
-        self._records.rejected += 1
-        head = data[:120].decode("utf-8", "replace")
-        out.append(connection.status("rejected", f"malformed frame: {error}; it begins {head!r}", ts, 1))
-
-    def _hold(self, connection: Connection, frame: Frame, out: list[Event]) -> None:
-        """Keep a successor's frame; an acknowledgement is heard at once, as its time-out runs."""
-        if connection.pending and connection.feed.venue.is_ack(frame.data):
-            self._message(connection, frame.data, frame.ts_recv, out)
-        else:
-            connection.hold(frame)
-
-    def _sent(self, frame: Frame, out: list[Event]) -> None:
-        connection, ts = self.connections.get(frame.conn), frame.ts_recv
-        if connection is None or (asked := connection.feed.venue.asked(frame.data)) is None:
-            return
-        connection.asks(asked, ts)
-        if asked.gone:
-            self._end_streams(connection, asked.names, ts, out)
-            return
-        for name in asked.names:
-            found = connection.begin(name, ts, self.settings)
-            if found is not None and connection.held is None:
-                channel, instrument = found
-                lane = self._lanes.of(instrument, connection.feed)
-                lane.begin(name, channel, connection.silences[name], ts, out)
-                if channel == "book":
-                    lane.carried_by(connection.number, ts)
-                for other in self._twins(connection):
-                    self._pair(connection, other, ts)
-        self._expect(connection, ts)
-
-    def _end_streams(self, connection: Connection, names: Iterable[str], ts: int, out: list[Event]) -> None:
-        for name in names:
-            found = connection.end(name)
-            if found is not None and connection.held is None:
-                lane = self.lanes.get(found[1])
-                if found[0] == "book" and lane is not None and lane.spares is not None:
-                    lane.spares.lost(connection.number, "its stream ended", ts, out)
-                self._end_stream(name, found[1], connection.feed, ts, out)
-
-    def _end_stream(self, name: str, instrument: str, feed: Feed, ts: int, out: list[Event]) -> None:
-        """Nobody carries this stream any more, unless another connection does."""
-        lane = self.lanes.get(instrument)
-        if lane is None or any(name in c.streams for c in self.connections.values() if c.feed is feed and c.held is None):
-            return
-        lane.end(name, ts, out)
-        self._lanes.drop_idle(lane)
-        for connection in self.connections.values():
-            if connection.held is not None and connection.feed is feed and (known := connection.means(name)) is not None:
-                connection.skip(*known, ts)
-
-    def _gone(self, frame: Frame, out: list[Event]) -> None:
-        """What another connection carries is not gone: an instrument that came back may have moved to that one."""
-        gone, ts = unpack_gone(frame.data), frame.ts_recv
-        for feed in self.feeds.values():
-            for name in gone.streams if feed.venue.name == gone.venue else ():
-                if (known := feed.venue.stream(name)) is not None:
-                    self._end_stream(name, feed.decoder.instrument(known[1]), feed, ts, out)
-
-    def _opened(self, frame: Frame, out: list[Event]) -> None:
-        opened, ts = unpack_opened(frame.data), frame.ts_recv
-        connection = Connection(frame.conn, self.feed_of(opened.venue, opened.simulated), opened, ts)
-        self.connections[frame.conn] = connection
-        if self.watch is not None:
-            self.watch(connection)
-        polling.ended(connection.feed, ts, out)
-        if connection.replaces in self.connections:
-            connection.begin_hold(ts, self.settings)
-        else:
-            self._watch(connection, ts)
-        out.append(connection.opened_status(ts))
-
-    def _watch(self, connection: Connection, ts: int) -> None:
-        """Expect each stream of a connection to speak from now on."""
-        connection.silences = expected(connection, ts, self.settings)
-        for name, (channel, instrument) in connection.streams.items():
-            lane = self._lanes.of(instrument, connection.feed)
-            lane.watch(name, connection.silences[name])
-            if channel == "book":
-                lane.ending = NEVER
-                lane.carried_by(connection.number, ts)
-            elif channel == "trades":
-                lane.trades.begun(ts)
-        for other in self._twins(connection):
-            self._pair(connection, other, ts)
-        self._expect(connection, ts)
-
-    def _expect(self, connection: Connection, ts: int) -> None:
-        if connection.streams:
-            self._timers.check_from(ts)
-
-    def _closed(self, frame: Frame, out: list[Event]) -> None:
-        connection, ts = self.connections.pop(frame.conn, None), frame.ts_recv
-        if connection is None:
-            return
-        closed = unpack_closed(frame.data)
-        out.append(connection.closed_status(closed, ts))
-        successor = next((c for c in self.connections.values() if c.replaces == frame.conn and c.held is not None), None)
-        if connection.held is not None:  # it never spoke; the one it was to replace still does
-            if successor is not None:
-                successor.replaces = connection.replaces
-            return
-        gone = Gone(connection, self._twins(connection), successor)
-        for name in connection.streams:
-            self._stream_lost(name, gone, ts, out)
-        if not connection.streams and not connection.opened.streams:
-            self._unnamed_lost(connection, ts, out)
-        for twin in gone.twins:
-            twin.overlap_until = NEVER if self._twins(twin) else ts + OVERLAP  # it may lag behind the one that is gone
-        if successor is not None:
-            self._take_over(successor, ts, out)
-
-    def _stream_lost(self, name: str, gone: Gone, ts: int, out: list[Event]) -> None:
-        """A stream's connection is gone: a successor goes on with it, a twin carries it as well, or it is lost."""
-        channel, instrument = gone.connection.streams[name]
-        lane, number = self.lanes.get(instrument), gone.connection.number
-        if lane is None:
-            return
-        twin = next((t for t in gone.twins if name in t.streams), None)
-        if twin is not None:
-            lane.silences[name] = twin.silences[name]
-        else:
-            lane.silences.pop(name, None)
-        if channel == "book" and lane.spares is not None:
-            if gone.successor is not None:
-                lane.spares.renamed(number, gone.successor.number)
-            else:
-                lane.spares.lost(number, f"connection {number} lost", ts, out)
-        elif gone.successor is None and twin is None:
-            lane.lost({channel}, f"connection {number} lost", ts, out)
-
-    def _unnamed_lost(self, connection: Connection, ts: int, out: list[Event]) -> None:
-        """A connection of an imported recording, which does not tell what was asked for: whatever of its venue nobody is known to
-        carry, it may have carried.
-        """
-        for lane in self.lanes.values():
-            if lane.venue == connection.feed.label and not lane.wanted:
-                lane.lost({"book", "trades", "quotes", "ticker"}, f"connection {connection.number} lost", ts, out)
-
-    def _twins(self, connection: Connection) -> list[Connection]:
-        """The other connections that speak and carry some of the same streams."""
-        return [
-            c
-            for c in self.connections.values()
-            if c is not connection
-            and c.feed is connection.feed
-            and c.held is None
-            and c.streams.keys() & connection.streams.keys()
-        ]
-
-    def _pair(self, connection: Connection, other: Connection, ts: int) -> None:
-        """Two connections carry some of the same streams: doubles are dropped, and each keeps a book of its own."""
-        connection.overlap_until = other.overlap_until = NEVER
-        for name, (channel, instrument) in connection.streams.items():
-            if channel == "book" and name in other.streams:
-                self.lanes[instrument].twin(other.number, connection.number, ts)
-
-    def _take_over(self, connection: Connection, ts: int, out: list[Event]) -> None:
-        held, connection.held = connection.held or (), None
-        acked = {name for name, s in connection.silences.items() if s.acked}
-        self._watch(connection, ts)
-        for name in acked & connection.silences.keys():
-            connection.silences[name].acked = True
-        connection.overlap_until = max(connection.overlap_until, ts + OVERLAP)
-        for frame in held:
-            self._message(connection, frame.data, frame.ts_recv, out)
-        connection.caught_up()
 
     def _alert(self, frame: Frame, out: list[Event]) -> None:
         """A rule came true, or false again: the alerts' room says so by a frame, so that a replay says it, too."""

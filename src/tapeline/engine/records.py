@@ -12,6 +12,7 @@ import msgspec
 from tapeline.engine.connections import Connection, Feed
 from tapeline.engine.lanes import Lanes
 from tapeline.engine.nameless import Nameless
+from tapeline.errors import MalformedFrame
 from tapeline.events import Bar, Event, Liquidation, Quote, Status, Ticker, Trade
 from tapeline.market.candles import judged
 from tapeline.market.sync import State
@@ -54,6 +55,19 @@ class Records:
             Notice: self.notice,
             Status: self._told,
         }
+
+    def take(self, connection: Connection, data: bytes, ts: int, out: list[Event]) -> None:
+        """A message's records. The pipeline's loop spells this out for itself."""
+        try:
+            for record in connection.decode(data, ts):
+                self.handlers[type(record)](record, connection, ts, out)
+        except MalformedFrame as e:
+            self.malformed(connection, data, e, ts, out)
+
+    def malformed(self, connection: Connection, data: bytes, error: MalformedFrame, ts: int, out: list[Event]) -> None:
+        self.rejected += 1
+        head = data[:120].decode("utf-8", "replace")
+        out.append(connection.status("rejected", f"malformed frame: {error}; it begins {head!r}", ts, 1))
 
     def _trade(self, t: Trade, connection: Connection, ts: int, out: list[Event], first: int = 0) -> None:
         lane = self._by_name.get(t.instrument) or self._lanes.of(t.instrument, connection.feed)
