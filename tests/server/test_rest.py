@@ -124,6 +124,19 @@ async def test_bars_with_revisions_late_bars_and_the_open_one(http, source):
     assert (await get(http, "bars", instrument=BTC, interval="5m"))["bars"] == []
 
 
+async def test_bars_of_many_instruments_at_once_are_of_memory_alone(http, source):
+    source.push(*(bar(n) for n in range(3)), bar(0, instrument=ETH))
+    row = await get(http, "bars", instrument=[ETH, BTC, ETH], limit=2, past="memory")
+    found = [(b["instrument"], (b["ts_open"] - US) // 60_000_000) for b in row["bars"]]
+    assert (found, row["more"]) == ([(ETH, 0), (BTC, 1), (BTC, 2)], True)
+    assert (await get(http, "bars", instrument=[ETH, BTC], past="memory"))["more"] is False
+    await refused(http, "bars", 400, "bad_parameter", instrument=[BTC, ETH])
+    await refused(http, "bars", 400, "bad_parameter", instrument=[BTC, ETH], limit=1501, past="memory")
+    await refused(http, "bars", 400, "bad_parameter", instrument=BTC, past="yesterday")
+    await refused(http, "bars", 404, "unknown_instrument", instrument=[BTC, "sim:NONE"], past="memory")
+    await refused(http, "bars", 400, "missing_parameter", past="memory")
+
+
 async def test_bars_of_a_kind_that_is_switched_on(http, source):
     source.push(bar(0, interval="tick:20"), bar(1, interval="tick:20"))
     source.open[BTC, "tick:20"] = bar(2, interval="tick:20", complete=False)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,7 +33,7 @@ from tapeline.server.contract.operations import (
 from tapeline.server.contract.shapes import BookRow, InstrumentRow, status_shape
 from tapeline.server.live.hub import Hub
 from tapeline.server.memory.history import History
-from tapeline.server.past.past import OLDER, Past
+from tapeline.server.past.past import OLDER, Closed, Past
 from tapeline.server.views import (
     INSTRUMENT_COLUMNS,
     MEDIA,
@@ -51,6 +52,10 @@ MAX_TRADES = 5000
 MAX_BARS = 3000
 MAX_DEPTH = 1000
 INLINE_ROWS = 500
+PAST = Parameter(
+    name="past", text="`memory`: what memory has of it, at once; `more` says whether the lake has more.",
+    choices=("all", "memory"), default="all",
+)  # fmt: skip
 
 STATUS = Operation("GET", "/api/v1/status", "What is running, and how well", tag="server", answer=status_shape(), embeds=True)
 INSTRUMENTS_LISTED = Operation(
@@ -60,7 +65,7 @@ INSTRUMENTS_LISTED = Operation(
 )  # fmt: skip
 TRADES = Operation(
     "GET", "/api/v1/trades", "Trades of an instrument, oldest first: the newest of the range",
-    parameters=(INSTRUMENT, limit(200, MAX_TRADES), FROM, TO, FORMAT),
+    parameters=(INSTRUMENT, limit(200, MAX_TRADES), FROM, TO, PAST, FORMAT),
     answer={"trades": many(row_of(Trade)), "more": bool}, errors=(*KNOWN, *OLDER), embeds=True,
 )  # fmt: skip
 QUOTES = Operation(
@@ -79,10 +84,13 @@ BOOK = Operation(
 BARS = Operation(
     "GET", "/api/v1/bars", "Bars of an instrument, oldest first; the last may be open",
     parameters=(
-        INSTRUMENT,
+        Parameter(
+            name="instrument", text="As in `binance:BTC-USDT`. Of memory alone it is repeatable: `limit` bars of each.",
+            required=True, repeated=True,
+        ),
         Parameter(name="interval", text="As in `1m`, `tick:500`, `heikin-ashi:1m`.", kind="interval", default="1m"),
         Parameter(name="origin", text="Made of trades, or the venue's own.", choices=("trades", "venue"), default="trades"),
-        limit(500, MAX_BARS), FROM, TO, FORMAT,
+        limit(500, MAX_BARS), FROM, TO, PAST, FORMAT,
     ),
     answer={"bars": many(row_of(Bar)), "more": bool}, errors=(*KNOWN, *OLDER), embeds=True,
 )  # fmt: skip
@@ -159,7 +167,7 @@ class Rest:
         name = self._names.check(asked.one("instrument", given.get("instrument")))
         limit = asked.whole("limit", given.get("limit"), 200, MAX_TRADES)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        trades, more = await self._past.trades(request, name, start, end, limit)
+        trades, more = await self._past.trades(request, name, start, end, limit, memory=_of_memory(given))
         return await self._events(request, "trades", Trade, trades, more=more)
 
     async def quotes(self, request: Request) -> Response:
@@ -197,17 +205,34 @@ class Rest:
 
     async def bars(self, request: Request) -> Response:
         given = request.query_params
-        name = self._names.check(asked.one("instrument", given.get("instrument")))
         spec = asked.interval(given.get("interval")) if self._past.kept else self._names.made(given.get("interval"))
         origin = asked.choice("origin", given.get("origin"), ("trades", "venue"))
         limit = asked.whole("limit", given.get("limit"), 500, MAX_BARS)
+        memory = _of_memory(given)
+        names = self._some(given.getlist("instrument"), limit, memory=memory)
         start, end = asked.moment("from", given.get("from"), 0), asked.moment("to", given.get("to"), MAX_TIME)
-        last, more = await self._past.bars(request, name, spec, origin, start, end, limit)
+        found: list[Closed] = []
+        more = False
+        for name in names:
+            last, older = await self._past.bars(request, name, spec, origin, start, end, limit, memory=memory)
+            found += last
+            more = more or older
 
         def make() -> Table:
-            return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in last))
+            return event_table("bars", Bar, (bar_row(bar, closed=closed) for bar, closed in found))
 
-        return await self._table(request, len(last), make, more=more)
+        return await self._table(request, len(found), make, more=more)
+
+    def _some(self, wanted: list[str], limit: int, *, memory: bool) -> list[str]:
+        """One instrument, or of memory alone several: a page of the lake costs too much to be asked for by the dozen."""
+        names = [self._names.check(asked.one("instrument", name)) for name in dict.fromkeys(wanted or [""])]
+        if len(names) > 1 and not memory:
+            raise asked.bad("instrument", f"{len(names)} of them", "one, or several with past=memory")
+        if len(names) * limit > MAX_BARS and len(names) > 1:
+            raise asked.bad(
+                "limit", limit, f"at most {MAX_BARS} bars altogether: {MAX_BARS // len(names)} of each of {len(names)}"
+            )
+        return names
 
     async def livez(self, _: Request) -> Response:
         return self._json({"live": True})
@@ -219,3 +244,7 @@ class Rest:
             return self._json({"ready": True, "why": ""})
         why = f"none of {len(states)} connections is up ({', '.join(sorted(set(states)))})" if states else "no connection yet"
         return self._json({"ready": False, "why": why}, 503)
+
+
+def _of_memory(given: QueryParams) -> bool:
+    return asked.choice("past", given.get("past"), PAST.choices) == "memory"

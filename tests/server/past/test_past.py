@@ -183,3 +183,44 @@ async def test_a_recorded_session_without_a_seam(shared_frames, tmp_path):
     assert {bar.ts_open: bar.volume for bar, _ in bars if bar.ts_open in closed} == {o: b.volume for o, b in closed.items()}
     assert len(bars) - len(closed) in (0, 1)
     assert bars[0][0].ts_open == min(t.ts_event for t in found) // SECOND * SECOND
+
+
+async def test_memory_alone_is_never_more_than_memory_and_says_what_the_lake_has(tmp_path):
+    r = random.Random(9)
+    events = session(r, market(r, T0, 900, 900))
+    async with recorded(tmp_path, events, 3 * COMMIT, 100, 100) as past:
+        page, more = await past.trades(None, NAME, 0, MAX_TIME, 5000, memory=True)
+        assert ([key(t) for t in page], more) == (
+            [key(t) for t in by_time([e for e in events if type(e) is Trade][-100:])],
+            True,
+        )
+        bars, more = await past.bars(None, NAME, parse("1s"), "trades", 0, MAX_TIME, 3000, memory=True)
+        assert (len(bars), more) == (100, True)
+        assert (await past.bars(None, NAME, parse("1s"), "trades", 0, MAX_TIME, 50, memory=True))[1] is True
+        nothing = await past.bars(None, "binance:NEW-USDT", parse("1s"), "trades", 0, MAX_TIME, 50, memory=True)
+        assert nothing == ([], False)
+        assert past.queries.asked == []
+
+
+async def test_the_day_of_a_session_that_began_at_noon(tmp_path):
+    """What was there before noon is in the lake alone, though the first day of all began after the bar of the day did."""
+    r = random.Random(10)
+    hour = 3600 * SECOND
+    day = T0 - T0 % (24 * hour)
+    later = [(1000 + number, *of) for number, *of in market(r, day + 12 * hour, 300, 400)]
+    morning, noon = session(r, market(r, day + 9 * hour, 300, 400)), session(r, later)
+    keep(tmp_path, morning, "s0", COMMIT)
+    keep(tmp_path, noon, "s", COMMIT)
+    source = FakeSource("live")
+    source.time = max(e.ts_recv for e in noon)
+    told = source.status()
+    source.status = lambda: told | {"started": day + 12 * hour}
+    history = History(ServerSettings())
+    history.tap(Batch("s", 0, 0, list(noon)))
+    past = Past(source, history, Near(tmp_path))
+    [(ours, _)], more = await past.bars(None, NAME, parse("1d"), "trades", 0, MAX_TIME, 1, memory=True)
+    assert (ours.complete, more, past.queries.asked) == (False, True, [])
+    [(whole, _)], more = await past.bars(None, NAME, parse("1d"), "trades", 0, MAX_TIME, 1)
+    first = min((e for e in morning if type(e) is Trade), key=lambda t: t.ts_event)
+    assert (whole.open, whole.ts_open, more) == (first.price, ours.ts_open, False)
+    assert whole.trades > ours.trades

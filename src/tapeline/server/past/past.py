@@ -11,6 +11,9 @@ put together so that nothing is there twice and nothing is missing, whatever is 
 
 In a recording that is played, nothing is shown that came after the moment it is at (`until`).
 
+Who asks for `memory` alone gets what memory has of the page at once, and `more` where the lake has older rows, or more of the first
+one: a page that opens fills its lists so, and leaves the places of the query processes to what somebody looks at.
+
 Where there is no lake, or nothing older in it, memory is all there is, and `more` says so. Where the lake cannot be asked now (all
 places are taken, it is broken, the question took too long), what memory has is the page, and `more` is true: nothing is missing
 for who asks on. Who asks for what memory has nothing of gets the error.
@@ -72,7 +75,9 @@ class Past:
 
     # Trades
 
-    async def trades(self, request: Request | None, name: str, start: int, end: int, limit: int) -> tuple[list[Trade], bool]:
+    async def trades(
+        self, request: Request | None, name: str, start: int, end: int, limit: int, *, memory: bool = False
+    ) -> tuple[list[Trade], bool]:
         """Those with `start` <= `ts_event` < `end`, the newest `limit`, by `ts_event`; whether there are older ones."""
         log = self._history.trades.get(name)
         held = [] if log is None else list(log.items)
@@ -84,6 +89,8 @@ class Past:
             return page, more
         if not await self.goes_back(name, ("trade",), min(end, floor + 1) if held else end):
             return page, more
+        if memory:
+            return page, True
         seam = MAX_TIME if not held else held[0].ts_recv if passed >= 0 else held[0].ts_recv - 1
         session = str(self._source.status().get("session", ""))
         what = piped.Trades(instrument=name, start=start, end=end, limit=limit, until=self.until, session=session, seam=seam)
@@ -98,7 +105,16 @@ class Past:
     # Bars
 
     async def bars(
-        self, request: Request | None, name: str, spec: BarSpec, origin: str, start: int, end: int, limit: int
+        self,
+        request: Request | None,
+        name: str,
+        spec: BarSpec,
+        origin: str,
+        start: int,
+        end: int,
+        limit: int,
+        *,
+        memory: bool = False,
     ) -> tuple[list[Closed], bool]:
         """Those with `start` <= `ts_open` < `end`, the newest `limit`, by `ts_open`, each with whether it is closed; and whether
         there are older ones.
@@ -109,8 +125,12 @@ class Past:
         mine = [found for found in held if found[0].ts_open >= start]
         early = WARM_UP if spec.base is not None else 0
         page, more = _page(held, spec, start, limit)
-        if (held and start > first) or len(mine) > limit + early or not await self.goes_back(name, ("trade", "bar"), first):
+        if (held and start > first) or len(mine) > limit + early:
             return page, more
+        if not await self.goes_back(name, ("trade", "bar"), self._lacks(held[0][0]) if held else end):
+            return page, more
+        if memory:
+            return page, True
         what = piped.Bars(
             instrument=name, interval=base.text, origin=origin, start=max(0, start - early * _width(base)),
             end=min(end, first + 1), limit=limit + early, until=self.until,
@@ -123,6 +143,12 @@ class Past:
         joined = self._joined(older.rows, held, base)
         page, more = _page(joined, spec, start, limit)
         return page, more or (older.more and joined[0][0].ts_open >= start)
+
+    def _lacks(self, first: Bar) -> int:
+        """Before when (ns) the lake would have what memory lacks, whose first bar this is: it may have begun before the session."""
+        if first.complete:
+            return first.ts_open
+        return max(first.ts_open, min(first.ts_event, int(self._source.status().get("started", 0))))
 
     def _held(self, name: str, interval: str, origin: str) -> list[Closed]:
         """All that memory has, and whether each is closed."""
