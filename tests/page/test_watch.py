@@ -1,6 +1,8 @@
 """The list of markets as a person uses it: searched, added to, ordered, grouped, moved, taken from; remembered."""
 
+import re
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -182,3 +184,17 @@ async def test_several_hundred_rows_write_only_what_is_in_view(market):
     await page.get_by_test_id("watch-sim:X290-USDT").scroll_into_view_if_needed()
     (quote,) = (await market.get("quotes", instrument="sim:X290-USDT"))["quotes"]
     await expect(mid).to_have_attribute("data-value", js((quote["bid"] + quote["ask"]) / 2))
+
+
+async def test_opening_fills_the_list_by_two_requests_that_no_query_is_needed_for(market):
+    page, asked = market.page, []
+    page.on("request", lambda r: asked.append(parse_qs(urlsplit(r.url).query)) if "/api/v1/bars?" in r.url else None)
+    await page.reload()
+    await expect(page.locator(".watch-row")).to_have_count(4)
+    (bar,) = (await market.get("bars", instrument=ETH, interval="1d", limit=1))["bars"]
+    change = page.get_by_test_id(f"watch-change-{ETH}")
+    await expect(change).to_have_attribute("title", re.compile("UTC day"))
+    assert f"{bar['open']:,.2f}" in await change.get_attribute("title")
+    many = [q for q in asked if len(q["instrument"]) == 4]
+    assert sorted((q["interval"], q["past"]) for q in many) == [(["1d"], ["memory"]), (["1s"], ["memory"])]
+    assert [q for q in asked if q["interval"] in (["1d"], ["1s"]) and q not in many] == []

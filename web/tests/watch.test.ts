@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Bar } from "../src/api/types.ts";
+import { better, type DayBar, pieces } from "../src/state/days.ts";
 import { type Ticker, volumeOf } from "../src/state/tickers.ts";
 import { arrange, type Choices, type Column, fits, moved, parse, PLAIN, put, sortedBy, stepped, toggled, type Values } from "../src/state/watch.ts";
 
@@ -71,4 +72,18 @@ test("volume is the venue's, else the day's, in the quote asset; what is only re
   assert.deepEqual(volumeOf({ ...ticker, notional: null, volume: null }, bar, 100), { value: 151, of: "day", exact: true });
   assert.deepEqual(volumeOf(undefined, { ...bar, complete: false }, 100), { value: 151, of: "day", exact: false });
   assert.equal(volumeOf(undefined, undefined, 100), null);
+});
+
+test("of two bars of one day the better one counts, and the later day before all", () => {
+  const bar = { instrument: "sim:BTC-USDT", ts_open: 86_400e6, open: 1, trades: 5, complete: false } as DayBar;
+  const morning = { ...bar, open: 2, trades: 9 };
+  const next = { ...bar, ts_open: 2 * 86_400e6, trades: 1 };
+  assert.equal(better(null, bar), bar);
+  assert.equal(better(bar, morning), morning);
+  assert.equal(better(morning, bar), morning);
+  assert.deepEqual(better(morning, { ...morning, trades: 9, volume: 3 }).volume, 3); // as many trades: what was told last
+  assert.equal(better(morning, { ...bar, complete: true }).complete, true);
+  assert.equal(better(morning, next), next);
+  assert.equal(better(next, morning), next);
+  assert.deepEqual(pieces([1, 2, 3, 4, 5], 2), [[1, 2], [3, 4], [5]]);
 });

@@ -4,7 +4,10 @@ import { apiPath } from "./base.ts";
 import type { Bar, BookHistory, Every, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
 
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
-  const query = new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)]));
+  return await ask<T>(path, new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)])), signal);
+}
+
+async function ask<T>(path: string, query: URLSearchParams, signal?: AbortSignal): Promise<T> {
   const answer = await fetch(`${apiPath(path)}?${query}`, { headers: { accept: "application/json" }, signal: signal ?? null });
   if (!answer.ok) throw new Error(`${path}: HTTP ${answer.status}`);
   return (await answer.json()) as T;
@@ -32,6 +35,14 @@ export async function barsPage(query: BarsQuery, signal?: AbortSignal): Promise<
 
 export async function bars(query: BarsQuery, signal?: AbortSignal): Promise<readonly Bar[]> {
   return (await barsPage(query, signal)).bars;
+}
+
+export const MOST_HELD = 3000; // bars of all instruments together, in one answer
+
+/** Of each instrument the last `limit` bars that the server's memory has. `more`: the lake has more of some. */
+export async function heldBars(instruments: readonly string[], interval: Interval, limit: number): Promise<BarsPage> {
+  const query = new URLSearchParams([...instruments.map((id) => ["instrument", id]), ["interval", interval], ["limit", String(limit)], ["past", "memory"]]);
+  return await ask<BarsPage>("bars", query);
 }
 
 export interface BookHistoryQuery {

@@ -2,6 +2,7 @@
 
 import type { InstrumentStatus, Metrics, Quote } from "../api/types.ts";
 import { decimalsOf } from "../ui/format.ts";
+import { better, type DayBar } from "./days.ts";
 
 export const SPARK_POINTS = 300;
 
@@ -13,6 +14,7 @@ export class Row {
   metrics: Metrics | undefined;
   reference: number | null = null; // the price change is measured from
   referenceIs = "";
+  day: DayBar | null = null; // of the UTC day, as far as it is known
   direction: 1 | 0 | -1 = 0;
   readonly spark: number[] = [];
   lastRecv = 0;
@@ -89,6 +91,11 @@ export class Row {
   setReference(price: number, is: string): void {
     this.reference = price;
     this.referenceIs = is;
+  }
+
+  putDay(bar: DayBar): void {
+    this.day = better(this.day, bar);
+    this.setReference(this.day.open, this.day.complete ? "the open of the UTC day" : "the first trade seen in this UTC day");
   }
 
   seed(points: readonly number[]): void {

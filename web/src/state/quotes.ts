@@ -4,7 +4,8 @@ import type { Subscription } from "../api/socket.ts";
 import type { Message, Status } from "../api/types.ts";
 import * as rest from "../api/rest.ts";
 import type { Scheduler } from "../ui/scheduler.ts";
-import { type Market, SPARK_POINTS } from "./market.ts";
+import { byInstrument, pieces } from "./days.ts";
+import { type Market, type Row, SPARK_POINTS } from "./market.ts";
 import type { Store } from "./store.ts";
 
 const SEEDED_ROWS = 40; // of a longer watchlist only the first are filled from history
@@ -49,18 +50,48 @@ export class Quotes implements Store {
 
   /** Where the day began and the last minutes' way, so that the watchlist is full when the page opens. `answers`: whether to go on. */
   async seed(answers: () => boolean): Promise<void> {
-    for (const row of [...this.market.rows.values()].slice(0, SEEDED_ROWS)) {
-      if (this.seeded.has(row.id) || !this.market.rows.has(row.id)) continue; // a replay may have gone to where it is not heard of
-      if (!answers()) return; // the next snapshot of the status begins again
-      this.seeded.add(row.id);
-      const days = await rest.bars({ instrument: row.id, interval: "1d", limit: 1 }).catch(() => []);
-      const day = days.at(-1);
-      if (day) row.setReference(day.open, day.complete ? "the open of the UTC day" : "the first trade seen in this UTC day");
-      if (row.spark.length > 10 || !this.market.rows.has(row.id)) continue;
-      const ticks = await rest.bars({ instrument: row.id, interval: "1s", limit: SPARK_POINTS }).catch(() => []);
-      row.seed(ticks.map((b) => b.close));
-    }
+    const rows = [...this.market.rows.values()].slice(0, SEEDED_ROWS).filter((row) => !this.seeded.has(row.id));
+    if (rows.length === 0 || !answers()) return; // the next snapshot of the status begins again
+    for (const row of rows) this.seeded.add(row.id);
+    const older = await this.days(rows);
+    await this.ways(rows.filter((row) => row.spark.length <= 10));
     this.scheduler.touch("quotes");
+    if (older) await this.mornings(rows, answers);
+  }
+
+  /** Says whether the lake knows more of some. */
+  private async days(rows: readonly Row[]): Promise<boolean> {
+    const { bars, more } = await rest.heldBars(ids(rows), "1d", 1).catch(() => this.unheard(rows));
+    const days = byInstrument(bars);
+    for (const row of rows) {
+      const day = days.get(row.id);
+      if (day) row.putDay(day);
+    }
+    return more;
+  }
+
+  /** A replay may have gone to where one of them is not heard of: what follows begins again. */
+  private unheard(rows: readonly Row[]): rest.BarsPage {
+    for (const row of rows) this.seeded.delete(row.id);
+    return { bars: [], more: false };
+  }
+
+  private async ways(rows: readonly Row[]): Promise<void> {
+    for (const some of pieces(rows, rest.MOST_HELD / SPARK_POINTS)) {
+      const { bars } = await rest.heldBars(ids(some), "1s", SPARK_POINTS).catch(() => ({ bars: [] }));
+      for (const row of some) row.seed(bars.filter((bar) => bar.instrument === row.id).map((bar) => bar.close));
+    }
+  }
+
+  /** What of the day was before the server began: one after the other, so that others find a place at the lake. */
+  private async mornings(rows: readonly Row[], answers: () => boolean): Promise<void> {
+    for (const row of rows) {
+      if (row.day?.complete || this.market.rows.get(row.id) !== row) continue;
+      if (!answers()) return;
+      const day = (await rest.bars({ instrument: row.id, interval: "1d", limit: 1 }).catch(() => [])).at(-1);
+      if (day) row.putDay(day);
+      this.scheduler.touch("quotes");
+    }
   }
 
   clear(): void {
@@ -73,3 +104,5 @@ export class Quotes implements Store {
     this.scheduler.touch("quotes");
   }
 }
+
+const ids = (rows: readonly Row[]): readonly string[] => rows.map((row) => row.id);

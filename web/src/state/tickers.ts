@@ -1,12 +1,15 @@
 // What was traded in 24 hours: told by the venue where its ticker is streamed, else of the UTC day, by its bar. Asked for every
-// EVERY seconds while somebody looks; bars of at most MOST_BARS instruments, one after the other.
+// EVERY seconds while somebody looks; bars of at most MOST_BARS instruments, all at once, out of the server's memory. Where that
+// lacks the beginning of the day the lake is asked, one by one and each OF_LAKE-th time.
 
 import { apiPath } from "../api/base.ts";
-import type { Bar } from "../api/types.ts";
+import * as rest from "../api/rest.ts";
+import { byInstrument, type DayBar } from "./days.ts";
 import type { Market } from "./market.ts";
 import type { Store } from "./store.ts";
 
 const EVERY = 15;
+const OF_LAKE = 4;
 const MOST_BARS = 60;
 
 /** The venue's own figures. `volume` in the base asset, `notional` in the quote asset. */
@@ -29,8 +32,6 @@ export interface Volume {
   readonly exact: boolean;
 }
 
-type DayBar = Bar & { readonly notional?: number | null };
-
 export function volumeOf(ticker: Ticker | undefined, bar: DayBar | undefined, price: number | null): Volume | null {
   if (ticker?.notional != null) return { value: ticker.notional, of: "24h", exact: true };
   if (ticker?.volume != null && price !== null) return { value: ticker.volume * price, of: "24h", exact: false };
@@ -43,10 +44,10 @@ export class Tickers implements Store {
   looked = false;
   private readonly market: Market;
   private readonly tickers = new Map<string, Ticker>();
-  private readonly bars = new Map<string, DayBar>();
   private readonly changed: () => void;
   private in = 0;
   private asking = false;
+  private turn = 0;
 
   constructor(market: Market, changed: () => void) {
     this.market = market;
@@ -58,7 +59,8 @@ export class Tickers implements Store {
   }
 
   volume(id: string): Volume | null {
-    return volumeOf(this.tickers.get(id), this.bars.get(id), this.market.rows.get(id)?.price ?? null);
+    const row = this.market.rows.get(id);
+    return volumeOf(this.tickers.get(id), row?.day ?? undefined, row?.price ?? null);
   }
 
   look(looked: boolean): void {
@@ -71,7 +73,6 @@ export class Tickers implements Store {
 
   clear(): void {
     this.tickers.clear();
-    this.bars.clear();
     this.in = 0;
   }
 
@@ -87,12 +88,19 @@ export class Tickers implements Store {
     if (found) this.tickers.clear(); // what the venue tells no more is not of these 24 hours
     for (const ticker of found?.tickers ?? []) this.tickers.set(ticker.instrument, ticker);
     const untold = [...this.market.rows.keys()].filter((id) => !this.told(id)).slice(0, MOST_BARS);
-    for (const id of untold) {
-      const day = await get<{ bars: DayBar[] }>(`bars?instrument=${encodeURIComponent(id)}&interval=1d&limit=1`);
-      const bar = day?.bars.at(-1);
-      if (bar) this.bars.set(id, bar);
-    }
+    if (untold.length > 0) await this.askDays(untold);
     this.changed();
+  }
+
+  private async askDays(untold: readonly string[]): Promise<void> {
+    const { bars, more } = await rest.heldBars(untold, "1d", 1).catch(() => ({ bars: [], more: false }));
+    for (const [id, bar] of byInstrument(bars)) this.market.rows.get(id)?.putDay(bar);
+    if (++this.turn % OF_LAKE !== 0 || !more) return; // at first the rows' own beginning asks
+    for (const id of untold) {
+      if (this.market.rows.get(id)?.day?.complete) continue;
+      const day: DayBar | undefined = (await rest.bars({ instrument: id, interval: "1d", limit: 1 }).catch(() => [])).at(-1);
+      if (day) this.market.rows.get(id)?.putDay(day);
+    }
   }
 
   private told(id: string): boolean {
