@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from tapeline.clock import LiveClock
 from tapeline.config import ServerSettings
+from tapeline.server.access.access import credentials
 from tapeline.server.app import Server
 from tapeline.terminal.app import Top
 from tests.page.market import FakeSource
@@ -139,3 +140,17 @@ def unused_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
+
+
+async def test_the_token_of_an_env_file_opens(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for the other commands: the environment, then `.env`, then the keyring."""
+    monkeypatch.delenv("TAPELINE_SERVER_TOKEN", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("TAPELINE_SERVER_TOKEN=0f1e2d3c4b5a69788796a5b4c3d2e1f0\n")
+    async with Server(FakeSource(), ServerSettings(port=0), LiveClock(), page=tmp_path) as address:
+        app = Top(address)
+        async with app.run_test(size=(140, 40)):
+            await until(lambda: "wants a token" in text(app, "health"))
+        app = Top(address, credentials())
+        async with app.run_test(size=(140, 40)):
+            await until(lambda: "SIMULATED" in text(app, "health"))

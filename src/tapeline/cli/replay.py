@@ -58,7 +58,8 @@ async def replay(
         for runner in feed_sinks(player, _opened(root, settings), root, settings.sinks, _on_tape):
             stack.push_async_callback(runner.close, SINK_CLOSE_SECONDS)
         told = f"{pace:g}×" if pace else "full speed"
-        say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {server.link()}; Ctrl-C ends")
+        where = " or ".join([server.link(), *server.links()])
+        say(f"session {chosen.id}, {many(chosen.frames, 'frame')}, at {told} on {where}; Ctrl-C ends")
         try:
             await until(stop, _play(player))
         finally:

@@ -72,6 +72,8 @@ async def run(
         )  # fmt: skip
         session.address = await server.start()
         say(f"page and API at {server.link()}")
+        if links := server.links():
+            say(f"from other machines, where nothing between forbids it: {' or '.join(links)}")
         say(f"streaming {chosen.why}")
         try:
             if browser:

@@ -53,10 +53,10 @@ async def top(
     if data is not None and not starts:
         raise UsageError("--data is of a Tapeline that is started: name its instruments")
     if not starts:
-        await Top(_where(address, port, host)).run_async()
+        await Top(_where(address, port, host), _opening()).run_async()
         return 0
     with Started(_arguments(instruments, simulate=simulate, port=port, host=host, data=data)) as started:
-        await Top(started.address).run_async()
+        await Top(started.address, _opening(started.token)).run_async()
     return 0
 
 
@@ -70,6 +70,13 @@ def _where(address: str | None, port: int | None, host: str | None) -> str:
     return f"http://[{name}]:{server.port}" if ":" in name else f"http://{name}:{server.port}"
 
 
+def _opening(token: str = "") -> dict[str, str]:
+    """What opens the other: the token of its own start, else the one that is set here."""
+    from tapeline.server.access.access import bearer, credentials
+
+    return bearer(token) or credentials()
+
+
 def _arguments(
     instruments: tuple[str, ...], *, simulate: bool, port: int | None, host: str | None, data: str | None
 ) -> list[str]:
@@ -80,10 +87,10 @@ def _arguments(
 
 
 class Started:
-    """A `tapeline run` of its own. Its last words are kept, to be told where it does not start."""
+    """A `tapeline run` of its own. Its last words are kept, to be told where it does not start; `token`: where it made one."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self.address = ""
+        self.address = self.token = ""
         self._words: deque[str] = deque(maxlen=20)
         self._ready = threading.Event()
         self._process = subprocess.Popen(  # noqa: S603  this very program, with words of this very line
@@ -97,7 +104,7 @@ class Started:
         for line in self._process.stderr or ():
             self._words.append(line.rstrip())
             if found := _ADDRESS.search(line):
-                self.address = found[1]
+                self.address, _, self.token = found[1].partition("/?token=")
                 self._ready.set()
         self._ready.set()
 

@@ -56,7 +56,7 @@ class Source(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """`/api/v1/status` of docs/api.md with times in ns, without `viewers` and `dropped_viewers`."""
+        """`/api/v1/status` of docs/api.md with times in ns, without what only the server counts."""
         ...
 
     def instruments(self) -> list[Instrument]:

@@ -6,7 +6,6 @@ goodbye (1012), and what is still connected after a moment is cut off.
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tapeline.alerts.room import Room
@@ -26,7 +25,6 @@ from tapeline.clock import Clock
 from tapeline.config import QuerySettings, ServerSettings
 from tapeline.engine.player import Player
 from tapeline.engine.source import Source
-from tapeline.errors import ConfigError
 from tapeline.server.access.access import Lock, lock_of
 from tapeline.server.access.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.access.gate import Gate
@@ -36,8 +34,9 @@ from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
 from tapeline.server.contract.openapi import Document
 from tapeline.server.figures import Figures
+from tapeline.server.listening import address_of, listen, reachable, written
 from tapeline.server.live.hub import Hub, Limits
-from tapeline.server.live.pipe import HIGH_WATER, ViewerProtocol, abort_all
+from tapeline.server.live.pipe import ViewerProtocol, abort_all
 from tapeline.server.live.stream import stream_route
 from tapeline.server.memory.history import History
 from tapeline.server.past.footprints import Footprints
@@ -87,17 +86,8 @@ def build_app(
     history = History(settings)
     gate = Gate(settings, lock or Lock())
     hub = Hub(source, history, settings, clock, limits or Limits(), gate)
-
     search = Search(source, clock, finder)
-
-    async def viewer(socket: WebSocket) -> None:
-        await hub.serve(socket)
-
-    async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
-        return error_response(_as_api_error(error), source.mode)
-
-    asking = queries or Queries(None, QuerySettings())
-    past = Past(source, history, asking)
+    past = Past(source, history, queries or Queries(None, QuerySettings()))
 
     def replay(player: Player) -> Starlette:
         return build_app(
@@ -105,30 +95,19 @@ def build_app(
         )
 
     replays = None if recordings is None or inside else Replays(recordings, replay, source)
-    timeline = None
-    if isinstance(source, Player) and recordings is not None:
-        timeline = Timeline(recordings, source, history, queries)
+    played = source if isinstance(source, Player) and recordings is not None else None
+    timeline = None if played is None or recordings is None else Timeline(recordings, played, history, queries)
+
+    async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
+        return error_response(_as_api_error(error), source.mode)
 
     app = Starlette(
         routes=[
             *([] if replays is None else replays.routes()),
             *([] if timeline is None else [Playing(timeline.player).route(), timeline.route()]),
-            *Rest(source, history, hub, past).routes(),
-            *Udf(source, history, hub, past, alerts, clock).routes(),
-            *Figures(source, history, hub.names).routes(),
-            Heatmap(source, hub, past).route(),
-            Footprints(source, history, hub.names, past).route(),
-            Profiles(source, history, hub.names, past).route(),
-            *Subscriptions(source).routes(),
+            *_of_the_markets(source, history, hub, past, alerts, clock),
             search.route(),
-            *Alerts(source, history, alerts).routes(),
-            asking.route(lambda: source.mode),
-            WebSocketRoute("/api/v1/ws", viewer),
-            stream_route(hub),
-            Exposition(source, hub).route(),
-            Document(gate, hub.names).route(),
-            *Login(gate).routes(),
-            access_route(gate, lambda: source.mode),
+            *_of_the_server(source, hub, gate),
             *page_routes(page),
         ],
         middleware=[Middleware(Marked, mode=source.mode) if inside else Middleware(Guard, gate=gate, source=source)],
@@ -139,6 +118,40 @@ def build_app(
     source.bus.tap(hub.depths.tap)
     source.bus.turns += [history.turned, hub.depths.turned, hub.turned]
     return app
+
+
+def _of_the_markets(
+    source: Source, history: History, hub: Hub, past: Past, alerts: Room | None, clock: Clock
+) -> list[BaseRoute]:
+    """What is, what was, and what shall be streamed and watched."""
+    names = hub.names
+    return [
+        *Rest(source, history, hub, past).routes(),
+        *Udf(source, history, hub, past, alerts, clock).routes(),
+        *Figures(source, history, names).routes(),
+        Heatmap(source, hub, past).route(),
+        Footprints(source, history, names, past).route(),
+        Profiles(source, history, names, past).route(),
+        *Subscriptions(source).routes(),
+        *Alerts(source, history, alerts).routes(),
+        past.queries.route(lambda: source.mode),
+    ]
+
+
+def _of_the_server(source: Source, hub: Hub, gate: Gate) -> list[BaseRoute]:
+    """Its viewers, its figures, its document and its door."""
+
+    async def viewer(socket: WebSocket) -> None:
+        await hub.serve(socket)
+
+    return [
+        WebSocketRoute("/api/v1/ws", viewer),
+        stream_route(hub),
+        Exposition(source, hub).route(),
+        Document(gate, hub.names).route(),
+        *Login(gate).routes(),
+        access_route(gate, lambda: source.mode),
+    ]
 
 
 async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001  a handler's shape
@@ -238,12 +251,17 @@ class Server:
         up.cancel()
         if self._task.done():
             self._task.result()
-        self.address = _address(self._settings.host, listener.getsockname()[1])
+        self.address = address_of(self._settings.host, listener.getsockname()[1])
         return self.address
 
     def link(self) -> str:
         """The address for a person: with the token in it where one was made for this start. Never for a log."""
         return f"{self.address}/?token={self.lock.token}" if self.lock.random else self.address
+
+    def links(self) -> list[str]:
+        """The same for people at other machines, where it listens for them: by this machine's name and address."""
+        port, query = self.address.rpartition(":")[2], self.link().removeprefix(self.address)
+        return [f"{written(host, port)}{query}" for host in reachable(self._settings.host)]
 
     def ticket(self) -> str:
         """The address for a browser that we open ourselves: good once, within a minute."""
@@ -276,36 +294,3 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Its small send buffer, inherited by each connection, is what makes a slow viewer show early."""
-    try:
-        family, kind, proto, _, where = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as e:
-        raise ConfigError("server.host", host, f"no such address ({e.strerror}): use 127.0.0.1") from None
-    listener = socket.socket(family, kind, proto)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * HIGH_WATER)
-        listener.setblocking(False)
-        listener.bind(where)
-    except OSError as e:
-        listener.close()
-        raise _refused(host, port, e) from None
-    return listener
-
-
-def _refused(host: str, port: int, error: OSError) -> ConfigError:
-    if error.errno == errno.EADDRINUSE:
-        return ConfigError("server.port", port, "another program listens there: choose another port, or 0 for a free one")
-    if error.errno == errno.EACCES:
-        return ConfigError("server.port", port, "ports below 1024 need special rights: choose a higher one")
-    return ConfigError("server.host", host, f"cannot listen there ({error.strerror}): use 127.0.0.1")
-
-
-def _address(host: str, port: int) -> str:
-    name = "127.0.0.1" if host in ("", "0.0.0.0") else "::1" if host == "::" else host  # noqa: S104  compared with, not bound to
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -125,6 +125,7 @@ METRICS = (
     Exposed("tapeline_bus_dropped", "counter", "Events dropped for a consumer", ("name",), _each("bus", "dropped", "name")),
     Exposed("tapeline_viewers", "gauge", "Viewers connected", (), _top("viewers")),
     Exposed("tapeline_viewers_dropped", "counter", "Viewers dropped for reading nothing", (), _top("dropped_viewers")),
+    Exposed("tapeline_pushes_short", "counter", "Pushes that did not have the time for all that changed", (), _top("short_pushes")),
     Exposed("tapeline_viewers_refused", "counter", "Viewers refused, there being too many", (), _top("refused")),
     Exposed("tapeline_requests", "counter", "Requests and WebSockets that came", (), _top("requests")),
     Exposed("tapeline_requests_refused", "counter", "Those that were refused at the door, by code", ("code",), _refused),
@@ -147,6 +148,7 @@ class EngineCollector(Collector):
         row = self._source.status() | {
             "viewers": len(hub.viewers),
             "dropped_viewers": hub.dropped,
+            "short_pushes": hub.short,
             "refused": hub.refused,
             "missed_trades": hub.missed_trades,
             "requests": hub.gate.requests,

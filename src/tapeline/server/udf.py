@@ -46,7 +46,7 @@ FAR = 2**63 // SECOND - 1
 BROKEN = ("gap", "disconnected", "resyncing", "stale", "crossed")
 """What of the status events is worth a mark on the time scale."""
 SILENT = ("stale", "disconnected", "waiting")
-Answer = Callable[[QueryParams], Awaitable[Any]]
+Answer = Callable[[Request], Awaitable[Any]]
 
 SYMBOL = Parameter(name="symbol", text="An instrument's id, or its symbol where one venue streams it.", required=True)
 RESOLUTION = Parameter(name="resolution", text="`D` is `1D`.", required=True, choices=(*RESOLUTIONS, "D"))
@@ -103,7 +103,7 @@ class Udf:
     def _told(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def told(request: Request) -> Response:
             try:
-                body, status = await answer(request.query_params), 200
+                body, status = await answer(request), 200
             except ApiError as e:
                 body, status = {"mode": self._source.mode, "s": "error", "errmsg": str(e), "error": e.body()}, e.status
             return Response(encode(body), status, {"cache-control": "no-store"}, MEDIA["json"])
@@ -114,7 +114,7 @@ class Udf:
         """The engine's clock: of a replay the tape's."""
         return PlainTextResponse(str(self._clock.now() // SECOND), headers={"cache-control": "no-store"})
 
-    async def _config(self, _: QueryParams) -> Row:
+    async def _config(self, _: Request) -> Row:
         return config(sorted({i.venue for i in self._source.instruments()}))
 
     def _instrument(self, given: QueryParams) -> Instrument:
@@ -130,13 +130,14 @@ class Udf:
         self._names.check(name)
         raise ApiError(404, "not_streaming", f"{name} is streamed no more", "`tapeline subscribe` adds it")
 
-    async def _symbols(self, given: QueryParams) -> Row:
-        instrument = self._instrument(given)
+    async def _symbols(self, request: Request) -> Row:
+        instrument = self._instrument(request.query_params)
         known = {row["id"]: row for row in self._source.status().get("instruments", ())}
         zone, session = await asyncio.to_thread(hours, instrument.session, self._clock.now())
         return symbol(instrument, known.get(instrument.id, {}).get("price_decimals", 2), zone, session)
 
-    async def _search(self, given: QueryParams) -> list[Row]:
+    async def _search(self, request: Request) -> list[Row]:
+        given = request.query_params
         limit = asked.whole("limit", given.get("limit"), 30, MAX_FOUND)
         query, kind, venue = given.get("query", "").upper(), given.get("type", ""), given.get("exchange", "")
         matching = [i for i in self._source.instruments() if query in i.id.upper() and venue in ("", i.venue)]
@@ -144,23 +145,25 @@ class Udf:
 
     # Bars
 
-    async def _bars(self, given: QueryParams) -> Row:
+    async def _bars(self, request: Request) -> Row:
+        given = request.query_params
         instrument, interval = self._instrument(given), _interval(given)
         start, end = _span(given)
         wanted = asked.whole("countback", given.get("countback"), 0, MAX_BARS) if given.get("countback") != "0" else 0
-        bars = await self._between(instrument.id, interval, 0 if wanted else start, end, wanted or MAX_BARS)
+        bars = await self._between(request, instrument.id, interval, 0 if wanted else start, end, wanted or MAX_BARS)
         if bars:
             return _columns(bars)
-        older = await self._between(instrument.id, interval, 0, start, 1)
+        older = await self._between(request, instrument.id, interval, 0, start, 1)
         return {"s": "no_data", **({"nextTime": older[0].ts_open // SECOND} if older else {})}
 
-    async def _between(self, name: str, interval: str, start: int, end: int, limit: int) -> list[Bar]:
-        bars, _ = await self._past.bars(None, name, parse(interval), "trades", start * SECOND, end * SECOND, limit)
+    async def _between(self, request: Request, name: str, interval: str, start: int, end: int, limit: int) -> list[Bar]:
+        bars, _ = await self._past.bars(request, name, parse(interval), "trades", start * SECOND, end * SECOND, limit)
         return [bar for bar, _ in bars]
 
     # The latest
 
-    async def _quotes(self, given: QueryParams) -> Row:
+    async def _quotes(self, request: Request) -> Row:
+        given = request.query_params
         names = [n for n in asked.one("symbols", given.get("symbols")).split(",") if n]
         if len(names) > MAX_QUOTES:
             raise asked.bad("symbols", f"{len(names)} names", f"at most {MAX_QUOTES}")
@@ -194,7 +197,8 @@ class Udf:
 
     # Marks
 
-    async def _marks(self, given: QueryParams) -> Row:
+    async def _marks(self, request: Request) -> Row:
+        given = request.query_params
         instrument, interval = self._instrument(given), _interval(given)
         start, end = (s * SECOND for s in _span(given))
         raised = [a for a in await self._alerts(instrument.id, start, end) if a.state == "raised"]
@@ -221,7 +225,8 @@ class Udf:
             raise ApiError(503, "store_broken", f"the alerts' file: {e}", "is the disk full?") from None
         return [row["event"] for row in reversed(rows)]
 
-    async def _breaks(self, given: QueryParams) -> list[Row]:
+    async def _breaks(self, request: Request) -> list[Row]:
+        given = request.query_params
         """Of the status events in memory, the last 500 of all instruments."""
         instrument, interval = self._instrument(given), _interval(given)
         start, end = (s * SECOND for s in _span(given))

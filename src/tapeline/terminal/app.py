@@ -5,6 +5,7 @@ times a second and only where it changed, however many messages come.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -25,7 +26,7 @@ PANES = ("watch", "ladder", "tape")
 
 
 class Top(App[None]):
-    """`address`: of a running Tapeline, as in http://127.0.0.1:8700."""
+    """`address`: of a running Tapeline, as in http://127.0.0.1:8700; `headers`: what opens it."""
 
     TITLE = "tapeline top"
     ENABLE_COMMAND_PALETTE = False
@@ -48,12 +49,12 @@ class Top(App[None]):
         Binding("q,escape", "quit", "Quit"),
     ]
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.address = address
         self.shown = Screen()
         self.colours: Palette = "safe"
-        self._feed = Feed(address, self._take, self._linked)
+        self._feed = Feed(address, self._take, self._linked, headers)
         self._drawn: dict[str, Text] = {}
 
     def compose(self) -> ComposeResult:

@@ -6,8 +6,7 @@ snapshots fill it.
 """
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,11 +24,13 @@ Say = Callable[[Link, str], None]
 
 
 class Feed:
-    """`run` until cancelled. `take` gets each message, `say` what became of the connection."""
+    """`run` until cancelled. `take` gets each message, `say` what became of the connection; `headers` open it."""
 
-    def __init__(self, address: str, take: Callable[[dict[str, Any]], None], say: Say) -> None:
+    def __init__(
+        self, address: str, take: Callable[[dict[str, Any]], None], say: Say, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = address.replace("http", "ws", 1) + "/api/v1/ws"
-        self._take, self._say = take, say
+        self._take, self._say, self._headers = take, say, dict(headers or {})
         self._chosen = ""
         self._socket: ClientConnection | None = None
 
@@ -39,7 +40,7 @@ class Feed:
             self._say("connecting", "")
             try:
                 async with connect(
-                    self.url, proxy=None, max_size=MAX_MESSAGE, open_timeout=5, additional_headers=_token()
+                    self.url, proxy=None, max_size=MAX_MESSAGE, open_timeout=5, additional_headers=self._headers
                 ) as socket:
                     self._say("open", "")
                     wait = FIRST_SECONDS
@@ -96,14 +97,9 @@ async def _call(socket: ClientConnection, method: str, channel: str, instruments
     await socket.send(msgspec.json.encode({"method": method, "params": params}), text=True)
 
 
-def _token() -> dict[str, str]:
-    token = os.environ.get("TAPELINE_SERVER_TOKEN", "")
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
 def _words(error: Exception) -> str:
     if isinstance(error, InvalidStatus) and error.response.status_code == 401:
-        return "it wants a token: set TAPELINE_SERVER_TOKEN"
+        return "it wants a token: set TAPELINE_SERVER_TOKEN here, in the environment, in .env or in the keyring"
     if isinstance(error, InvalidHandshake):
         return f"what answers there is no Tapeline ({error})"
     if isinstance(error, ConnectionRefusedError):

@@ -5,6 +5,7 @@ import json
 import socket
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -13,6 +14,7 @@ from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tapeline.server.live.hub import Limits
+from tests.server.conftest import SETTINGS
 from tests.server.fakes import BTC, ETH, T0, bar, book_event, metrics, quote, status, trade
 
 US = T0 // 1000
@@ -342,3 +344,17 @@ async def test_stopping_while_a_viewer_says_goodbye(source, tmp_path):
         await server.stop()
         with pytest.raises(ConnectionClosed):
             await leaving.update("trades")
+
+
+async def test_a_push_that_has_no_time_for_all_is_counted(source, tmp_path):
+    """Twenty nanoseconds a push: the first message is paid for, and then for long."""
+    server = Server(source, SETTINGS, ReplayClock(T0), page=tmp_path / "none", limits=Limits(updates_share=1e-6))
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        assert (await http.get("/api/v1/status")).json()["short_pushes"] == 0
+        async with connect(f"ws{address.removeprefix('http')}/api/v1/ws", proxy=None) as socket:
+            await socket.send(json.dumps({"method": "subscribe", "params": {"channel": "quotes", "instruments": ["*"]}}))
+            async with asyncio.timeout(20):
+                while (await http.get("/api/v1/status")).json()["short_pushes"] < 3:
+                    source.push(quote(server.hub.short))
+                    await asyncio.sleep(0.02)
+        assert "tapeline_pushes_short_total" in (await http.get("/metrics")).text

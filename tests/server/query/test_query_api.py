@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import signal
 from collections import Counter
 
 import httpx
@@ -9,42 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tapeline.clock import ReplayClock
+from tapeline.clock import SECOND, ReplayClock
 from tapeline.config import QuerySettings
 from tapeline.events import Trade
 from tapeline.server.app import Server
 from tapeline.server.query import query
 from tapeline.server.query.query import Queries
-from tapeline.sinks.lake import LakeSink
 from tests.server.conftest import SETTINGS
-from tests.server.fakes import T0
+from tests.server.fakes import T0, instrument
 from tests.sinks.helpers import BTC, frames
 
 EVENTS = [e for events in frames(300) for e in events]
 TRADES = [e for e in EVENTS if type(e) is Trade]
 ENDLESS = "select count(*) from range(10000000) a, range(10000000) b where a.range + b.range = 7"
-
-
-@pytest.fixture
-def settings() -> QuerySettings:
-    return QuerySettings()
-
-
-@pytest.fixture
-def queries(tmp_path, settings) -> Queries:
-    sink = LakeSink(tmp_path)
-    sink.open()
-    sink.commit("s", 299, EVENTS)
-    sink.close()
-    return Queries(tmp_path, settings)
-
-
-@pytest.fixture
-async def server(source, tmp_path, queries):
-    server = Server(source, SETTINGS, ReplayClock(T0), page=tmp_path / "none", queries=queries)
-    await server.start()
-    yield server
-    await server.stop()
 
 
 async def ask(http, sql, code=200, **params):
@@ -123,14 +102,14 @@ async def test_the_limit_cuts_and_says_so(http):
     assert row["truncated"] is True
 
 
-@pytest.mark.parametrize("settings", [QuerySettings(seconds=0.3, rows=50)])
+@pytest.mark.parametrize("limits", [QuerySettings(seconds=0.3, rows=50)])
 async def test_time_and_rows_are_capped(http):
     error = await refused(http, ENDLESS, 408, "query_stopped")
     assert "0.3 s" in error["message"]
     assert len((await ask(http, "from range(1000)")).json()["rows"]) == 50
 
 
-@pytest.mark.parametrize("settings", [QuerySettings(memory_mb=60)])
+@pytest.mark.parametrize("limits", [QuerySettings(memory_mb=60)])
 async def test_memory_is_capped(http):
     error = await refused(http, "select array_agg(range) from range(30000000)", 400, "query_too_big")
     assert "60 MB" in error["message"]
@@ -142,7 +121,7 @@ async def begun(queries):
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("settings", [QuerySettings(at_once=1, seconds=2)])
+@pytest.mark.parametrize("limits", [QuerySettings(at_once=1, seconds=2)])
 async def test_others_wait_then_are_told_that_it_is_busy(http, monkeypatch, queries):
     monkeypatch.setattr(query, "WAIT_SECONDS", 0.2)
     first = asyncio.create_task(ask(http, ENDLESS, 408))
@@ -177,13 +156,27 @@ async def test_a_page_of_another_site_may_not_make_a_browser_ask(http, site):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-async def test_there_is_no_lake(source, tmp_path, settings, kept):
+async def test_there_is_no_lake(source, tmp_path, limits, kept):
     server = Server(
         source,
         SETTINGS,
         ReplayClock(T0),
         page=tmp_path / "none",
-        queries=Queries(tmp_path / "empty", settings) if kept else None,
+        queries=Queries(tmp_path / "empty", limits) if kept else None,
     )
     async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
         await refused(http, "select 1", 404, "no_lake")
+
+
+async def test_so_is_what_a_chart_of_another_maker_asks(http, queries, source):
+    source.streams.append(instrument(BTC))
+    first = min(t.ts_event for t in TRADES if t.instrument == BTC) // SECOND
+    wish = {"symbol": BTC, "resolution": "1S", "from": 0, "to": first + 100}
+    assert (await http.get("/udf/history", params=wish)).json()["t"][0] == first
+    (warm,) = queries.pool.boxes
+    os.kill(warm.pid, signal.SIGSTOP)  # it answers no more
+    with pytest.raises(httpx.ReadTimeout):
+        await http.get("/udf/history", params=wish, timeout=0.3)
+    while queries.pool.boxes:
+        await asyncio.sleep(0.01)
+    assert (await http.get("/udf/history", params=wish)).json()["s"] == "ok"

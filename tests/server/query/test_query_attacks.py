@@ -13,15 +13,8 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from tapeline.clock import ReplayClock
 from tapeline.config import QuerySettings
 from tapeline.lake.lake import Lake
-from tapeline.server.app import Server
-from tapeline.server.query.query import Queries
-from tapeline.sinks.lake import LakeSink
-from tests.server.conftest import SETTINGS
-from tests.server.fakes import T0
-from tests.sinks.helpers import frames
 
 LIMITS = QuerySettings(seconds=4, memory_mb=256, answer_mb=32)
 ATTACKS = {
@@ -41,20 +34,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keep
 
 
 @pytest.fixture
-def queries(tmp_path) -> Queries:
-    sink = LakeSink(tmp_path)
-    sink.open()
-    sink.commit("s", 299, [e for events in frames(300) for e in events])
-    sink.close()
-    return Queries(tmp_path, LIMITS)
-
-
-@pytest.fixture
-async def server(source, tmp_path, queries):
-    server = Server(source, SETTINGS, ReplayClock(T0), page=tmp_path / "none", queries=queries)
-    await server.start()
-    yield server
-    await server.stop()
+def limits() -> QuerySettings:
+    return LIMITS
 
 
 async def asked(http: httpx.AsyncClient, sql: str) -> httpx.Response:

@@ -344,3 +344,19 @@ async def test_a_recording_that_is_being_opened_when_the_server_ends_is_not_left
     with pytest.raises(ApiError) as refused:
         await opening
     assert refused.value.code == "ending"
+
+
+async def test_the_address_without_its_slash_leads_to_the_page(beside):
+    _, http, sessions = beside
+    there = await http.get(f"/replay/{sessions[0]}?interval=5m&instrument=sim:BTC-USDT&x=%2F%2Fevil.example%0d%0aX:1")
+    assert there.status_code == 307
+    assert there.headers["location"] == (
+        f"/replay/{sessions[0]}/?interval=5m&instrument=sim:BTC-USDT&x=%2F%2Fevil.example%0d%0aX:1"
+    )
+    assert (await http.get(f"/replay/{sessions[0]}", follow_redirects=True)).text.startswith("<!doctype html><title>the page")
+    for name in ("%2F%2Fevil.example", "%5C%5Cevil.example", "%0d%0aLocation:%20https:", "..%2F..", "https:%2F%2Fevil.example"):
+        answer = await http.get(f"/replay/{name}")
+        assert answer.status_code == 404 or answer.headers["location"].startswith("/replay/"), (name, answer.headers)
+    assert (await http.post(f"/replay/{sessions[0]}")).status_code == 405
+    foreign = await http.get(f"/replay/{sessions[0]}", headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"})
+    assert foreign.status_code == 403

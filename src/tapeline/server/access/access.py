@@ -13,7 +13,9 @@ the address that is printed holds it.
 
 Every credential is compared with every secret it could be, always all of them, as digests of one length by `hmac.compare_digest`: a
 wrong one costs what a right one costs and says nothing. Attempts with a wrong token are counted by address (`rates.py`) and soon
-refused unseen; cookies are not, they cannot be guessed.
+told to come later; cookies are not, they cannot be guessed. The right token works all the same: whoever guesses must not be able to
+lock the owner out, and behind a proxy all come from one address. How many can be guessed a second is bounded by the rate of
+requests, which 16 characters chosen at random outlast by far.
 
 Why no token in the address of the WebSocket or of the API: addresses stand in the logs of proxies. The page's own needs none
 (cookie), a program sets a header, an embed says a subprotocol.
@@ -35,7 +37,7 @@ from tapeline.masking import hide
 Access = Literal["full", "embed"]
 VARIABLE = "TAPELINE_SERVER_TOKEN"
 SHORTEST = 16
-"""Characters of a token that somebody chose: the rate of attempts does the rest."""
+"""Characters of a token that somebody chose: the rate of requests does the rest."""
 TICKET_SECONDS = 60.0
 MOST_TICKETS = 16
 EMBED_PREFIX = "embed-"
@@ -123,7 +125,10 @@ def lock_of(settings: ServerSettings, secret: Callable[[], str] | None = None) -
 
 def credentials() -> dict[str, str]:
     """The headers by which a program of this machine shows the token that is set here; none where none is."""
-    token = _configured()
+    return bearer(_configured())
+
+
+def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

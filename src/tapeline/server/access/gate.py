@@ -60,15 +60,13 @@ class Gate:
         return True
 
     def tried(self, peer: str, said: str) -> Access | None:
-        """What this token opens. Raises ApiError, without looking, where the peer has tried too many wrong ones; those of embeds
-        are not counted, since they cannot be guessed and a frame that was left open says its old one for ever.
+        """What this token opens. Raises ApiError on a wrong one where too many were tried; those of embeds are not counted, since
+        they cannot be guessed and a frame that was left open says its old one for ever.
         """
-        now, counts = self.now(), not said.startswith(EMBED_PREFIX)
-        if counts and (seconds := self.attempts.wait(peer, now)):
-            raise later("too_many_attempts", "too many wrong tokens", seconds)
         access = self.lock.opened_by(said)
-        if access is None and counts:
-            self.attempts.take(peer, now)
+        counts = access is None and not said.startswith(EMBED_PREFIX)
+        if counts and (seconds := self.attempts.take(peer, self.now())):
+            raise later("too_many_attempts", "too many wrong tokens", seconds)
         return access
 
     def row(self) -> dict[str, object]:

@@ -237,5 +237,6 @@ def status_shape() -> dict[str, Any]:
         "faults?": int, "duplicates?": int, "latency_ms?": float | None, "finished?": bool, "bars": list[str],
         "connections": list[ConnectionRow], "venues": list[VenueRow], "instruments": many(InstrumentState), "tape": TapeRow,
         "disk": DiskRow | None, "sinks": list[SinkStats], "alerts": AlertsRow | None, "viewers": int, "dropped_viewers": int,
+        "short_pushes": int,
         "door": DoorRow,
     }  # fmt: skip

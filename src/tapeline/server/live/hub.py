@@ -15,7 +15,8 @@ So one viewer holds at most 256 KiB and the messages of one push, and nothing th
 backlog are not read, so that its own questions cannot fill it either.
 
 Updates of conflated channels take at most a quarter of the loop's time, snapshots another (`budget.py`): past it they wait their
-turn, as at a slower `push_hz`. Trades never wait. A call that costs more than `call_seconds` of CPU counts as several.
+turn, as at a slower `push_hz`, and the push is counted as short (`short_pushes` of the status). Trades never wait. A call that
+costs more than `call_seconds` of CPU counts as several.
 """
 
 import asyncio
@@ -105,6 +106,9 @@ class Hub:
         self.dropped = 0
         self.missed_trades = 0
         self.refused = 0
+        self.short = 0
+        """Pushes after which something still waited for want of time."""
+        self._wanted = False
         self._source, self._clock = source, clock
         self._period = 1 / settings.push_hz
         self._feeds: dict[Key, Feed] = {}
@@ -119,7 +123,8 @@ class Hub:
     def status(self) -> Row:
         """`/api/v1/status`."""
         row: Row = status_row(self._source.status())
-        return row | {"viewers": len(self.viewers), "dropped_viewers": self.dropped, "door": self.gate.row()}
+        mine = {"viewers": len(self.viewers), "dropped_viewers": self.dropped, "short_pushes": self.short}
+        return row | mine | {"door": self.gate.row()}
 
     async def serve(self, socket: WebSocket) -> None:
         """One viewer, from its handshake to its end."""
@@ -276,6 +281,8 @@ class Hub:
                 if frames:
                     viewer.pipe.send(frames)
         self._context.encoded.clear()
+        self.short += self._wanted
+        self._wanted = False
 
     def _updates(self) -> dict[Key, Message]:
         """What changed; where there is no time for all of it, those that wait come first in the next push."""
@@ -293,6 +300,7 @@ class Hub:
             if message is not None:
                 updates[key] = message
         if waiting:
+            self._wanted = True
             self._feeds = waiting | self._feeds
         return updates
 
@@ -319,6 +327,8 @@ class Hub:
                 if self._filling.left:
                     sub.owed = False
                     pipe.send(self._filling.pay(feed.snapshot).frame(pipe.framing))
+                else:
+                    self._wanted = True
             elif update is not None:
                 pipe.send(update.frame(pipe.framing))
         elif pipe.backlog() > self.limits.skip_trades_above:

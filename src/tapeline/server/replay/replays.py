@@ -22,7 +22,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,6 +68,8 @@ CLOSE = Operation(
     "DELETE", "/api/v1/replays", "Close a recording", tag="replay", answer={"replays": many(OPENED)}, errors=("no_replay",),
     parameters=(Parameter(name="session", text="As in /api/v1/replays.", required=True),),
 )  # fmt: skip
+
+BARE = Operation("GET", "/replay/{session}", "To the page of a recording", media="text/html", status=307, listed=False)
 
 
 class Marked:
@@ -139,6 +141,7 @@ class Replays:
         return [
             Described(self.list, LIST),
             Described(self.handle, SHOW, OPEN, CLOSE),
+            Described(self.onward, BARE),
             Mount("/replay/{session}", app=self.serve),
         ]
 
@@ -226,6 +229,12 @@ class Replays:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._closing, *(self._close(session) for session in list(self._open)))
+
+    async def onward(self, request: Request) -> Response:
+        """Addresses within the page begin at its slash. Always to this server, whatever the name and the query are."""
+        path = f"/replay/{quote(request.path_params['session'], safe='')}/"
+        asked_for = quote(request.scope["query_string"], safe="%&=+,:;@!$'()*/?-._~")
+        return RedirectResponse(f"{path}?{asked_for}" if asked_for else path, 307, {"cache-control": "no-store"})
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is under `/replay/SESSION`."""
