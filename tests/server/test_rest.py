@@ -47,7 +47,7 @@ async def test_status_has_microseconds_and_viewers(http, source):
     assert row["instruments"][0]["last_status"] == STATUS_1
     assert row["instruments"][1]["last_status"] is None
     assert (row["viewers"], row["dropped_viewers"]) == (0, 0)
-    assert set(row) - {"viewers", "dropped_viewers", "door"} == set(source.status())
+    assert set(row) - {"viewers", "dropped_viewers", "short_pushes", "door"} == set(source.status())
 
 
 async def test_instruments(http):
