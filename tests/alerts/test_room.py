@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tapeline.alerts.room import Room
 from tapeline.alerts.store import Store
@@ -239,6 +240,24 @@ async def test_rules_of_another_process_are_taken_up_and_left_again(tmp_path, re
         other.remove("theirs")
         await until(lambda: [w.name for w in house.watch.rules] == ["btc-high"])
         other.close()
+
+
+async def test_a_file_that_cannot_be_read_is_told_once_until_it_can(tmp_path, recorder, monkeypatch):
+    monkeypatch.setattr("tapeline.alerts.room.LOOK_SECONDS", 0.005)
+    looks = 0
+
+    def failing(_):
+        nonlocal looks
+        looks += 1
+        if looks % 10:  # every tenth look succeeds
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(Store, "changed", failing)
+    with capture_logs() as logs:
+        async with opened(tmp_path, recorder):
+            await until(lambda: looks > 30)
+    told = [line for line in logs if "cannot be read" in line["event"]]
+    assert len(told) == looks // 10 + (looks % 10 > 0)
 
 
 async def test_an_added_rule_is_there_at_the_next_start_and_its_name_is_its_own(tmp_path, recorder):

@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_used_is_said(run, place):
     (place / "data").mkdir()
     (place / "data" / "alerts.sqlite").write_bytes(b"no database" * 9)
     for words in (["ls"], ["add", RULE], ["history"], ["mute", "x"]):
-        assert "alerts' file cannot be used: file is not a database" in run(*words, code=3)
+        assert "alerts.sqlite cannot be used: file is not a database; make it" in run(*words, code=3)
 
 
 def test_without_a_session_ever_there_is_nothing_and_nothing_is_made(run, place):

@@ -26,7 +26,7 @@ from tapeline.alerts.keeper import Keeper
 from tapeline.alerts.message import zone_of
 from tapeline.alerts.names import check_name
 from tapeline.alerts.outbox import STORE_PAUSE, Post
-from tapeline.alerts.store import Added
+from tapeline.alerts.store import Added, unusable
 from tapeline.alerts.targets import Target, target, targets
 from tapeline.clock import Clock
 from tapeline.config import AlertsSettings, RuleSettings
@@ -124,7 +124,7 @@ class Room:
             self._raised = {name: {""} for name, row in watch.rows().items() if row["state"] == "raised"}
         except (ConfigError, sqlite3.Error) as e:
             await self.close()
-            raise self._unusable(e) if isinstance(e, sqlite3.Error) else e from None
+            raise unusable(self.keeper.data, e) if isinstance(e, sqlite3.Error) else e from None
 
     async def begin(self, reached: Mapping[str, int]) -> None:
         """Take up what an earlier session left. `reached`: the last seq on its tape of each. Raises ConfigError where the
@@ -133,7 +133,7 @@ class Room:
         try:
             await self._take_up(reached)
         except sqlite3.Error as e:
-            raise self._unusable(e) from None
+            raise unusable(self.keeper.data, e) from None
         for post in self.posts.values():
             post.start()
         self._tasks = [
@@ -147,9 +147,6 @@ class Room:
         if stranded := await self.keeper.call(lambda store: store.strand(names)):
             log.warning("alerts wait for targets that there are no more: given up", alerts=stranded)
         await self._publish(await self.keeper.call(lambda store: store.unpublished(reached)))
-
-    def _unusable(self, error: sqlite3.Error) -> ConfigError:
-        return ConfigError("data", str(self.keeper.data), f"the alerts' file cannot be used: {error}")
 
     def _targets(self, added: Sequence[Added]) -> list[Target]:
         """In a thread: apprise takes a moment to import. A target that only an added rule names may be missing; that is said."""
@@ -349,7 +346,8 @@ class Room:
         self._rules = good
 
     async def _look(self) -> None:
-        """Rules that another process has added, removed or muted."""
+        """Rules that another process has added, removed or muted. Trouble is said once, until it is over."""
+        told = False
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -357,8 +355,11 @@ class Room:
                     async with self._changing:
                         await self._replace({})
                 await self._count()
+                told = False
             except sqlite3.Error as e:
-                log.warning("the alerts' file cannot be read", reason=str(e))
+                if not told:
+                    log.warning("the alerts' file cannot be read", reason=str(e))
+                told = True
 
     async def _count(self) -> None:
         self._depths = await self.keeper.call(lambda store: store.depths())

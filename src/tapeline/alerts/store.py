@@ -29,6 +29,14 @@ from tapeline.masking import mask
 from tapeline.statefile import connect, transaction
 
 FILE = "alerts.sqlite"
+
+
+def unusable(data: Path, error: sqlite3.Error) -> ConfigError:
+    """What SQLite says of the file, for whoever named the directory."""
+    fix = "make it readable and writable, or move it away (rules that were added and the history go with it)"
+    return ConfigError("data", str(data), f"the alerts' file {data / FILE} cannot be used: {error}; {fix}")
+
+
 VERSION = 1
 ATTEMPTS_KEPT = 20_000
 Outcome = Literal["waiting", "sending", "sent", "failed", "dropped"]

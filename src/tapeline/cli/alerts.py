@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 from tapeline.alerts.message import compose, zone_of
 from tapeline.alerts.names import check_name, name_of
 from tapeline.alerts.rule import Rule
-from tapeline.alerts.store import FILE, Added, Store
+from tapeline.alerts.store import FILE, Added, Store, unusable
 from tapeline.alerts.streamed import is_streamed
 from tapeline.alerts.targets import Target, target
 from tapeline.cli import context, output
@@ -293,7 +293,7 @@ def _store(where: Path, *, make: bool) -> Iterator[Any]:
         with closing(Store(where)) as store:
             yield store
     except sqlite3.Error as e:
-        raise ConfigError("data", str(where / FILE), f"the alerts' file cannot be used: {e}") from None
+        raise unusable(where, e) from None
     except OSError as e:
         raise ConfigError("data", str(where), f"cannot be made: {e.strerror}; name another directory") from None
 
