@@ -44,6 +44,10 @@ def test_flags_beat_the_environment_which_beats_dotenv_which_beats_the_file(tmp_
     assert (loaded.settings.server.port, loaded.origin("server.port"), loaded.origin("data")) == (4, "flag", "default")
 
 
+def test_a_file_that_an_editor_began_with_a_mark_of_utf_8_is_read(tmp_path):
+    assert read(tmp_path, toml="\ufeff[server]\nport = 1\n").settings.server.port == 1
+
+
 def test_texts_of_the_environment_become_the_keys_types(tmp_path):
     settings = read(
         tmp_path,
@@ -81,6 +85,15 @@ def test_venues_are_named_with_underscores_in_the_environment_and_as_they_are_in
         ({"toml": "server = 1"}, "server", "no such setting (tapeline.toml)"),
         ({"toml": "[server]\nport = '1'"}, "server.port", "a whole number from 0 to 65535 (tapeline.toml)"),
         ({"TAPELINE_SERVER_PORT": "70000"}, "server.port", "from 0 to 65535 (environment TAPELINE_SERVER_PORT)"),
+        (
+            {"toml": f"[server]\nhistory_trades = {10**20}"},
+            "server.history_trades",
+            "at least 100, at most 1000000000 (tapeline",
+        ),
+        ({"TAPELINE_KEEP_TAPE_DAYS": "1e30"}, "keep.tape_days", "at most 1000000000 (environment"),
+        ({"toml": "[server]\nhost = ''"}, "server.host", "names nothing: leave it out for the default"),
+        ({"toml": "instruments = []"}, "instruments", "names nothing: leave it out for the default"),
+        ({"toml": 'data = "a\\u0000b"'}, "data", "holds a NUL"),
         ({"TAPELINE_SERVER_PUSH_HZ": "0"}, "server.push_hz", "greater than 0 and at most 50"),
         ({"TAPELINE_TAPE_MODE": "fast"}, "tape.mode", "one of default, strict"),
         ({"TAPELINE_CHANNELS": "trade,book"}, "channels", "did you mean trades?"),

@@ -37,6 +37,12 @@ RESERVED = {"TAPELINE_CONFIG", "TAPELINE_LOG", "TAPELINE_SHARED"}
 _LISTS = inspect.ListType | inspect.VarTupleType
 
 
+MOST = 10**9
+"""No number of the settings need be larger: seconds, MB, rows, events."""
+_TOO_MUCH = "more than MOST"
+_NAMED = {"data", "server.host", "instruments", "channels"}
+
+
 class Key(msgspec.Struct, frozen=True):
     """One setting. `kind` is msgspec's view of its type; `allowed` says in words what it takes."""
 
@@ -145,13 +151,24 @@ def _nearest(name: str, names: Collection[str], otherwise: str) -> str:
 
 
 def _unknown(name: str, given: _Given, shown: str = "", names: Collection[str] = ()) -> ConfigError:
-    hint = _nearest(shown or name, names or [k for k in catalogue() if "*" not in k], "`tapeline config` lists them all")
+    hint = _nearest(shown or name, names or [_like(k, name) for k in catalogue()], "`tapeline config` lists them all")
     return ConfigError(shown or name, _shown(name, given.value), f"there is no such setting ({given.origin}); {hint}")
+
+
+def _like(pattern: str, name: str) -> str:
+    """`alerts.rules.*.rule` with the names that stand in `name`."""
+    given = name.split(".")
+    parts = (given[i] if part == "*" and i < len(given) else part for i, part in enumerate(pattern.split(".")))
+    return ".".join(parts)
 
 
 def _shown(name: str, value: Any) -> Any:
     if is_secret(name):
         return "***"
+    if isinstance(value, list | tuple):
+        return [_shown(name, one) for one in value]
+    if isinstance(value, dict):
+        return {key: _shown(key, one) for key, one in value.items()}
     return mask(value) if isinstance(value, str) else value
 
 
@@ -178,13 +195,15 @@ def _inside_venues(variable: str) -> str | None:
 
 def _from_toml(path: Path) -> Iterator[tuple[str, _Given]]:
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError("config", str(path), f"the file cannot be read: {e}") from None
 
     def flatten(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, _Given]]:
         for name, value in table.items():
-            if isinstance(value, dict):
+            if value == {} and prefix == "alerts.rules.":  # a rule that was begun: what it lacks is said, as of any other
+                yield f"{prefix}{name}.rule", _Given("", path.name, text=False)
+            elif isinstance(value, dict):
                 yield from flatten(value, f"{prefix}{name}.")
             else:
                 yield prefix + name, _Given(value, path.name, text=False)
@@ -198,8 +217,8 @@ def _value(key: Key, given: _Given) -> Any:
         value = [part.strip() for part in str(value).split(",") if part.strip()]
     try:
         return _finite(msgspec.convert(value, _hint(key.name), strict=not given.text))
-    except msgspec.ValidationError:
-        fix = f"must be {key.allowed} ({given.origin})"
+    except msgspec.ValidationError as e:
+        fix = f"must be {key.allowed}{f', at most {MOST}' if str(e) == _TOO_MUCH else ''} ({given.origin})"
         if isinstance(key.kind, _LISTS) and isinstance(key.kind.item_type, inspect.LiteralType):
             names = [str(v) for v in key.kind.item_type.values]
             wrong = [v for v in value if v not in names] if isinstance(value, list) else []
@@ -208,7 +227,9 @@ def _value(key: Key, given: _Given) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    """For ever is 0, and an endless time or size is a slip of the pen."""
+    """For ever is 0, and an endless time or size is a slip of the pen; one past MOST would not fit what counts it."""
+    if isinstance(value, int | float) and abs(value) > MOST:
+        raise msgspec.ValidationError(_TOO_MUCH)
     if isinstance(value, float) and not isfinite(value):
         raise msgspec.ValidationError("not a number to reckon with")
     return value
@@ -235,6 +256,10 @@ def _check(name: str, value: Any, given: _Given, venues: Collection[str]) -> Non
         schemes = ("ws://", "wss://") if name.endswith("ws_url") else ("http://", "https://")
         if not value.startswith(schemes):
             raise ConfigError(name, mask(value), f"must begin with {' or '.join(schemes)} ({given.origin})")
+    if name in _NAMED and not value:
+        raise ConfigError(name, value, f"names nothing: leave it out for the default ({given.origin})")
+    if "\0" in (value if isinstance(value, str) else "".join(value) if isinstance(value, tuple) else ""):
+        raise ConfigError(name, value, f"holds a NUL, which no name or address may ({given.origin})")
     if name == "instruments":
         try:
             for instrument in value:

@@ -1,5 +1,6 @@
 """CSV files as sessions: rows in order, books put together, and what cannot be used told by line."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,35 @@ def test_bars(tmp_path: Path, content: bytes, interval: str) -> None:
     assert (first.open, first.high, first.low, first.close, first.volume, second.close) == (1, 3, 0.5, 2, 10, 1)
     assert (first.trades, first.vwap, first.buy_volume) in ((None, None, None), (7, 1.5, 4.0))
     assert f"bars of {interval}" in rows.files[0].said()
+
+
+def test_a_trade_that_stands_twice_is_taken_once(tmp_path: Path) -> None:
+    """Within a file and across files: `verify` calls two trades of one id broken."""
+    first = b"time,price,size,id\n1618677816,100,1,7\n1618677816,100,1,7\n1618677817,101,1,8\n1618677818,101,1,\n1618677818,101,1,\n"
+    second = b"time,price,size,id\n1618677817,101,1,8\n1618677819,102,1,9\n"
+    events, rows = imported(tmp_path, first, second, instrument="binance:BTC-USDT")
+    assert [t.id for t in of(Trade, events)] == ["7", "8", "", "", "9"]
+    assert rows.tally.named == ["f0.csv:3: trade 7 is there already", "f1.csv:2: trade 8 is there already"]
+
+
+def test_a_quotation_mark_that_is_never_closed_and_strange_ends_of_lines_cost_their_own_line_only(tmp_path: Path) -> None:
+    content = b'time,price,size\r\n1618677816,100,1\r1618677817,"101,1\n1618677818,102,1\r\n\n1618677819,103,1'
+    events, rows = imported(tmp_path, content, instrument="binance:BTC-USDT")
+    assert [t.price for t in of(Trade, events)] == [100.0, 102.0, 103.0]
+    assert rows.tally.named == ["f0.csv:3: price '101,1' is no number"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(b"time,price,size\n1618677816,100,1\n")[:12], "is damaged before its first row: "),
+        ("time,price,size\n".encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
+        (b"", "is empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, words: str) -> None:
+    with pytest.raises(UsageError, match=f"^f0.csv {words}"):
+        imported(tmp_path, content, instrument="binance:BTC-USDT")
 
 
 def test_bars_that_cannot_be(tmp_path: Path) -> None:

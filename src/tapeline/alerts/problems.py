@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from tapeline.config import RuleSettings
 from tapeline.errors import UsageError
 
 
@@ -24,6 +25,13 @@ class RuleError(UsageError):
         marks = " " * (self.column - 1) + "^" * min(self.length, max(1, len(shown) - self.column + 1))
         hint = f"; {self.hint}" if self.hint else ""
         return f"{where}: {self.problem}{hint}\n  {shown}\n  {marks}"
+
+
+def option_of(error: UsageError, settings: RuleSettings) -> str:
+    """Which option of a rule the error is about: a cool-down that is none is no fault of the rule's words."""
+    options = ("rule", "until", "hysteresis", "cooldown", "schedule")
+    source = error.source if isinstance(error, RuleError) else settings.rule
+    return next((name for name in options if getattr(settings, name) == source), "rule")
 
 
 def nearest(name: str, known: Iterable[str], least: float = 0.5) -> str:

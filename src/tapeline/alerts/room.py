@@ -26,6 +26,7 @@ from tapeline.alerts.keeper import Keeper
 from tapeline.alerts.message import zone_of
 from tapeline.alerts.names import check_name
 from tapeline.alerts.outbox import STORE_PAUSE, Post
+from tapeline.alerts.problems import option_of
 from tapeline.alerts.store import Added, unusable
 from tapeline.alerts.targets import Target, target, targets
 from tapeline.clock import Clock
@@ -335,7 +336,8 @@ class Room:
                 self.check(one)
             except UsageError as e:
                 if strict and one.origin == "settings":
-                    raise ConfigError(f"alerts.rules.{one.name}.rule", one.settings.rule, str(e)) from None
+                    option = option_of(e, one.settings)
+                    raise ConfigError(f"alerts.rules.{one.name}.{option}", getattr(one.settings, option), str(e)) from None
                 log.warning("a rule cannot be used", rule=one.name, reason=str(e))
             else:
                 good[one.name] = one

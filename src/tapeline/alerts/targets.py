@@ -23,7 +23,7 @@ from tapeline.config import AlertsSettings, TargetSettings
 from tapeline.errors import ConfigError, UsageError
 from tapeline.events import Alert
 from tapeline.keys import secret_of
-from tapeline.masking import hide, mask
+from tapeline.masking import MASK, hide, mask
 
 PLACE = "{secret}"
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w+=.-]{16,}$|[A-Za-z0-9_-]{32,}$")
@@ -66,7 +66,7 @@ def target(
     try:
         notifier = make(address)
     except UsageError as e:
-        raise ConfigError(_key(name), _shown(own.url), mask(str(e))) from None
+        raise ConfigError(_key(name), _refused(own.url), mask(str(e))) from None
     return Target(name, own, own.per_minute or settings.per_minute, notifier, mask(_shown(own.url) or f"of {variable(name)}"))
 
 
@@ -123,3 +123,9 @@ def _key(name: str) -> str:
 
 def _shown(url: str) -> str:
     return mask(url)
+
+
+def _refused(url: str) -> str:
+    """Of an address that cannot be read nobody knows which part is the secret."""
+    scheme, colon, _ = url.partition("://")
+    return _shown(url) if PLACE in url or not colon else f"{scheme}://{MASK}"

@@ -35,6 +35,10 @@ from tapeline.venues.tardis_names import instrument_of
 SORTED = 300_000
 LOOKED_AT = 1000
 _DELIMITERS = (",", ";", "\t", "|")
+_NOT_UTF8 = "\N{REPLACEMENT CHARACTER}" * 2
+"""UTF-16's mark, read as UTF-8."""
+MOST_IDS = 200_000
+"""Ids of the last trades, of all files: what stands twice stands close by. The oldest are forgotten."""
 Row = list[str]
 Reject = Callable[[str, int, str, Row], None]
 """(file, line, reason, row)"""
@@ -86,7 +90,9 @@ def look(path: Path, name: str, wanted: Wanted, read: Callable[[int], None] = la
     delimiter = max(_DELIMITERS, key=first.count)
     rows = [row for _, row in islice(_rows(path, delimiter), LOOKED_AT)]
     if not rows:
-        raise UsageError(f"{name} is empty")
+        raise UsageError(f"{name} is damaged before its first row: {damage}" if damage else f"{name} is empty")
+    if first.startswith(_NOT_UTF8):
+        raise UsageError(f"{name} is text in UTF-16: save it as UTF-8")
     try:
         found = layout(rows[0], wanted.kind, wanted.mapping)
     except UsageError as e:
@@ -145,7 +151,10 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _rows(path: Path, delimiter: str, tally: Tally | None = None) -> Iterator[tuple[int, Row]]:
-    """(line, row), empty ones left out. What the CSV reader itself refuses is a row of one cell."""
+    """(line, row), empty ones left out. What the CSV reader itself refuses is a row of one cell.
+
+    Line by line: no cell of ours holds a line's end, and a quotation mark that is never closed takes its own line only.
+    """
 
     def counted() -> Iterator[str]:
         for line, size in _lines(path):
@@ -153,17 +162,16 @@ def _rows(path: Path, delimiter: str, tally: Tally | None = None) -> Iterator[tu
                 tally.bytes += size
             yield line.replace("\0", "")
 
-    reader = csv.reader(counted(), delimiter=delimiter)
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as e:
-            yield reader.line_num, [f"({e})"]
-            continue
-        if row is None:
-            return
-        if row:
-            yield reader.line_num, row
+    number = 0
+    for line in counted():
+        for part in line.split("\r") if "\r" in line[:-2] else (line,):  # a file put together on several machines
+            number += 1
+            try:
+                row = next(csv.reader((part,), delimiter=delimiter), None)
+            except csv.Error as e:
+                row = [f"({e})"]
+            if row:
+                yield number, row
 
 
 class PlainRows:
@@ -172,6 +180,7 @@ class PlainRows:
     def __init__(self, files: list[PlainFile], place: Path, reject: Reject | None = None) -> None:
         self.files, self.tally = files, Tally()
         self._place, self._reject = place, reject
+        self._ids: dict[tuple[str, str], None] = {}
 
     def frames(self, ordered: Iterator[tuple[int, bytes]], simulated: bool) -> Iterator[Frame]:
         """All but the SESSION frame."""
@@ -215,14 +224,29 @@ class PlainRows:
                 self._reject(file.name, line, reason, row)
 
         if file.layout.kind == "book":
-            made = whole_books if file.layout.levels else book_rows
-            yield from made(rows, file.layout, file.times, named, refuse)
+            books = whole_books if file.layout.levels else book_rows
+            yield from books(rows, file.layout, file.times, named, refuse)
             return
         for line, row in rows:
             try:
-                yield event_of(row, file.layout, Timed(file.times, file.interval), named)
+                made = event_of(row, file.layout, Timed(file.times, file.interval), named)
+                self._once(row, file.layout, named)
             except BadRow as e:
                 refuse(line, str(e), row)
+            else:
+                yield made
+
+    def _once(self, row: Row, layout: Layout, named: "_Names") -> None:
+        """Raises BadRow where a trade of this id was among the last."""
+        place = layout.columns.get("id")
+        if layout.kind != "trades" or place is None or not (number := row[place].strip()):
+            return
+        key = (named(row), number)
+        if key in self._ids:
+            raise BadRow(f"trade {number} is there already")
+        self._ids[key] = None
+        if len(self._ids) > MOST_IDS:
+            del self._ids[next(iter(self._ids))]
 
 
 def _reread(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

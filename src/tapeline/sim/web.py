@@ -10,6 +10,7 @@ and `/api/v3/` are Binance spot, `/public/`, `/market/` and `/fapi/v1/` futures.
 """
 
 import asyncio
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +127,10 @@ class Doors:
         response = web.WebSocketResponse(
             autoping=False, autoclose=False, compress=sim.deflate, max_msg_size=1 << 20, decode_text=False
         )
-        await response.prepare(request)
+        with suppress(ConnectionResetError):  # gone already
+            await response.prepare(request)
         transport = request.transport
-        if transport is None:  # gone already
+        if transport is None or transport.is_closing():
             return response
         unit = MICROS if request.query.get("timeUnit", "").upper() == "MICROSECOND" else MILLIS
         conn = Conn(transport, wire.venue, path=kind, combined=combined, unit=unit, query=dict(request.query))
