@@ -7,6 +7,7 @@ import pytest
 import talib
 from playwright.async_api import Page, expect
 
+from tests.page.test_flow import KRAKEN, also
 from tests.page.test_page import BTC, ETH, js
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
@@ -226,7 +227,12 @@ async def test_the_menu_of_a_place_draws_a_line_and_goes_by_keys(screen):
     await expect(menu).to_be_hidden()
 
 
-async def test_other_instruments_stand_beside_it_with_how_far_they_are(screen):
+def per_cent(share: float) -> str:
+    text = f"{100 * share:+,.2f}%"
+    return (text if any(c in text for c in "123456789") else text[1:]).replace("-", "−")
+
+
+async def test_other_instruments_stand_beside_it_with_how_they_went(screen):
     page = await on(screen)
     await page.get_by_role("button", name="Compare").click()
     await page.get_by_role("searchbox", name="Instrument to compare with").fill("eth")
@@ -238,7 +244,13 @@ async def test_other_instruments_stand_beside_it_with_how_far_they_are(screen):
     assert main["ts_open"] == other["ts_open"]
     chip = page.get_by_test_id(f"other-{ETH}")
     await expect(chip).to_have_attribute("data-value", js(other["close"]))
-    await expect(chip).to_contain_text(f"{10_000 * (other['close'] / main['close'] - 1):,.1f}".replace("-", "−") + "\u00a0bps")
+    own, its = await bars_of(screen), {b["ts_open"]: b for b in await bars_of(screen, instrument=ETH)}
+    start = next(b for b in own if b["ts_open"] in its)
+    await page.get_by_role("button", name="Fit").click()  # so that the view begins with the first bar
+    await expect(chip).to_contain_text(per_cent(other["close"] / its[start["ts_open"]]["close"] - 1))
+    about = re.compile(re.escape(f"{BTC} {per_cent(main['close'] / start['close'] - 1)}") + ".*no basis")
+    await expect(chip.locator("..")).to_have_attribute("title", about)
+    await expect(chip).not_to_contain_text("bps")  # between two assets it would mean nothing
     screen.source.tick()
     other = (await bars_of(screen, instrument=ETH))[-1]
     await expect(chip).to_have_attribute("data-value", js(other["close"]))
@@ -248,6 +260,19 @@ async def test_other_instruments_stand_beside_it_with_how_far_they_are(screen):
     await page.get_by_role("button", name=f"Remove {ETH}").click()
     await expect(chip).to_have_count(0)
     await expect(page.get_by_role("button", name="Percent")).to_have_attribute("aria-pressed", "false")
+
+
+async def test_the_same_thing_at_another_venue_has_a_basis(screen):
+    also(screen, KRAKEN, quote="USD")
+    screen.source.tick()
+    page = await on(screen)
+    await page.get_by_role("button", name="Compare").click()
+    await page.get_by_role("dialog", name="Compare").get_by_role("button", name=KRAKEN).click()
+    await page.keyboard.press("Escape")
+    main, other = (await bars_of(screen))[-1], (await bars_of(screen, instrument=KRAKEN))[-1]
+    assert main["ts_open"] == other["ts_open"]
+    basis = 10_000 * (other["close"] / main["close"] - 1)
+    await expect(page.get_by_test_id(f"other-{KRAKEN}")).to_contain_text(f"basis\u00a0{basis:+,.1f}\u00a0bps".replace("-", "−"))
 
 
 async def test_a_disconnection_is_a_stretch_with_words(screen):

@@ -19,22 +19,43 @@ DEEP = 12_000  # seconds of made-up past
 
 
 class Past:
-    """Answers for bars that older ones are asked of; `asked` is how often."""
+    """Answers for bars that older ones are asked of, of BTC and of what it is compared with; `asked` is how often for BTC."""
 
     def __init__(self, newest: int) -> None:
         self.begin, self.end = newest - DEEP * SECOND, newest
         self.asked = 0
+        self.compared: list[tuple[int, int | None]] = []  # the stretches that were asked for of the other one
 
-    def bar(self, at: int) -> dict[str, object]:
-        price = 60_000 + (at // SECOND) % 1000
+    def bar(self, at: int, instrument: str = BTC) -> dict[str, object]:
+        price = 60_000 + (at // SECOND) % 1000 if instrument == BTC else 3000 + (at // SECOND) % 777
         return {
-            "instrument": BTC, "interval": "1s", "ts_event": at + SECOND, "ts_recv": at + SECOND, "flags": ["SIMULATED"], "ts_open": at, "nano": 0,
+            "instrument": instrument, "interval": "1s", "ts_event": at + SECOND, "ts_recv": at + SECOND, "flags": ["SIMULATED"], "ts_open": at, "nano": 0,
             "open": price, "high": price + 2, "low": price - 2, "close": price + 1, "volume": 2.0, "buy_volume": 1.0, "notional": 2 * price,
             "vwap": price, "trades": 2, "complete": True, "revision": 0, "origin": "trades", "closed": True,
         }  # fmt: skip
 
+    async def answer_compared(self, route: Route, asked: dict[str, str]) -> None:
+        """A stretch of what is compared may reach from the made-up past into the server's own: the two are put together."""
+        first, to = int(asked.get("from", 0)), int(asked["to"]) if "to" in asked else None
+        if asked["origin"] == "venue" or asked["interval"] != "1s" or first >= self.end:
+            await route.continue_()
+            return
+        self.compared.append((first, to))
+        made = [
+            self.bar(at, ETH)
+            for at in range(max(self.begin, -(-first // SECOND) * SECOND), min(to or self.end, self.end), SECOND)
+        ]
+        answer = await (await route.fetch()).json()
+        bars = [*made, *(bar for bar in answer["bars"] if bar["ts_open"] >= self.end)]
+        limit = int(asked["limit"])
+        more = len(bars) > limit
+        await route.fulfill(content_type="application/json", body=json.dumps({**answer, "bars": bars[-limit:], "more": more}))
+
     async def answer(self, route: Route) -> None:
         asked = {k: v[0] for k, v in parse_qs(urlsplit(route.request.url).query).items()}
+        if asked["instrument"] == ETH and "from" in asked:
+            await self.answer_compared(route, asked)
+            return
         to = int(asked.get("to", self.end + 1))
         if asked["interval"] != "1s" or asked["instrument"] != BTC or (to > self.end and "from" not in asked):
             await route.continue_()
@@ -87,6 +108,43 @@ async def test_history_goes_back_to_its_end_and_on_to_the_newest_again(screen):
     screen.source.tick()  # and it goes on from there
     (bar,) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1))["bars"]
     await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", js(bar["close"]))
+
+
+async def test_what_is_compared_goes_back_as_far_as_the_chart(screen):
+    page = screen.page
+    (newest, *_) = (await screen.get("bars", instrument=BTC, interval="1s", limit=1000))["bars"]
+    past = Past(newest["ts_open"])
+    await page.route("**/api/v1/bars?*", past.answer)
+    await page.get_by_role("button", name="1s", exact=True).click()
+    await page.get_by_role("button", name="Compare").click()
+    await page.get_by_role("searchbox", name="Instrument to compare with").fill("eth")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Escape")
+    chip, words = page.get_by_test_id(f"other-{ETH}"), page.get_by_test_id("chart-words")
+    await expect(chip).to_have_attribute("data-value", re.compile(r"\d"))
+    for _ in range(60):
+        await page.get_by_role("button", name="Fit").click()
+        if "oldest" in await words.inner_text():
+            break
+        await page.wait_for_timeout(100)
+    await expect(words).to_have_text("the oldest bar there is")
+    chart = page.get_by_test_id("chart")
+    await chart.focus()
+    for key in ("ArrowLeft", "Home", *["ArrowRight"] * 12):
+        await chart.press(key)
+    begin, there = past.bar(past.begin, ETH)["close"], past.bar(past.begin + 12 * SECOND, ETH)["close"]
+    await expect(chip).to_have_attribute("data-value", js(there))
+    await expect(chip).to_contain_text(f"{100 * (there / begin - 1):+.2f}%".replace("-", "−"))
+    asked = len(past.compared)
+    assert min(first for first, _ in past.compared) <= past.begin  # each stretch once, besides the pages of one
+    assert len(set(past.compared)) == asked
+
+    await page.get_by_role("button", name=re.compile("^Newest")).click()  # and forward again, into what the server has
+    (bar,) = (await screen.get("bars", instrument=ETH, interval="1s", limit=1))["bars"]
+    await expect(chip).to_have_attribute("data-value", js(bar["close"]))
+    screen.source.tick()
+    (bar,) = (await screen.get("bars", instrument=ETH, interval="1s", limit=1))["bars"]
+    await expect(chip).to_have_attribute("data-value", js(bar["close"]))
 
 
 async def test_rules_are_lines_alerts_marks_and_a_price_begins_a_rule(browser, tmp_path):

@@ -6,7 +6,7 @@ import type { AlertEvent, RuleRow } from "../src/api/alerts.ts";
 import type { Bar, StatusEvent } from "../src/api/types.ts";
 import { meant, raisedOn, ruleLines } from "../src/chart/marks.ts";
 import { fresh, MOST_OTHERS, read, readLevels } from "../src/chart/memory.ts";
-import { apart, candidates } from "../src/chart/others.ts";
+import { apart, candidates, moved, sameThing } from "../src/chart/others.ts";
 import { Rows } from "../src/chart/rows.ts";
 import { sampled } from "../src/chart/samplelines.ts";
 import { bandsOf, spansOf, stepsOf } from "../src/chart/spans.ts";
@@ -78,6 +78,7 @@ test("lines of rules are those of the instrument, and alerts stand on their bars
 test("how far another instrument is, in basis points, and which come first", () => {
   assert.equal(apart(101, 100), 100.00000000000009);
   assert.deepEqual([apart(null, 1), apart(1, null), apart(1, 0)], [null, null, null]);
+  assert.deepEqual([moved(110, 100), moved(null, 1), moved(1, null), moved(1, 0)], [110 / 100 - 1, null, null, null]);
   const rows = ["sim:BTC-USDT", "sim:ETH-USDT", "kraken:BTC-USD", "coinbase:BTC-USD", "kraken:ETH-USD"].map((id) => new Row(id));
   assert.deepEqual(candidates(rows, "sim:BTC-USDT", ["coinbase:BTC-USD"], ""), ["kraken:BTC-USD", "kraken:ETH-USD", "sim:ETH-USDT"]);
   assert.deepEqual(candidates(rows, "sim:BTC-USDT", [], "eth-usdt"), ["sim:ETH-USDT"]);
@@ -116,6 +117,12 @@ test("answers that end somewhere give together only what is whole", () => {
   const venue = { bars: range(0, 15).map((b) => ({ ...b, origin: "venue" as const, volume: 9 })), more: false };
   assert.deepEqual(whole([trades, venue]).map((b) => [b.ts_open / MINUTE, b.origin]).at(0), [10, "trades"]);
   assert.equal(whole([{ ...trades, more: false }, venue]).length, 20);
+});
+
+test("a basis is told between prices of one asset in one money alone", () => {
+  const with_ = ["kraken:BTC-USD", "binance-usdm:BTC-USDT-PERP", "sim:BTC-USDC", "kraken:BTC-EUR", "sim:ETH-USDT", "sim:ETH-BTC"];
+  assert.deepEqual(with_.map((other) => sameThing("binance:BTC-USDT", other)), [true, true, true, false, false, false]);
+  assert.deepEqual([sameThing("finnhub:AAPL", "yahoo:AAPL"), sameThing("finnhub:AAPL", "yahoo:MSFT")], [true, false]);
 });
 
 test("the window over the past is bounded on both sides, and what it let go can be had again", () => {

@@ -126,7 +126,7 @@ export class Canvas {
     const step = this.steps.find((s) => s.at === place);
     return {
       bar, hovered: at !== null, interval: view.interval, row: market.rows.get(view.id),
-      studies: this.studies.read(place), others: this.others.read(this.rows, place, bar?.close ?? null, market),
+      studies: this.studies.read(place), others: this.others.read(this.rows, { id: view.id, at: place, from: this.inView().from }, bar?.close ?? null, market),
       spans: this.bands.filter((b) => b.from <= place && place <= b.to).flatMap((b) => b.spans),
       silence: at === null ? 0 : (step?.us ?? 0), alerts: this.alerts.get(place) ?? [], tops: this.tops(),
     };

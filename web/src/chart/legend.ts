@@ -41,6 +41,10 @@ class Chip {
     this.el = h("span", { class: "legend-chip", title }, h("i", { class: "legend-chip-tone", "aria-hidden": "true" }), this.text.el, this.note, away);
   }
 
+  about(title: string): void {
+    if (this.el.title !== title) this.el.title = title;
+  }
+
   set(text: string, raw: number | null, color: string, note: string, noteTitle: string): void {
     this.text.set(text, raw);
     if (this.el.dataset["tone"] !== color) {
@@ -85,7 +89,8 @@ export class Legend {
     this.renderChips(told);
   }
 
-  private renderChips({ studies, others, tops }: Told): void {
+  private renderChips(told: Told): void {
+    const { studies, others, tops } = told;
     const wanted = new Set<string>();
     for (const { reading, pane } of studies) {
       const key = `study ${reading.key}`;
@@ -98,9 +103,9 @@ export class Legend {
     for (const other of others) {
       const key = `other ${other.id}`;
       wanted.add(key);
-      const chip = this.chip(key, 0, `other-${other.id}`, "Its close, and how far it is from the instrument of the chart", { label: other.id, act: () => this.remove("other", other.id) });
-      const apart = other.bps === null ? "" : `${other.bps > 0 ? "+" : ""}${bps(other.bps)}`;
-      chip.set(tied([other.id, other.text, apart]), other.value, other.color, NOTES[other.state][0], NOTES[other.state][1]);
+      const chip = this.chip(key, 0, `other-${other.id}`, "", { label: other.id, act: () => this.remove("other", other.id) });
+      chip.set(tied([other.id, other.text, ...otherWords(other)]), other.value, other.color, NOTES[other.state][0], NOTES[other.state][1]);
+      chip.about(otherAbout(other, told.row?.id ?? ""));
     }
     for (const [key, chip] of this.chips) {
       if (wanted.has(key)) continue;
@@ -140,6 +145,19 @@ const NOTES: Readonly<Record<OtherReading["state"], readonly [string, string]>> 
   none: ["no bar here", "It has no bar that opens at this time."],
 };
 
+const percent = (share: number | null): string => (share === null ? "" : `${signed(share * 100, 2)}%`);
+
+/** How it went since the common start, and where it is the same thing how far apart the two are. */
+function otherWords({ change, bps: apart }: OtherReading): string[] {
+  return [percent(change), apart === null ? "" : `basis ${apart > 0 ? "+" : ""}${bps(apart)}`];
+}
+
+function otherAbout({ id, change, ownChange, since, same }: OtherReading, own: string): string {
+  const went = change === null ? "" : `Since ${day(since)} ${clock(since)}, the first bar in view that both have: ${id} ${percent(change)}, ${own} ${percent(ownChange)}.`;
+  const basis = same ? `The basis is its close over that of ${own}, less 1.` : `It has no basis to ${own}: they are not the same asset in the same money.`;
+  return [went, basis].filter(Boolean).join(" ");
+}
+
 const SPANS: Readonly<Record<Span["kind"], string>> = { gap: "gap", disconnected: "disconnected", "left out": "left out" };
 
 function spanWords({ kind, from, to, text }: Span): string {
@@ -174,7 +192,7 @@ export function spoken({ bar, row, interval, studies, others, spans }: Told): st
     `open ${p(bar.open)}, high ${p(bar.high)}, low ${p(bar.low)}, close ${p(bar.close)}, volume ${size(bar.volume, row.sizeDecimals)}`,
     ...state.filter(Boolean),
     ...studies.map(({ reading }) => `${reading.title} ${reading.values.map((v) => `${v.name} ${v.text}`.trim()).join(", ")}${reading.partial ? ", incomplete" : ""}`),
-    ...others.map((o) => `${o.id} ${o.text}, ${bps(o.bps)}`),
+    ...others.map((o) => [o.id, o.text, ...otherWords(o)].filter(Boolean).join(" ")),
     ...spans.map(spanWords),
   ].join("; ");
 }

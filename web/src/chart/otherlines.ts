@@ -5,7 +5,7 @@ import type { Other } from "../state/compare.ts";
 import type { Market } from "../state/market.ts";
 import { fixed } from "../ui/format.ts";
 import { lineColor, priceFormat } from "./axis.ts";
-import { apart } from "./others.ts";
+import { apart, moved, sameThing } from "./others.ts";
 import { fade } from "./points.ts";
 import type { Row, Rows } from "./rows.ts";
 
@@ -17,6 +17,11 @@ export interface OtherReading {
   readonly color: string;
   readonly value: number | null;
   readonly text: string;
+  /** How it went since the first place in view that both have a bar at, and the chart's own instrument since then. */
+  readonly change: number | null;
+  readonly ownChange: number | null;
+  readonly since: number; // when that opens; 0: there is none
+  readonly same: boolean; // whether it is the same thing at another venue, with a basis to the chart's own
   readonly bps: number | null;
   readonly state: "" | "incomplete" | "old" | "none";
 }
@@ -28,6 +33,7 @@ interface Line {
   decimals: number;
   old: boolean;
   stretches: number; // of the other's that are drawn
+  start: { readonly of: string; readonly at: number }; // the common start, and of which view
 }
 
 export class OtherLines {
@@ -46,7 +52,7 @@ export class OtherLines {
     this.lines = others.map((other, n) => {
       const color = lineColor(n + FROM);
       const series: ISeriesApi<"Line"> = this.chart.addSeries(LineSeries, { color, lineWidth: 2, priceLineVisible: false, crosshairMarkerRadius: 3, title: "" });
-      return { other, series, color, decimals: -1, old: false, stretches: 0 };
+      return { other, series, color, decimals: -1, old: false, stretches: 0, start: { of: "", at: -1 } };
     });
     return true;
   }
@@ -72,14 +78,21 @@ export class OtherLines {
     this.last = rows.length - 1;
   }
 
-  read(rows: Rows, at: number, main: number | null, market: Market): OtherReading[] {
+  /** Of the place `at`, with the changes since the place `from`; `id` is the chart's own instrument, `main` its close there. */
+  read(rows: Rows, { id, at, from }: { readonly id: string; readonly at: number; readonly from: number }, main: number | null, market: Market): OtherReading[] {
     const us = rows.openOf(at);
-    return this.lines.map(({ other, color, decimals, old }) => {
+    return this.lines.map((line) => {
+      const { other, color, decimals, old } = line;
       const bar = other.bars.get(us);
       const value = bar?.close ?? null;
       const state = bar === undefined ? "none" : old && at === rows.rows.length - 1 ? "old" : bar.complete ? "" : "incomplete";
       const places = market.rows.get(other.id)?.priceDecimals ?? decimals;
-      return { id: other.id, color, value, text: fixed(value, places), bps: apart(value, main), state };
+      const start = startOf(line, rows, from);
+      const since = start < 0 ? 0 : rows.openOf(start);
+      const change = moved(value, other.bars.get(since)?.close ?? null);
+      const ownChange = moved(main, rows.rows[start]?.bar?.close ?? null);
+      const same = sameThing(id, other.id);
+      return { id: other.id, color, value, text: fixed(value, places), change, ownChange, since, same, bps: same ? apart(value, main) : null, state };
     });
   }
 
@@ -95,6 +108,18 @@ export class OtherLines {
     if (aged) line.series.applyOptions({ lineWidth: old ? 1 : 2 });
     return aged || learnt;
   }
+}
+
+/** The first place from `from` on at which both have a bar; -1: there is none. */
+function startOf(line: Line, { rows }: Rows, from: number): number {
+  const { bars, stretches } = line.other;
+  if (bars.size === 0) return -1;
+  const of = `${from} ${rows[from]?.time} ${stretches}`;
+  if (line.start.of !== of || line.start.at < 0) {
+    const has = ({ bar }: Row): boolean => bar !== null && bars.has(bar.ts_open);
+    line.start = { of, at: rows.findIndex((row, at) => at >= from && has(row)) };
+  }
+  return line.start.at;
 }
 
 function point({ other, color, old }: Line, { time, bar: main }: Row): { time: UTCTimestamp; value?: number; color?: string } {

@@ -3,7 +3,7 @@
 import type { Bar, Interval } from "../api/types.ts";
 import type { Row as Instrument } from "../state/market.ts";
 import { h, show } from "../ui/dom.ts";
-import { clock, DASH, day, fixed, size } from "../ui/format.ts";
+import { clock, DASH, day, fixed, signed, size } from "../ui/format.ts";
 import { deltaOf } from "./folds.ts";
 import type { OtherReading } from "./otherlines.ts";
 import type { Reading } from "./studyview.ts";
@@ -57,6 +57,6 @@ function line({ bar, studies, others, notes }: TwinRow, row: Instrument, interva
     interval === "1d" ? day(bar.ts_open) : `${day(bar.ts_open)} ${clock(bar.ts_open)}`, p(bar.open), p(bar.high), p(bar.low), p(bar.close),
     s(bar.volume), s(bar.buy_volume), s(deltaOf(bar)), p(bar.vwap), bar.trades === null ? DASH : fixed(bar.trades, 0),
     ...studies.flatMap((study) => study.values.map(({ text }) => text + (study.partial ? " ◌" : ""))),
-    ...others.map(({ text }) => text), notes,
+    ...others.map(({ text, change }) => (change === null ? text : `${text} ${signed(change * 100, 2)}%`)), notes,
   ];
 }

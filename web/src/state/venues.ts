@@ -54,10 +54,12 @@ export function pairOf(id: string): Pair {
   return { base, quote, kind };
 }
 
+/** One quote asset, or two of USD, USDT and USDC. */
+export const sameMoney = (a: string, b: string): boolean => a === b || (DOLLARS.has(a) && DOLLARS.has(b));
+
 export function comparable(a: Pair, b: Pair, scope: Scope): boolean {
   if (scope === "all") return true;
-  const dollars = scope === "dollars" && DOLLARS.has(a.quote) && DOLLARS.has(b.quote);
-  return a.kind === b.kind && (a.quote === b.quote || dollars);
+  return a.kind === b.kind && (scope === "dollars" ? sameMoney(a.quote, b.quote) : a.quote === b.quote);
 }
 
 export function whyOut(info: InstrumentStatus | undefined, quote: Quote | undefined, proved: boolean): string {
