@@ -143,6 +143,7 @@ class FakeSource:
         self.connection = "up"
         self.free = 120_000_000_000
         self.tape = "recording"
+        self.lake_lag = 4.2
         self.incomplete: str | None = None
         self.last_status: dict[str, Status] = {}
 
@@ -183,8 +184,9 @@ class FakeSource:
             "tape": {"state": self.tape, "reason": "no space left on the device" if self.tape == "failing" else "", "path": "data/tape",
                      "bytes": 3_400_000, "frames": self.seq, "lag_frames": 0},
             "disk": {"path": "data", "free": self.free, "total": 500_000_000_000},
-            "sinks": [{"name": "sqlite", "events": self.events, "commits": 12, "depth": 3, "dropped": 0, "lag_seconds": 0.8, "error": ""},
-                      {"name": "lake", "events": self.events, "commits": 2, "depth": 40, "dropped": 0, "lag_seconds": 4.2, "error": ""}],
+            "sinks": [{"name": "sqlite", "events": self.events, "commits": 12, "depth": 3, "dropped": 0, "lag_seconds": 0.8, "due_seconds": 1.0, "error": ""},
+                      {"name": "lake", "events": self.events, "commits": 2, "depth": 40, "dropped": 0, "lag_seconds": self.lake_lag,
+                       "due_seconds": 30.0, "error": ""}],
         }  # fmt: skip
 
     def instrument_status(self, f: FakeInstrument) -> dict[str, Any]:

@@ -43,6 +43,18 @@ async def test_trouble_is_said_in_words(screen):
     await expect(card.get_by_test_id("vital-connection")).to_contain_text("○ down")
 
 
+async def test_a_sink_is_judged_by_what_is_due_of_it(screen):
+    panel = await opened(screen)
+    lake, figure = panel.get_by_test_id("vital-sink-lake"), screen.page.locator("[data-figure=lag]")
+    await expect(lake).to_contain_text("every 30 s")
+    for lag, tone, told in ((25.0, "good", ""), (31.0, "warn", "warn")):
+        screen.source.lake_lag = lag
+        screen.source.tick()
+        await expect(lake).to_contain_text(f"{lag:.0f} s")
+        await expect(lake).to_have_attribute("data-tone", tone)
+        await expect(figure).to_have_attribute("data-tone", told)
+
+
 async def test_events_of_what_was_pressed(screen):
     panel = await opened(screen)
     screen.source.report("gap", "sim:BTC-USDT", "btc lost some")

@@ -111,6 +111,7 @@ async def test_nothing_waits_for_ever_and_the_lag_is_shown(scene):
     await s.until(lambda: s.runner.stats.depth == len(first.events))
     s.clock.set(first.events[0].ts_recv + 9_000_000)
     assert s.runner.stats.lag_seconds == 0  # it waits because it is to: its commit is due after 0.01 s
+    assert s.runner.stats.due_seconds == 0.01  # which is told, so that a reader can judge the lag
     s.clock.set(first.events[0].ts_recv + 3_500_000_000)
     await s.until(lambda: s.runner.stats.lag_seconds > 0)
     assert s.runner.stats.lag_seconds == pytest.approx(3.49)

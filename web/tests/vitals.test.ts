@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Status } from "../src/api/types.ts";
-import { POINTS, Vitals } from "../src/state/vitals.ts";
+import type { Sink, Status } from "../src/api/types.ts";
+import { isLate, POINTS, Vitals } from "../src/state/vitals.ts";
 
 const at = (second: number, frames: number, state = "up"): Status => ({
   now: second * 1e6, connections: [{ id: 1, venue: "sim", protocol: "binance", state, frames, latency_ms: 10 + second }],
@@ -28,6 +28,11 @@ test("the same word twice counts once; a connection that begins anew has no nega
   vitals.second();
   assert.deepEqual(vitals.rate.get("sim 1")?.values, [null, null]);
   assert.deepEqual(vitals.latency.get("sim 1")?.values, [10, null]);
+});
+
+test("a sink is late by what is due of it, and not for one slow commit", () => {
+  const sink = (lag_seconds: number, due_seconds?: number): Sink => ({ name: "lake", lag_seconds, due_seconds }) as Sink;
+  assert.deepEqual([sink(29, 30), sink(31, 30), sink(9, 1), sink(11, 1), sink(11)].map(isLate), [false, true, false, true, true]);
 });
 
 test("lines are bounded, and go with their connection", () => {

@@ -26,9 +26,9 @@ class SinkStats(msgspec.Struct):
     """What `/api/v1/status` shows of a sink.
 
     `depth`: events waiting or being committed; `lag_seconds`: how long the oldest of them is overdue, 0 while its commit is not
-    yet due (the lake commits every 30 s). `missed`: events that the queue
-    could not hold and that were, or are being, caught up from the tape. `dropped`: events that are lost to this sink because
-    the tape does not have them either. `error`: the last failure, empty once a commit has gone through again.
+    yet due; `due_seconds`: how long one may wait until it is (the lake: 30 s). `missed`: events that the queue could not hold and
+    that were, or are being, caught up from the tape. `dropped`: events that are lost to this sink because the tape does not have
+    them either. `error`: the last failure, empty once a commit has gone through again.
     """
 
     name: str
@@ -38,6 +38,7 @@ class SinkStats(msgspec.Struct):
     dropped: int = 0
     missed: int = 0
     lag_seconds: float = 0.0
+    due_seconds: float = 0.0
     error: str = ""
 
 

@@ -95,7 +95,7 @@ class SinkRunner:
         self._whole = True  # nothing had to be left to the next start
         self._holed = False  # what came last is not on the tape
         self._task: asyncio.Task[None] | None = None
-        self._stats = SinkStats(sink.name)
+        self._stats = SinkStats(sink.name, due_seconds=self._pace.seconds)
 
     @property
     def name(self) -> str:

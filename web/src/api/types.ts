@@ -209,7 +209,8 @@ export interface Sink {
   readonly commits: number;
   readonly depth: number;
   readonly dropped: number;
-  readonly lag_seconds: number;
+  readonly lag_seconds: number; // overdue
+  readonly due_seconds?: number; // how long an event may wait until its commit is due
   readonly error: string;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Status, StatusEvent } from "../api/types.ts";
 import type { Session } from "../state/session.ts";
+import { isLate } from "../state/vitals.ts";
 import { h, mark, panel } from "../ui/dom.ts";
 import { age, bytes, clock, count, day, delay, fixed, zoneAt } from "../ui/format.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
@@ -107,7 +108,7 @@ function connections(status: Status): Item[] {
 
 function sinks(status: Status): Item[] {
   return status.sinks.map((s) => ({
-    tone: s.error ? "bad" : s.dropped > 0 ? "warn" : "good",
+    tone: s.error ? "bad" : s.dropped > 0 || isLate(s) ? "warn" : "good",
     name: `sink ${s.name}`,
     text: s.error || `lag ${delay(s.lag_seconds)}`,
     more: `${count(s.events)} events · ${count(s.commits)} commits · ${count(s.depth)} waiting · ${count(s.dropped)} dropped`,

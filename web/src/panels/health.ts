@@ -5,7 +5,7 @@ import { type Health, paceText } from "../state/health.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, show, Value, value } from "../ui/dom.ts";
 import { age, bytes, clock, count, DASH, day, delay, fixed, isSimulated, venueOf, zoneAt } from "../ui/format.ts";
-import { LOW_DISK } from "../state/vitals.ts";
+import { isLate, LOW_DISK } from "../state/vitals.ts";
 import type { Panel, Topic } from "../ui/scheduler.ts";
 
 const FIGURES = [
@@ -14,7 +14,7 @@ const FIGURES = [
   ["gaps", "Gaps", "Gaps found since the start."],
   ["resyncs", "Resyncs", "Order books built anew since the start."],
   ["drops", "Drops", "Since the start: events that a sink dropped and fetches from the tape later, and viewers that were cut off because they did not read."],
-  ["lag", "Sink lag", "How long the oldest event that a sink should have committed is overdue. The lake is due every 30 s (sinks.lake_seconds)."],
+  ["lag", "Sink lag", "How long the oldest event that a sink should have committed is overdue: 0 while its commit is not yet due."],
   ["tape", "Tape", "The journal of every message."],
   ["disk", "Disk", "Free space where the data directory stands."],
   ["viewers", "Viewers", "Pages and programs that watch now."],
@@ -102,7 +102,7 @@ export class HealthBar implements Panel {
     this.figure("resyncs", count(status.resyncs), status.resyncs);
     const lag = status.sinks.length > 0 ? Math.max(...status.sinks.map((s) => s.lag_seconds)) : null;
     const broken = status.sinks.some((s) => s.error !== "");
-    this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : lag !== null && lag > 10 ? "warn" : "");
+    this.figure("lag", broken ? "error" : delay(lag), lag, broken ? "bad" : status.sinks.some(isLate) ? "warn" : "");
     const { tape } = status;
     const text = tape.state === "recording" ? bytes(tape.bytes) : tape.state;
     const dropped = status.dropped_viewers + status.sinks.reduce((sum, s) => sum + s.dropped, 0);

@@ -2,11 +2,12 @@
 //
 // Bounded: POINTS a line, MOST lines of each kind. A second without a status (the link is lost) is a hole in the lines, not a value.
 
-import type { Connection, Status } from "../api/types.ts";
+import type { Connection, Sink, Status } from "../api/types.ts";
 import type { Store } from "./store.ts";
 
 export const POINTS = 120;
 export const LOW_DISK = 5e9; // bytes: hours of busy tapes
+const LATE = 10; // seconds
 const MOST = 128;
 
 export class Line {
@@ -21,6 +22,9 @@ export class Line {
     return this.values.at(-1) ?? null;
   }
 }
+
+/** Whether a sink is late: overdue by more than one further turn of its own, and by seconds that a slow commit does not explain. */
+export const isLate = (sink: Sink): boolean => sink.lag_seconds > Math.max(LATE, sink.due_seconds ?? 0);
 
 export const connectionKey = (c: Connection): string => `${c.venue} ${c.id || c.protocol}`;
 

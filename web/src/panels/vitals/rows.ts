@@ -2,7 +2,7 @@
 
 import type { Connection, InstrumentStatus, Sink } from "../../api/types.ts";
 import { troubleText } from "../../state/health.ts";
-import type { Line } from "../../state/vitals.ts";
+import { isLate, type Line } from "../../state/vitals.ts";
 import { h, mark, type Value, value } from "../../ui/dom.ts";
 import { age, count, delay, DASH, fixed, symbolOf } from "../../ui/format.ts";
 import type { Row } from "../../ui/rows.ts";
@@ -98,10 +98,12 @@ export function sinkRow(): Row<Told<Sink>> {
   const [name, lag, depth, commits, dropped, error] = [
     value("vital-name"), value("num"), value("num"), value("num"), value("num"), value("vital-error"),
   ];
+  const due = value("num");
   const line = canvas("Lag over the last two minutes");
   const el = h(
     "li", { class: "vital-sink" }, name.el,
     figure("lag", "How long the oldest event that waits is overdue; 0 while its commit is not yet due.", lag), line,
+    figure("due", "How long an event may wait until its commit is due.", due),
     figure("waiting", "Events that are not committed yet.", depth),
     figure("commits", "Commits since the start, and the events in them.", commits),
     figure("dropped", "Events that did not fit and are fetched from the tape later.", dropped), error.el,
@@ -109,10 +111,11 @@ export function sinkRow(): Row<Told<Sink>> {
   return {
     el,
     tell: ({ it: s, lines }) => {
-      mark(el, "tone", s.error ? "bad" : s.dropped > 0 || s.lag_seconds > 10 ? "warn" : "good");
+      mark(el, "tone", s.error ? "bad" : s.dropped > 0 || isLate(s) ? "warn" : "good");
       el.dataset["testid"] = `vital-sink-${s.name}`;
       name.set(s.name);
       lag.set(delay(s.lag_seconds), s.lag_seconds);
+      due.set(s.due_seconds === undefined ? DASH : `every ${fixed(s.due_seconds, s.due_seconds < 1 ? 2 : 0)} s`, s.due_seconds ?? null);
       depth.set(`${count(s.depth)} events`, s.depth);
       commits.set(`${count(s.commits)} of ${count(s.events)} events`, s.commits);
       dropped.set(`${count(s.dropped)} events`, s.dropped);
