@@ -121,7 +121,20 @@ async def test_the_palette_finds_everything_that_has_a_name(screen):
     await page.keyboard.press("?")  # the sheet is made from the keys that listen
     sheet = page.get_by_role("dialog", name="Keys and signs")
     for key in ("↑ ↓", "1 … 9", "F6", "z", ","):
-        await expect(sheet.locator("kbd").get_by_text(key, exact=True)).to_be_visible()
+        await expect(sheet.locator("kbd").get_by_text(key, exact=True).first).to_be_visible()
+    for panel, key in (("Heatmap", "Shift ↑ ↓"), ("Book", "PgUp PgDn"), ("Depth", "← →"), ("Chart", "Enter")):
+        section = sheet.locator("section").filter(has=page.get_by_role("heading", name=panel, exact=True))
+        await expect(section.locator("kbd").get_by_text(key, exact=True)).to_have_count(1)
+
+
+async def test_playing_is_offered_in_a_replay_alone(screen):
+    page = screen.page
+    screen.allowed = "/api/v1/recordings"  # nothing is recorded here
+    palette = page.get_by_role("dialog", name="Search")
+    await page.keyboard.press("/")
+    await page.keyboard.type("recording")
+    await expect(palette.get_by_role("option", name=re.compile("^Recordings"))).to_be_visible()
+    await expect(palette.get_by_role("option", name=re.compile("^(Play|Step)"))).to_have_count(0)
 
 
 async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen, browser):

@@ -3,7 +3,7 @@
 import { openRecording, recordings } from "./api/replay.ts";
 import { INTERVALS } from "./api/types.ts";
 import type { Command } from "./state/commands.ts";
-import { hintOf, KEYS } from "./state/keys.ts";
+import { hintOf, keysNow } from "./state/keys.ts";
 import type { Session } from "./state/session.ts";
 import { SETTINGS, type Settings } from "./state/settings.ts";
 import { bytes, clock, day, fixed, symbolOf, venueOf, zoneAt } from "./ui/format.ts";
@@ -55,8 +55,8 @@ const choices = ({ settings }: Named): Command[] =>
 
 const NOT_HERE = new Set(["search", "instrument", "interval", ""]);
 
-const acts = ({ actions }: Named): Command[] =>
-  KEYS.filter(({ action }) => !NOT_HERE.has(action)).map(({ what, action }) => {
+const acts = ({ actions, session }: Named): Command[] =>
+  keysNow(session.status?.replay !== undefined).filter(({ action }) => !NOT_HERE.has(action)).map(({ what, action }) => {
     const [, title = what, detail = ""] = /^([^:;,]+)[:;,]?\s*(.*)$/.exec(what) ?? [];
     return { group: "Actions", title: title.charAt(0).toUpperCase() + title.slice(1), detail, hint: hintOf(action), run: () => actions[action]?.(0, false) };
   });

@@ -118,6 +118,6 @@ session.rules.onAlert = (alert) => {
 health.onAlerts = () => page.open("alerts");
 document.getElementById("app")?.append(health.el, health.strip, replayBar.el, workspace.el, bottom.el, help.el, dialog.el, palette.el, layouts.el, recordings.el, toasts.el);
 
-listen(actions);
+listen(actions, () => replay.state !== null);
 keepTitle(session);
 session.start();

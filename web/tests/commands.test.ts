@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Command, fits, found } from "../src/state/commands.ts";
-import { actionOf, hintOf, KEYS } from "../src/state/keys.ts";
+import { actionOf, hintOf, KEYS, keysNow } from "../src/state/keys.ts";
 import { readLink, writeLink } from "../src/state/link.ts";
 import { Settings, SETTINGS } from "../src/state/settings.ts";
 
@@ -30,11 +30,17 @@ test("no key means two things, and each has an action or says where it works", (
   const keys = KEYS.flatMap((row) => row.keys);
   assert.equal(new Set(keys).size, keys.length);
   for (const row of KEYS) assert.ok(row.keys.length === 0 ? /^on a tab/.test(row.what) : row.action);
-  assert.deepEqual(actionOf("5"), { action: "interval", at: 4 });
-  assert.equal(actionOf("q"), null);
+  assert.deepEqual(actionOf("5", false), { action: "interval", at: 4 });
+  assert.equal(actionOf("q", false), null);
   assert.deepEqual([hintOf("interval", 2), hintOf("instrument", 1), hintOf("play"), hintOf("none")], ["3", "↓", "Space", ""]);
   const main = readFileSync(new URL("../src/main.ts", import.meta.url), "utf8");
   for (const { action } of KEYS) if (action) assert.match(main, new RegExp(`^  ${action}: `, "m"), action);
+});
+
+test("what plays a recording is there in a replay alone", () => {
+  assert.deepEqual([actionOf(" ", false), actionOf(".", false)], [null, null]);
+  assert.deepEqual([actionOf(" ", true)?.action, actionOf(".", true)?.action, actionOf("r", false)?.action], ["play", "step", "recordings"]);
+  assert.deepEqual(KEYS.filter((row) => !keysNow(false).includes(row)).map((row) => row.action), ["play", "step"]);
 });
 
 test("a link is read part by part, and what is not of its form is not there", () => {

@@ -1,8 +1,9 @@
-// The crosshair by keyboard: with the chart focused, left and right move it bar by bar, Home and End to the ends of the view, Page keys by
-// ten, plus and minus zoom, Escape lets go, Enter opens what can be done there. Where it stands is read out.
+// The crosshair by keyboard, with the chart focused (state/panelkeys.ts). Where it stands is read out.
 
 import type { IChartApi } from "lightweight-charts";
+import { CHART_KEYS } from "../state/panelkeys.ts";
 import { h } from "../ui/dom.ts";
+import { act } from "../ui/keyboard.ts";
 
 export interface CursorHost {
   readonly length: () => number;
@@ -30,30 +31,23 @@ export class Cursor {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const newest = this.host.length() - 1;
     if (!range || newest < 0) return;
     const right = Math.min(newest, Math.floor(range.to));
     const now = this.at ?? right + 1;
-    const steps: Record<string, () => void> = {
-      ArrowLeft: () => this.to(now - 1),
-      ArrowRight: () => this.to(now + 1),
-      PageUp: () => this.to(now - 10),
-      PageDown: () => this.to(now + 10),
-      Home: () => this.to(Math.ceil(range.from)),
-      End: () => (this.at === newest ? this.host.newest() : this.to(newest)),
-      "+": () => this.zoom(range, 0.8),
-      "=": () => this.zoom(range, 0.8),
-      "-": () => this.zoom(range, 1.25),
-      Escape: () => this.to(null),
-      Enter: () => this.host.menu(this.at ?? right),
-    };
-    const step = steps[event.key];
-    if (!step) return;
-    event.preventDefault();
-    event.stopPropagation();
-    step();
+    act(event, CHART_KEYS, {
+      before: () => this.to(now - 1),
+      after: () => this.to(now + 1),
+      tenBefore: () => this.to(now - 10),
+      tenAfter: () => this.to(now + 10),
+      first: () => this.to(Math.ceil(range.from)),
+      last: () => (this.at === newest ? this.host.newest() : this.to(newest)),
+      closer: () => this.zoom(range, 0.8),
+      wider: () => this.zoom(range, 1.25),
+      leave: () => this.to(null),
+      menu: () => this.host.menu(this.at ?? right),
+    });
   }
 
   private to(at: number | null): void {

@@ -1,5 +1,6 @@
 // Mouse, touch and keys of the heatmap, as moves of its view.
 
+import { HEATMAP_KEYS } from "../state/panelkeys.ts";
 import { act } from "../ui/keyboard.ts";
 
 export interface Moves {
@@ -64,22 +65,19 @@ function pinch(held: ReadonlyMap<number, { x: number; y: number }>, id: number, 
 }
 
 function keyed(event: KeyboardEvent, moves: Moves): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const by = (factor: number): void => (event.shiftKey ? moves.zoomPrice(factor, null) : moves.zoomTime(factor, null));
-  const actions: Record<string, () => void> = {
-    ArrowLeft: () => moves.pan(PAN, 0),
-    ArrowRight: () => moves.pan(-PAN, 0),
-    ArrowUp: () => (event.shiftKey ? moves.zoomPrice(ZOOM, null) : moves.pan(0, PAN / 2)),
-    ArrowDown: () => (event.shiftKey ? moves.zoomPrice(1 / ZOOM, null) : moves.pan(0, -PAN / 2)),
-    "+": () => moves.zoomTime(ZOOM, null),
-    "=": () => by(ZOOM),
-    "-": () => by(1 / ZOOM),
-    ",": () => moves.contrast(-5),
-    ".": () => moves.contrast(5),
-    "[": () => moves.step(-1),
-    "]": () => moves.step(1),
-    f: () => moves.follow(),
-    Home: () => moves.follow(),
-  };
-  act(event, actions);
+  act(event, HEATMAP_KEYS, {
+    earlier: () => moves.pan(PAN, 0),
+    later: () => moves.pan(-PAN, 0),
+    higher: () => moves.pan(0, PAN / 2),
+    lower: () => moves.pan(0, -PAN / 2),
+    closer: () => moves.zoomTime(ZOOM, null),
+    wider: () => moves.zoomTime(1 / ZOOM, null),
+    taller: () => moves.zoomPrice(ZOOM, null),
+    flatter: () => moves.zoomPrice(1 / ZOOM, null),
+    weaker: () => moves.contrast(-5),
+    stronger: () => moves.contrast(5),
+    finer: () => moves.step(-1),
+    coarser: () => moves.step(1),
+    follow: () => moves.follow(),
+  });
 }

@@ -19,6 +19,7 @@ import { Toolbar } from "../chart/toolbar.ts";
 import { Twin } from "../chart/twin.ts";
 import { PAGE_BARS } from "../state/candles.ts";
 import { Compare } from "../state/compare.ts";
+import { CHART_KEYS, spokenKeys } from "../state/panelkeys.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
 import { fixed } from "../ui/format.ts";
@@ -28,7 +29,7 @@ import type { Page, Shown } from "./kinds.ts";
 
 const NEAR_EDGE = 20; // places from the end of the loaded bars at which further ones are fetched
 const NEWEST_WITHIN = 3;
-const LABEL = "Chart: left and right move from bar to bar, plus and minus zoom, Enter opens what can be done there";
+const LABEL = `Chart. Keys: ${spokenKeys(CHART_KEYS)}`;
 
 export class Chart implements Shown {
   readonly topics: readonly Topic[] = ["bars", "selection", "theme", "status", "profile", "link", "events", "alerts", "quotes", "metrics"];

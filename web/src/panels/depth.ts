@@ -6,6 +6,7 @@ import { type Curves, curves, DISTANCES, imbalance, imbalanceWords, isKnown, typ
 import { bpsAt, drawDepth } from "../book/drawing.ts";
 import { bookState, whyNot } from "../book/proof.ts";
 import type { Row } from "../state/market.ts";
+import { DEPTH_KEYS, spokenKeys } from "../state/panelkeys.ts";
 import type { Session } from "../state/session.ts";
 import { Surface } from "../ui/canvas.ts";
 import { type Ink, inks } from "../ui/ink.ts";
@@ -47,7 +48,7 @@ export class DepthChart implements Shown {
     const known = RANGES.findIndex((r) => String(r) === stored("depth-range"));
     this.range.value = String(known < 0 ? RANGES.indexOf(FIRST) : known);
     const head = h("div", { class: "draw-tools" }, h("label", { class: "tool-part" }, h("span", {}, "±"), this.range, this.rangeText.el), this.words.el, this.tableButton);
-    this.box = h("div", { class: "depth-box value", tabindex: 0, role: "group", "aria-label": "Depth by distance from the mid: left and right read values, plus and minus zoom", "data-testid": "depth-chart" }, this.surface.el, this.hoverText.el);
+    this.box = h("div", { class: "depth-box value", tabindex: 0, role: "group", "aria-label": `Depth by distance from the mid. Keys: ${spokenKeys(DEPTH_KEYS)}`, "data-testid": "depth-chart" }, this.surface.el, this.hoverText.el);
     this.table = h("div", { class: "depth-table value", hidden: true, tabindex: 0, "data-testid": "depth-table" }, this.makeTable());
     this.el = panel("depth", "Depth chart", head, h("div", { class: "depth-area" }, this.box, this.table, this.veil));
     this.listen();
@@ -133,17 +134,14 @@ export class DepthChart implements Shown {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const step = this.bps / 40;
-    const actions: Record<string, () => void> = {
-      ArrowLeft: () => this.point((this.hover ?? 0) - step),
-      ArrowRight: () => this.point((this.hover ?? 0) + step),
-      "+": () => this.zoom(-1),
-      "=": () => this.zoom(-1),
-      "-": () => this.zoom(1),
-      Escape: () => this.point(null),
-    };
-    act(event, actions);
+    act(event, DEPTH_KEYS, {
+      left: () => this.point((this.hover ?? 0) - step),
+      right: () => this.point((this.hover ?? 0) + step),
+      closer: () => this.zoom(-1),
+      wider: () => this.zoom(1),
+      leave: () => this.point(null),
+    });
   }
 
   private zoom(by: number): void {

@@ -14,6 +14,7 @@ import { Scenery } from "../heatmap/scene.ts";
 import { HeatStore } from "../heatmap/store.ts";
 import { WallTable } from "../heatmap/walltable.ts";
 import { followed, pan, zoomPrice, zoomTime, timeAt } from "../heatmap/viewport.ts";
+import { HEATMAP_KEYS, spokenKeys } from "../state/panelkeys.ts";
 import type { Session } from "../state/session.ts";
 import { Surface } from "../ui/canvas.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
@@ -260,8 +261,7 @@ export class Heatmap implements Shown {
   }
 }
 
-const HELP =
-  "Heatmap of the book: arrows move, plus and minus zoom time, shift with arrows up and down zooms price, comma and full stop change the contrast, brackets the price step, f follows the price. The table holds the same as text.";
+const HELP = `Heatmap of the book; the table holds the same as text. Keys: ${spokenKeys(HEATMAP_KEYS)}`;
 
 function toggle(label: string, title: string): HTMLButtonElement {
   return h("button", { type: "button", class: "toggle", "aria-pressed": "false", title }, label);

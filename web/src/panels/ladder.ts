@@ -11,6 +11,7 @@ import type { Book, Level } from "../api/types.ts";
 import { type BookSide, grouped, isWhole, knownTo, stepDecimals, steps, totals } from "../book/grouping.ts";
 import { bookState, whyNot } from "../book/proof.ts";
 import type { Row } from "../state/market.ts";
+import { LADDER_KEYS, spokenKeys } from "../state/panelkeys.ts";
 import type { Session } from "../state/session.ts";
 import { h, mark, panel, show, value } from "../ui/dom.ts";
 import { bps, DASH, fixed } from "../ui/format.ts";
@@ -100,7 +101,7 @@ export class Ladder implements Shown {
     const head = h("div", { class: "columns level", role: "presentation" }, h("span", {}, "Price"), h("span", {}, "Size"), h("span", {}, "Total"));
     const middle = h("div", { class: "ladder-middle", role: "presentation" }, this.mid.el, this.back, this.spread.el);
     this.veil = h("div", { class: "veil", hidden: true }, this.verdict.el, this.reason.el);
-    this.body = h("div", { class: "ladder value", role: "grid", tabindex: 0, "aria-label": "Order book: arrows move, Enter begins an alert at the price" }, this.asks.el, middle, this.bids.el);
+    this.body = h("div", { class: "ladder value", role: "grid", tabindex: 0, "aria-label": `Order book. Keys: ${spokenKeys(LADDER_KEYS)}` }, this.asks.el, middle, this.bids.el);
     const choices = h("div", { class: "ladder-choices" }, this.grouping, this.depths);
     this.el = panel("ladder", "Order book", h("div", { class: "ladder-head" }, title, choices), head, h("div", { class: "ladder-box" }, this.body, this.veil));
     this.depths.append(h("option", { value: "auto" }, "depth: auto"), ...DEPTHS.map((d) => h("option", { value: String(d) }, `depth: ${d}`)));
@@ -235,19 +236,17 @@ export class Ladder implements Shown {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, this.bids.rows.length - 1);
-    const actions: Record<string, () => void> = {
-      ArrowUp: () => this.moveCursor(1),
-      ArrowDown: () => this.moveCursor(-1),
-      PageUp: () => this.scroll(this.asks, page),
-      PageDown: () => this.scroll(this.bids, page),
-      Home: () => this.scrollBack(),
-      Enter: () => this.choose(this.cursorRow()),
-      "[": () => this.nextStep(-1),
-      "]": () => this.nextStep(1),
-    };
-    act(event, actions);
+    act(event, LADDER_KEYS, {
+      up: () => this.moveCursor(1),
+      down: () => this.moveCursor(-1),
+      asksAway: () => this.scroll(this.asks, page),
+      bidsAway: () => this.scroll(this.bids, page),
+      touch: () => this.scrollBack(),
+      choose: () => this.choose(this.cursorRow()),
+      finer: () => this.nextStep(-1),
+      coarser: () => this.nextStep(1),
+    });
   }
 
   private nextStep(by: number): void {

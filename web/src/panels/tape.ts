@@ -4,12 +4,14 @@
 // It holds still while the pointer is on it, while it is scrolled back, and when it is told to; what came meanwhile is counted.
 
 import { Held, slice } from "../state/held.ts";
+import { TAPE_KEYS } from "../state/panelkeys.ts";
 import type { Session } from "../state/session.ts";
 import type { TapeRow } from "../state/tape.ts";
 import { TapeStore } from "../state/tapestore.ts";
 import "../styles/tape.css";
 import { h, mark, panel, show, Value, value } from "../ui/dom.ts";
 import { count, size } from "../ui/format.ts";
+import { act } from "../ui/keyboard.ts";
 import type { Topic } from "../ui/scheduler.ts";
 import { rowPx } from "../ui/theme.ts";
 import { click } from "../ui/tick.ts";
@@ -203,11 +205,7 @@ export class TradeTape implements Shown {
       this.hold("scroll", this.top > 0);
     }, { passive: true });
     this.fresh.addEventListener("click", () => this.resume());
-    scroller.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return;
-      event.preventDefault();
-      this.hold("told", !this.held.because("told"));
-    });
+    scroller.addEventListener("keydown", (event) => act(event, TAPE_KEYS, { hold: () => this.hold("told", !this.held.because("told")) }));
     new ResizeObserver(() => {
       this.room = scroller.clientHeight;
       this.draw(true);

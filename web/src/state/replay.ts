@@ -6,6 +6,7 @@
 import { control, type Gap, isBeside, type ReplayState, type Timeline, timeline, type Wish } from "../api/replay.ts";
 import type { Status } from "../api/types.ts";
 import { notice } from "../ui/notice.ts";
+import { panelAction, TIMELINE_KEYS } from "./panelkeys.ts";
 import type { Session } from "./session.ts";
 
 export const SPEEDS: readonly (number | "max")[] = [0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, "max"];
@@ -25,11 +26,10 @@ export const instantAt = (place: number, from: number, to: number): number => Ma
 export function keyTarget(key: string, shift: boolean, now: number, from: number, to: number): number | null {
   const step = shift ? 60 * SECOND : 5 * SECOND;
   const page = Math.max(step, Math.round((to - from) / 10));
-  const by: Readonly<Record<string, number>> = { ArrowLeft: -step, ArrowDown: -step, ArrowRight: step, ArrowUp: step, PageDown: -page, PageUp: page };
-  if (key === "Home") return from;
-  if (key === "End") return to;
-  const moved = by[key];
-  return moved === undefined ? null : Math.min(to, Math.max(from, now + moved));
+  const action = panelAction(TIMELINE_KEYS, { key, shiftKey: shift });
+  if (action === undefined) return null;
+  const at = { back: now - step, on: now + step, farBack: now - page, farOn: now + page, begin: from, end: to }[action];
+  return Math.min(to, Math.max(from, at));
 }
 
 /** Gaps within `reach` of an instant, the nearest first. */

@@ -1,6 +1,7 @@
-// The sheet of keys and signs, on "?".
+// The sheet of keys and signs, on "?": the page's own keys, those of each panel, and what signs mean.
 
 import { KEYS } from "../state/keys.ts";
+import { PANEL_KEYS } from "../state/panelkeys.ts";
 import { dialog, toggleDialog } from "./dialog.ts";
 import { h } from "./dom.ts";
 
@@ -28,7 +29,9 @@ export class Help {
     const licenses = h("a", { href: "/licenses.txt" }, "licences");
     const api = h("a", { href: "/docs" }, "/docs");
     const about = h("p", {}, "Charts: Lightweight Charts™, Copyright © 2025 TradingView, Inc., ", credit, " (", licenses, "). The same data as JSON, and how to ask for it: ", api, ".");
-    this.el = dialog("help", "Keys and signs", list(KEYS.map(({ shown, what }) => [shown, what]), "kbd"), list(SIGNS, "b"), about);
+    const panels = PANEL_KEYS.map(([title, keys]) => h("section", {}, h("h4", {}, title), list(keys.map(({ shown, what }) => [shown, what]), "kbd")));
+    const focus = h("p", {}, "In a panel that has the focus (a click on it, Tab, or F6):");
+    this.el = dialog("help", "Keys and signs", list(KEYS.map(({ shown, what }) => [shown, what]), "kbd"), focus, h("div", { class: "help-panels" }, ...panels), h("h3", {}, "Signs"), list(SIGNS, "b"), about);
   }
 
   toggle(): void {

@@ -1,5 +1,7 @@
 // A canvas at the screen's own resolution, cleared, with the colours of the theme at hand.
 
+import { SHEET_KEYS } from "../state/panelkeys.ts";
+import { act } from "./keyboard.ts";
 import { token } from "./theme.ts";
 
 export interface Sheet {
@@ -34,7 +36,7 @@ export function colors(): Colors {
 export const FONT = "11px Inter, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif";
 export const SMALL = FONT.replace("11px", "10px");
 
-/** Wheel zooms, with Shift it moves; dragging moves; so do the arrow keys, and + and − zoom. `drawn` is called after each. */
+/** Wheel zooms, with Shift it moves; dragging moves; keys as in state/panelkeys.ts. */
 export function navigate(el: HTMLElement, deeds: { readonly zoom: (factor: number) => void; readonly pan: (pixels: number) => void; readonly latest: () => void }): void {
   let from: number | null = null;
   el.addEventListener("wheel", (event) => {
@@ -52,14 +54,7 @@ export function navigate(el: HTMLElement, deeds: { readonly zoom: (factor: numbe
     from = event.clientX;
   });
   for (const name of ["pointerup", "pointercancel"]) el.addEventListener(name, () => (from = null));
-  const keys: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => deeds.pan(60), ArrowRight: () => deeds.pan(-60), "+": () => deeds.zoom(1.25), "-": () => deeds.zoom(0.8), End: () => deeds.latest(),
-  };
-  el.addEventListener("keydown", (event) => {
-    const deed = event.altKey || event.ctrlKey || event.metaKey ? undefined : keys[event.key];
-    if (!deed) return;
-    event.preventDefault();
-    event.stopPropagation();
-    deed();
-  });
+  el.addEventListener("keydown", (event) => act(event, SHEET_KEYS, {
+    earlier: () => deeds.pan(60), later: () => deeds.pan(-60), closer: () => deeds.zoom(1.25), wider: () => deeds.zoom(0.8), newest: () => deeds.latest(),
+  }));
 }
