@@ -160,6 +160,57 @@ async def test_volume_says_of_what_it_is(market):
     eth = page.get_by_test_id(f"watch-volume-{ETH}")
     await expect(eth).to_have_attribute("data-value", js(bar["notional"]))
     assert "since 00:00 UTC" in await eth.get_attribute("title")
+    await expect(eth).to_have_text(re.compile(r"^≈?[\d.]+[KMB]? today$"))
+    await expect(page.get_by_test_id(f"watch-{ETH}")).to_contain_text(re.compile("volume since 00:00 UTC"))
+    await expect(page.get_by_role("button", name="Order by Vol 24h")).to_have_attribute(
+        "title", re.compile("24 hours.*“today”.*≈")
+    )
+
+
+async def test_a_long_venue_name_hides_no_figure(market):
+    page, source = market.page, market.source
+    template = source.all[ETH]
+    name = "sim-coinbase-advanced:ETH-USD-PERP"
+    known = Instrument(
+        id=name, venue="sim-coinbase-advanced", native="E", kind="perp", base="ETH", quote="USD", tick=0.01, lot=0.0001
+    )
+    source.all[name] = FakeInstrument(known, 3_512.0, template.decimals, template.rng)
+    source.tick()
+    row = page.get_by_test_id(f"watch-{name}")
+    for width in (1440, 1024, 390):
+        await page.set_viewport_size({"width": width, "height": 900})
+        if width < 900:
+            await page.get_by_role("tab", name="Markets").last.click()
+        await row.scroll_into_view_if_needed()
+        box = await row.bounding_box()
+        for figure in ("mid", "change", "spread"):
+            found = page.get_by_test_id(f"watch-{figure}-{name}")
+            await expect(found).to_have_text(re.compile(r"\d"))
+            at = await found.bounding_box()
+            assert box["x"] <= at["x"], (width, figure)
+            assert at["x"] + at["width"] <= box["x"] + box["width"], (width, figure)
+            assert at["y"] + at["height"] <= box["y"] + box["height"], (width, figure)
+        venue = await row.locator(".venue").bounding_box()
+        spread = await page.get_by_test_id(f"watch-spread-{name}").bounding_box()
+        assert venue["x"] + venue["width"] <= spread["x"]
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await row.click()
+    title = await page.locator(".title").bounding_box()
+    for part in ("symbol", "change"):
+        at = await page.get_by_test_id(part).bounding_box()
+        assert at["x"] + at["width"] <= title["x"] + title["width"], part
+
+
+async def test_the_lines_of_the_cards_are_there_with_the_market(market):
+    page = market.page
+    mid, bid = page.locator('[data-card="mid"] canvas'), page.locator('[data-card="bid"] canvas')
+    for _ in range(4):  # seconds go by
+        market.source.tick()
+        await page.wait_for_timeout(1000)
+    await page.get_by_test_id(f"watch-{ETH}").click()
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    await expect(mid).to_have_attribute("data-points", re.compile(r"^\d{2,3}$"))
+    assert int(await bid.get_attribute("data-points")) >= 3  # what the row saw while another was chosen
 
 
 async def test_several_hundred_rows_write_only_what_is_in_view(market):

@@ -5,7 +5,7 @@ import type { Bar, Status, StatusEvent, Trade } from "../src/api/types.ts";
 import { blanks, candle } from "../src/chart/points.ts";
 import { Rows } from "../src/chart/rows.ts";
 import { BarSeries, Latency, Rate, Recent } from "../src/state/buffers.ts";
-import { Market, Row, SPARK_POINTS } from "../src/state/market.ts";
+import { Market, Row, SPARK_POINTS, WAY_POINTS } from "../src/state/market.ts";
 import { Quotes } from "../src/state/quotes.ts";
 import { View } from "../src/state/view.ts";
 
@@ -41,6 +41,17 @@ test("buffers are bounded", () => {
   for (let i = 0; i < 2 * SPARK_POINTS; i++) row.sample();
   assert.equal(row.spark.length, SPARK_POINTS);
   assert.deepEqual([row.reference, row.change], [4, 0]);
+});
+
+test("a market keeps the way of its touch for the last two minutes, unknown seconds as unknown", () => {
+  const row = new Row("sim:A-B");
+  const base = { instrument: row.id, ts_event: 1, ts_recv: 1, flags: [], seq: 1, origin: "book", bid_size: 1, ask_size: 1 } as const;
+  for (let i = 1; i <= WAY_POINTS + 5; i++) {
+    row.putQuote({ ...base, bid: i, ask: i + 2 });
+    row.sample();
+  }
+  assert.deepEqual([row.way("bid")?.length, row.way("bid")?.[0], row.way("ask")?.at(-1), row.way("spread")?.at(-1)], [WAY_POINTS, 6, WAY_POINTS + 7, 2]);
+  assert.deepEqual([row.way("imbalance")?.at(-1), row.way("mid")?.at(-1), row.way("last")], [null, WAY_POINTS + 6, undefined]);
 });
 
 test("an incomplete bar is hollow, and silence leaves blank places but no flood of them", () => {

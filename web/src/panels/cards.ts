@@ -47,7 +47,7 @@ class Card {
     mark(this.meter, "side", side ?? "");
   }
 
-  /** One more point, once a second; a sampled metric has the points of its samples. */
+  /** One more point, once a second; a sampled metric has the points of its samples, a figure of the touch those that its market has. */
   sample(row: Row, session: Session): void {
     const { id } = this.figure;
     const line = id.startsWith("metric:") ? session.view.samples.lines.get(id.slice(7)) : undefined;
@@ -55,15 +55,18 @@ class Card {
       this.points = line.values.slice(-POINTS);
       this.partial = line.partial.slice(-POINTS);
     } else {
-      this.points.push(this.figure.read(row, session).raw);
+      const known = row.way(id);
+      if (known) this.points = known.slice(-POINTS);
+      else this.points.push(this.figure.read(row, session).raw);
       if (this.points.length > POINTS) this.points.shift();
       this.partial = this.points.map(() => false);
     }
+    mark(this.canvas, "points", String(this.points.length));
     trend(this.canvas, this.points, this.partial, LEAST_POINTS);
   }
 
   forget(): void {
-    this.points = [];
+    if (this.figure.id !== "messages") this.points = []; // those are of all markets
   }
 }
 
@@ -82,10 +85,10 @@ export class Cards implements Panel {
 
   constructor(session: Session) {
     this.session = session;
-    const name = h("h2", { class: "title-name" }, this.symbol.el, this.venue.el);
+    const name = h("h2", { class: "title-name" }, this.symbol.el);
     const choose = h("button", { type: "button", class: "tool cards-choose", "aria-haspopup": "menu", "aria-expanded": "false", title: "Choose the figures" }, "⋯", h("span", { class: "sr" }, "Choose the figures"));
     choose.addEventListener("click", () => openMenu(choose, "Figures", this.entries()));
-    const title = h("div", { class: "title" }, name, h("div", { class: "title-line" }, this.change.el, this.trouble.el), choose);
+    const title = h("div", { class: "title" }, name, h("div", { class: "title-line" }, this.venue.el, this.change.el, this.trouble.el), choose);
     this.el = panel("cards", "Figures", title, this.box);
     this.arrange(remembered());
   }
@@ -114,6 +117,7 @@ export class Cards implements Panel {
   private renderTitle(row: Row): void {
     this.symbol.set(symbolOf(row.id), row.id);
     this.venue.set(venueOf(row.id));
+    this.venue.el.title = row.id;
     mark(this.venue.el, "venue", venueOf(row.id));
     const { change } = row;
     this.change.set(change === null ? "" : `${signed(change * 100, 2)}%`, change);

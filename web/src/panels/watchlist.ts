@@ -23,7 +23,15 @@ import { WatchMenu } from "./watch/menu.ts";
 const SPARK_MS = 1000;
 const SORT_MS = 1000;
 const UNDO_MS = 12_000;
-const HEADS: Readonly<Record<Column, string>> = { name: "Name", mid: "Mid", change: "Chg", spread: "Sprd", volume: "Vol", age: "Age" };
+const HEADS: Readonly<Record<Column, readonly [string, string]>> = {
+  name: ["Name", "The market and its venue"],
+  mid: ["Mid", "Half way between bid and ask; where there are none, the latest trade's price"],
+  change: ["Chg", "How much it moved since the UTC day began"],
+  spread: ["Sprd", "Ask less bid, in basis points of the mid"],
+  volume: ["Vol 24h", "What was traded in 24 hours, in the quote asset, as the venue tells it; “today”: since 00:00 UTC, by the trades seen here; ≈: about, as not all of it is known, or only its size"],
+  age: ["Age", "How long ago something of it came"],
+};
+const ORDER = "Click for the order by it, again for the other way, and again for your own order.";
 
 export class Watchlist implements Shown {
   readonly topics: readonly Topic[] = ["quotes", "status", "clock", "selection", "theme"];
@@ -146,7 +154,7 @@ export class Watchlist implements Shown {
 
   private headings(): HTMLElement {
     for (const column of COLUMNS) {
-      const head = h("button", { type: "button", class: "watch-head", "data-column": column, title: "Click again for the other way, and again for your own order" }, HEADS[column]);
+      const head = h("button", { type: "button", class: "watch-head", "data-column": column, title: `${HEADS[column][1]}. ${ORDER}` }, HEADS[column][0]);
       head.addEventListener("click", () => this.choose(sortedBy(this.choices, column)));
       this.heads.set(column, head);
     }
@@ -158,7 +166,7 @@ export class Watchlist implements Shown {
     const { sort } = this.choices;
     for (const [column, head] of this.heads) {
       head.setAttribute("aria-pressed", String(sort?.by === column));
-      head.setAttribute("aria-label", `Order by ${HEADS[column]}${sort?.by === column ? (sort.down ? ", now downwards" : ", now upwards") : ""}`);
+      head.setAttribute("aria-label", `Order by ${HEADS[column][0]}${sort?.by === column ? (sort.down ? ", now downwards" : ", now upwards") : ""}`);
       mark(head, "way", sort?.by === column ? (sort.down ? "down" : "up") : "");
     }
   }

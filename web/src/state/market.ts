@@ -6,6 +6,30 @@ import { better, type DayBar } from "./days.ts";
 
 export const SPARK_POINTS = 300;
 
+export const WAY_POINTS = 120;
+const WAYS = ["bid", "ask", "spread", "imbalance", "microprice"] as const;
+const WAY_AT: Readonly<Record<string, number>> = Object.fromEntries(WAYS.map((name, at) => [name, at]));
+
+/** What figures were in the last WAY_POINTS seconds; NaN where one was not known. */
+class Ways {
+  private readonly points = new Float64Array(WAYS.length * WAY_POINTS);
+  private count = 0;
+
+  push(values: readonly (number | null | undefined)[]): void {
+    values.forEach((value, at) => (this.points[at * WAY_POINTS + (this.count % WAY_POINTS)] = value ?? Number.NaN));
+    this.count += 1;
+  }
+
+  /** Oldest first. */
+  of(at: number): (number | null)[] {
+    const length = Math.min(this.count, WAY_POINTS);
+    return Array.from({ length }, (_, i) => {
+      const value = this.points[at * WAY_POINTS + ((this.count - length + i) % WAY_POINTS)] ?? Number.NaN;
+      return Number.isNaN(value) ? null : value;
+    });
+  }
+}
+
 export class Row {
   readonly id: string;
   info: InstrumentStatus | undefined;
@@ -19,6 +43,7 @@ export class Row {
   readonly spark: number[] = [];
   lastRecv = 0;
   private guessed = 0;
+  private readonly ways = new Ways();
 
   constructor(id: string) {
     this.id = id;
@@ -81,11 +106,19 @@ export class Row {
   }
 
   sample(): void {
-    const { price } = this;
+    const { price, quote, metrics } = this;
     if (price === null) return;
+    this.ways.push([quote?.bid, quote?.ask, this.spread, metrics?.imbalance, metrics?.microprice]);
     if (this.reference === null) this.setReference(price, "the first price seen here");
     this.spark.push(price);
     if (this.spark.length > SPARK_POINTS) this.spark.shift();
+  }
+
+  /** Where a figure went in the last seconds; undefined: it is not kept of every market. */
+  way(figure: string): readonly (number | null)[] | undefined {
+    if (figure === "mid") return this.mid === null ? [] : this.spark;
+    const at = WAY_AT[figure];
+    return at === undefined ? undefined : this.ways.of(at);
   }
 
   setReference(price: number, is: string): void {

@@ -7,6 +7,7 @@ import { age, bps, fixed, signed, symbolOf, venueOf } from "../../ui/format.ts";
 import { short } from "../../state/catalogue.ts";
 
 const VOLUME_IS = { "24h": "traded in the last 24 hours, told by the venue", day: "traded since 00:00 UTC" } as const;
+const VOLUME_SAID = { "24h": "in 24 hours", day: "since 00:00 UTC" } as const;
 
 export class Line {
   readonly el: HTMLElement;
@@ -17,6 +18,7 @@ export class Line {
   private readonly change: Value;
   private readonly spread: Value;
   private readonly volume: Value;
+  private readonly said = { spread: value("sr"), volume: value("sr"), age: value("sr") }; // what the bare numbers are, for those who hear them
   private readonly age: Value;
   private readonly state: Value;
 
@@ -29,9 +31,11 @@ export class Line {
     this.age = value("num watch-age");
     this.state = value("watch-state");
     const venue = venueOf(id);
-    const name = h("span", { class: "watch-name" }, h("b", {}, symbolOf(id)));
-    const chip = h("i", { class: "venue", "data-venue": venue }, venue);
-    const more = h("span", { class: "watch-more" }, chip, this.state.el, this.spread.el, this.volume.el, this.age.el);
+    const name = h("span", { class: "watch-name", title: id }, h("b", {}, symbolOf(id)));
+    const chip = h("i", { class: "venue", "data-venue": venue, title: venue }, venue);
+    const { said } = this;
+    const figures = h("span", { class: "watch-figures" }, this.state.el, said.spread.el, this.spread.el, said.volume.el, this.volume.el, said.age.el, this.age.el);
+    const more = h("span", { class: "watch-more" }, chip, figures);
     this.el = h(
       "div",
       { class: "watch-row", role: "option", id: `watch-${id}`, "data-testid": `watch-${id}`, "data-id": id, "aria-selected": "false", draggable: "true" },
@@ -50,6 +54,8 @@ export class Line {
     this.change.set(change === null ? "–" : `${signed(change * 100, 2)}%`, change);
     this.change.el.title = row.referenceIs ? `since ${row.referenceIs}: ${fixed(row.reference, row.priceDecimals)}` : "";
     mark(this.change.el, "side", change === null || change === 0 ? "" : change > 0 ? "up" : "down");
+    this.said.spread.set(spreadBps === null ? "" : "spread");
+    this.said.age.set(row.lastRecv ? "last heard" : "");
     this.spread.set(spreadBps === null ? "" : bps(spreadBps), spreadBps);
     this.renderVolume(volume);
     this.age.set(row.lastRecv ? age((now - row.lastRecv) / 1e6) : "");
@@ -59,7 +65,8 @@ export class Line {
   }
 
   private renderVolume(volume: Volume | null): void {
-    this.volume.set(volume ? `${volume.exact ? "" : "≈"}${short(volume.value)}${volume.of === "day" ? " d" : ""}` : "", volume?.value ?? null);
-    this.volume.el.title = volume ? `${VOLUME_IS[volume.of]}, in the quote asset${volume.exact ? "" : "; not all of it is known, or only its size"}` : "";
+    this.volume.set(volume ? `${volume.exact ? "" : "≈"}${short(volume.value)}${volume.of === "day" ? " today" : ""}` : "", volume?.value ?? null);
+    this.volume.el.title = volume ? `${VOLUME_IS[volume.of]}, in the quote asset${volume.exact ? "" : "; about: not all of it is known, or only its size, at the price of now"}` : "";
+    this.said.volume.set(volume ? `volume ${VOLUME_SAID[volume.of]}${volume.exact ? "" : ", about"}` : "");
   }
 }
