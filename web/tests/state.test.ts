@@ -41,6 +41,11 @@ test("buffers are bounded", () => {
   for (let i = 0; i < 2 * SPARK_POINTS; i++) row.sample();
   assert.equal(row.spark.length, SPARK_POINTS);
   assert.deepEqual([row.reference, row.change], [4, 0]);
+  const asked = new Row("sim:C-D");
+  asked.putMetrics({ instrument: "sim:C-D", ts_event: 0, ts_recv: 5, flags: [], mid: 4, spread: 1, spread_bps: 1, imbalance: 0, microprice: 4 });
+  asked.referenceAsked = true;
+  asked.sample();
+  assert.equal(asked.change, null); // since when is not known yet
 });
 
 test("a market keeps the way of its touch for the last two minutes, unknown seconds as unknown", () => {

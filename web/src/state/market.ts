@@ -39,6 +39,8 @@ export class Row {
   reference: number | null = null; // the price change is measured from
   referenceIs = "";
   day: DayBar | null = null; // of the UTC day, as far as it is known
+  /** The server is asked for it: until it answers the change is not known, which is not 0. */
+  referenceAsked = false;
   direction: 1 | 0 | -1 = 0;
   readonly spark: number[] = [];
   lastRecv = 0;
@@ -109,7 +111,7 @@ export class Row {
     const { price, quote, metrics } = this;
     if (price === null) return;
     this.ways.push([quote?.bid, quote?.ask, this.spread, metrics?.imbalance, metrics?.microprice]);
-    if (this.reference === null) this.setReference(price, "the first price seen here");
+    if (this.reference === null && !this.referenceAsked) this.setReference(price, "the first price seen here");
     this.spark.push(price);
     if (this.spark.length > SPARK_POINTS) this.spark.shift();
   }

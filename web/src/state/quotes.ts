@@ -52,8 +52,12 @@ export class Quotes implements Store {
   async seed(answers: () => boolean): Promise<void> {
     const rows = [...this.market.rows.values()].slice(0, SEEDED_ROWS).filter((row) => !this.seeded.has(row.id));
     if (rows.length === 0 || !answers()) return; // the next snapshot of the status begins again
-    for (const row of rows) this.seeded.add(row.id);
+    for (const row of rows) {
+      this.seeded.add(row.id);
+      row.referenceAsked = true;
+    }
     const older = await this.days(rows);
+    for (const row of rows) row.referenceAsked = false;
     await this.ways(rows.filter((row) => row.spark.length <= 10));
     this.scheduler.touch("quotes");
     if (older) await this.mornings(rows, answers);
