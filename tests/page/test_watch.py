@@ -1,5 +1,6 @@
 """The list of markets as a person uses it: searched, added to, ordered, grouped, moved, taken from; remembered."""
 
+import asyncio
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -246,6 +247,8 @@ async def test_opening_fills_the_list_by_two_requests_that_no_query_is_needed_fo
     change = page.get_by_test_id(f"watch-change-{ETH}")
     await expect(change).to_have_attribute("title", re.compile("UTC day"))
     assert f"{bar['open']:,.2f}" in await change.get_attribute("title")
-    many = [q for q in asked if len(q["instrument"]) == 4]
+    async with asyncio.timeout(10):  # the second follows the first
+        while len(many := [q for q in asked if len(q["instrument"]) == 4]) < 2:
+            await page.wait_for_timeout(50)
     assert sorted((q["interval"], q["past"]) for q in many) == [(["1d"], ["memory"]), (["1s"], ["memory"])]
     assert [q for q in asked if q["interval"] in (["1d"], ["1s"]) and q not in many] == []
