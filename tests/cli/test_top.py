@@ -1,5 +1,6 @@
 """`tapeline top` as a person starts it: in a terminal, without Textual, with words that make no sense."""
 
+import asyncio
 import os
 import pty
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tapeline.cli import main
+from tapeline.terminal.app import Top
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0
@@ -27,8 +29,25 @@ def test_without_textual_one_line_says_how(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setitem(sys.modules, "textual.app", None)
     assert main(["top"]) == 3
     said = capsys.readouterr().err
-    assert "pip install 'tapeline[top]'" in said
+    assert "`tapeline top` needs textual, which is not installed: pip install 'tapeline[top]'" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("failed", "code"), [(None, 0), (1, 1)])
+def test_the_picture_has_asyncios_own_loop_and_its_failure_is_ours(
+    monkeypatch: pytest.MonkeyPatch, failed: int | None, code: int
+) -> None:
+    """uvloop's passes `eager_start` to the factory of eager tasks that Textual sets, which early Pythons 3.13 do not take."""
+    loops: list[object] = []
+
+    async def run(picture: Top, **_: object) -> None:
+        loops.append(type(asyncio.get_running_loop()))
+        picture._return_code = failed
+
+    monkeypatch.setattr(Top, "run_async", run)
+    assert main(["top", "--address", "http://localhost:1"]) == code
+    (loop,) = loops
+    assert issubclass(loop, asyncio.BaseEventLoop)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 The one that is started is `tapeline run` in a process of its own, so that nothing it says falls into the picture; it ends with the
 picture, as by Ctrl-C. The terminal's part is Textual, an extra: it is imported when it is wanted, and missed in one line.
+
+Unlike the other commands it runs on asyncio's own event loop. Textual makes tasks eager, and uvloop hands a factory of tasks
+`eager_start`, which that of Python 3.13.0 to 3.13.2 does not take. A picture of some lines has no use for uvloop's speed.
 """
 
 import re
@@ -10,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -19,12 +22,15 @@ from tapeline.cli.options import Data, Host, Port, Simulate
 from tapeline.cli.subscriptions import WILDCARDS
 from tapeline.errors import ConfigError, TapelineError, UsageError
 
+if TYPE_CHECKING:
+    from tapeline.terminal.app import Top
+
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _ADDRESS = re.compile(r"page and API at (http://\S+)")
 
 
-async def top(
+def top(
     *instruments: Annotated[
         str, Parameter(help="Start a Tapeline that streams these, as in binance:BTC-USDT, and end it again.")
     ],
@@ -46,18 +52,23 @@ async def top(
     except ModuleNotFoundError as e:
         if (e.name or "").partition(".")[0] != "textual":
             raise
-        raise ConfigError("top", "textual", "it is not installed: pip install 'tapeline[top]'") from None
+        text = "`tapeline top` needs textual, which is not installed: pip install 'tapeline[top]'"
+        raise NotStarted(text, ConfigError.exit_code) from None
     starts = bool(instruments) or simulate
     if starts and address is not None:
         raise UsageError("--address names a Tapeline that runs: leave out the instruments and --simulate")
     if data is not None and not starts:
         raise UsageError("--data is of a Tapeline that is started: name its instruments")
     if not starts:
-        await Top(_where(address, port, host), _opening()).run_async()
-        return 0
+        return _shown(Top(_where(address, port, host), _opening()))
     with Started(_arguments(instruments, simulate=simulate, port=port, host=host, data=data)) as started:
-        await Top(started.address, _opening(started.token)).run_async()
-    return 0
+        return _shown(Top(started.address, _opening(started.token)))
+
+
+def _shown(picture: "Top") -> int:
+    """Until it is left; 1 where it failed, which Textual has told by then."""
+    picture.run()
+    return picture.return_code or 0
 
 
 def _where(address: str | None, port: int | None, host: str | None) -> str:
@@ -133,7 +144,7 @@ class Started:
 
 
 class NotStarted(TapelineError):
-    """The other's exit code is ours."""
+    """The picture, or the Tapeline that was started for it: then its exit code is ours."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
