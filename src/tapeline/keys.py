@@ -49,7 +49,7 @@ def key_of(name: str, page: str = "", *, env: Mapping[str, str] | None = None, d
         first,
         None,
         f"no API key for {name}: set {first} (or {second}) in the environment or in an .env file, "
-        f"or `keyring set {SERVICE} {name}`.{hint}",
+        f"or `keyring set {SERVICE} {name}` (with pip install 'tapeline[keyring]').{hint}",
     )
 
 

@@ -1,7 +1,11 @@
+import importlib.util
 import json
+import re
 import socket
 import threading
+import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,8 @@ from tapeline.config import Settings
 from tapeline.errors import VenueError
 from tapeline.venues.registry import VENUES
 from tests.cli.venue import venue
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +47,30 @@ async def test_all_is_well(monkeypatch, capsys):
     assert found["venue binance"]["state"] == found["clock"]["state"] == found["data"]["state"] == "ok"
     for name in ("python", "packages", "port", "open files", "time zones", "browser"):
         assert name in found
+
+
+def test_every_dependency_is_looked_for():
+    """By the names that are imported, whatever their packages are called."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = {re.match(r"[\w-]+", d)[0].lower().replace("-", "_") for d in declared} - {"uvloop"}
+    called = {"dotenv": "python_dotenv", "google.protobuf": "protobuf"}
+    assert {called.get(name, name) for name in checks.PACKAGES} == wanted
+
+
+@pytest.mark.parametrize("name", ["structlog", "google"])
+def test_a_package_that_is_missing_is_named(monkeypatch, name):
+    find = importlib.util.find_spec
+
+    def found(module):
+        package, _, below = module.partition(".")
+        if package == name and below:
+            raise ModuleNotFoundError(name=name)
+        return None if package == name else find(module)
+
+    monkeypatch.setattr(importlib.util, "find_spec", found)
+    check = checks.packages()
+    assert check.state == "fail"
+    assert name in check.text
 
 
 async def test_one_line_a_check(monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 
 from tapeline.config import Settings
 from tapeline.errors import ConfigError
-from tapeline.sinks.registry import SINKS
+from tapeline.sinks.registry import SINKS, make
 from tests.live.program import Program
 from tests.services.server import free_port
 
@@ -45,6 +45,29 @@ def test_a_missing_package_is_named_with_what_installs_it(name, package, tmp_pat
     ):
         SINKS[name](tmp_path, Settings()).open()
     SINKS[name](tmp_path, Settings()).close()
+
+
+@pytest.mark.parametrize(("name", "package"), [("postgres", "psycopg"), ("questdb", "questdb")])
+def test_a_sink_that_cannot_be_imported_without_its_package_says_the_same(name, package, tmp_path, monkeypatch):
+    ours = (f"tapeline.sinks.{name}", f"tapeline.sinks.{name}_")
+    for module in [m for m in sys.modules if m.split(".")[0] == package or m.startswith(ours)]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    settings = msgspec.convert({"sinks": {name: True}}, Settings)
+    with pytest.raises(ConfigError, match=rf"not installed \({package}\): pip install 'tapeline\[{name}\]'"):
+        make(tmp_path, settings)
+
+
+def test_a_package_of_which_half_is_there_says_what_it_lacks(tmp_path, monkeypatch):
+    """psycopg without the library of PostgreSQL that the extra brings."""
+
+    def lacking(*_):
+        raise ImportError("no pq wrapper available.\nAttempts made:\n- couldn't import psycopg 'c' implementation")
+
+    monkeypatch.setitem(SINKS, "postgres", lacking)
+    settings = msgspec.convert({"sinks": {"postgres": True}}, Settings)
+    with pytest.raises(ConfigError, match=r"not whole \(no pq wrapper available\.\): pip install 'tapeline\[postgres\]'$"):
+        make(tmp_path, settings)
 
 
 @pytest.mark.parametrize("password", ["c0ff/ee", "c0]ff", "c0[ff"])

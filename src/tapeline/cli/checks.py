@@ -18,8 +18,9 @@ from tapeline.errors import ConfigError
 
 State = Literal["ok", "warn", "fail"]
 PACKAGES = (
-    "aiohttp", "cyclopts", "dotenv", "duckdb", "msgspec", "picows", "prometheus_client", "pyarrow", "rich", "starlette",
-    "structlog", "uvicorn", "websockets", "zstandard",
+    "aiohappyeyeballs", "aiohttp", "apprise", "cyclopts", "dotenv", "duckdb", "exchange_calendars", "google.protobuf", "msgspec",
+    "numpy", "picows", "prometheus_client", "pyarrow", "python_socks", "rich", "starlette", "structlog", "tzdata", "uvicorn",
+    "websockets", "zstandard",
 )  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox", "open", "xdg-open", "wslview")
 GB = 1 << 30
@@ -55,10 +56,18 @@ def python() -> Check:
 
 
 def packages() -> Check:
-    missing = [name for name in (*PACKAGES, *(["uvloop"] if os.name == "posix" else [])) if not importlib.util.find_spec(name)]
+    wanted = (*PACKAGES, *(["uvloop"] if os.name == "posix" else []))
+    missing = [name for name in wanted if not _is_there(name)]
     if missing:
         return Check("packages", "fail", f"missing: {', '.join(missing)}", "run `make setup`, or pip install tapeline again")
-    return Check("packages", "ok", f"{len(PACKAGES)} found")
+    return Check("packages", "ok", f"{len(wanted)} found")
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # of `google.protobuf`, that there is no `google`
+        return False
 
 
 def data(directory: Path) -> Check:

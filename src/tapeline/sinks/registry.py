@@ -102,6 +102,7 @@ def make(data: Path, settings: Settings) -> list[Sink]:
 def _made(name: str, data: Path, settings: Settings) -> Sink:
     try:
         return SINKS[name](data, settings)
-    except ModuleNotFoundError as e:
-        fix = f"needs a package that is not installed ({e.name}): pip install 'tapeline[{name}]'"
+    except ImportError as e:
+        why = f"not installed ({e.name})" if isinstance(e, ModuleNotFoundError) else f"not whole ({str(e).partition(chr(10))[0]})"
+        fix = f"needs a package that is {why}: pip install 'tapeline[{name}]'"
         raise ConfigError(f"sinks.{name}", value=True, fix=fix) from e
