@@ -103,6 +103,6 @@ def _made(name: str, data: Path, settings: Settings) -> Sink:
     try:
         return SINKS[name](data, settings)
     except ImportError as e:
-        why = f"not installed ({e.name})" if isinstance(e, ModuleNotFoundError) else f"not whole ({str(e).partition(chr(10))[0]})"
-        fix = f"needs a package that is {why}: pip install 'tapeline[{name}]'"
+        lack = f"installed ({e.name})" if isinstance(e, ModuleNotFoundError) else f"whole ({str(e).partition(chr(10))[0]})"
+        fix = f"needs a package that is not {lack}: pip install 'tapeline[{name}]'"
         raise ConfigError(f"sinks.{name}", value=True, fix=fix) from e
