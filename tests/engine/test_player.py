@@ -230,3 +230,19 @@ async def test_a_session_that_grows_goes_on_where_it_ended(tmp_path: Path):
         await player.run()
         assert player.frames > had + 40
         assert player.last == player.clock.now()
+
+
+async def test_how_far_a_seek_has_come_is_told(recorded):
+    data, info = recorded
+    player, _ = watched(data, info, playing=False)
+    said = []
+    player.bus.tap(lambda _: said.append(player.progress))
+    assert player.state()["progress"] is None
+    async with performing(player):
+        player.seek(info.last_ts)
+        assert player.progress == 0
+        await player.reached()
+    assert player.state()["progress"] is None
+    assert said == sorted(said)
+    assert said[-1] == 1
+    assert len(set(said)) > 10

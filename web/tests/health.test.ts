@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FeedState, Status } from "../src/api/types.ts";
-import { health, type HealthInput, troubleText } from "../src/state/health.ts";
+import { health, type HealthInput, seekingText, troubleText } from "../src/state/health.ts";
 
 const connection = { id: 1, venue: "sim", protocol: "binance", url: "", state: "up", since: 0, streams: 1, frames: 1, last_frame: 0, attempts: 0, latency_ms: 1 } as const;
 const instrument = (state: FeedState, id = "sim:BTC-USDT") =>
@@ -90,4 +90,8 @@ test("an instrument's trouble names its age and reason", () => {
   const resyncing = { ...instrument("resyncing"), last_status: { ...said, kind: "gap", reason: "ids 5–9 missing" } };
   assert.equal(troubleText(resyncing, 0), "resynchronising (ids 5–9 missing)");
   assert.equal(troubleText({ ...resyncing, state: "disconnected" }, 0), "disconnected");
+});
+
+test("a seek says how far it has come, once it has come anywhere", () => {
+  assert.deepEqual([null, undefined, 0, 0.004, 0.436, 1].map(seekingText), ["seeking", "seeking", "seeking", "seeking, 0 %", "seeking, 43 %", "seeking, 100 %"]);
 });

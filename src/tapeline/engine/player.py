@@ -13,7 +13,9 @@ last that it is there. What is played on the way goes to the views in memory onl
 place; sinks fetch what they lack from the tape. After each seek `epoch` is another: whoever holds rows of before must let go.
 
 Frames are fed in slices of some milliseconds with the loop's other work between them, and a player that is not alone (`polite`)
-rests as long as it has worked. Its clock stands where the tape stands, so ages and rates are the recording's.
+rests as long as it has worked. Marks are made in a thread meanwhile, since a state of many books takes longer than a slice: nothing
+but this task changes the pipeline, and it waits. How far a seek has come is told as `progress`. The player's clock stands where the
+tape stands, so ages and rates are the recording's.
 """
 
 import asyncio
@@ -66,6 +68,7 @@ class Player(Engine):
         self.playing, self.finished, self.epoch = playing, False, 0
         self._target: int | None = None
         self._step: Step | None = None
+        self._seeks = (0, 0)  # the instants between which a seek has to feed, ns
         self._place = frame.ts_recv  # reached at `_since`, loop time, which is None while it rests
         self._since: float | None = None
         self._wake = asyncio.Event()
@@ -93,6 +96,14 @@ class Player(Engine):
         passed = (asyncio.get_running_loop().time() - self._since) * self._speed * SECOND
         return max(reached, min(self._place + int(passed), coming.ts_recv))
 
+    @property
+    def progress(self) -> float | None:
+        """How much of the tape a seek has fed of what it has to, from 0 to 1 by the tape's time; None where none is on its way."""
+        if self._target is None:
+            return None
+        begun, target = self._seeks
+        return round(min(1.0, max(0.0, (self.clock.now() - begun) / (target - begun))), 3) if target > begun else 0.0
+
     def play(self) -> None:
         """Go on; at the end, where a session that is being recorded has grown since."""
         self._rebase()
@@ -112,6 +123,7 @@ class Player(Engine):
     def seek(self, at: int) -> None:
         """To the state after the last frame received at `at` (ns) or before; to the nearest end where that is outside."""
         self._target, self._step = max(self.first, min(at, max(self.last, self.clock.now()))), None
+        self._seeks = (0, 0)
         self._wake.set()
 
     def step(self, by: Step) -> None:
@@ -163,6 +175,7 @@ class Player(Engine):
         if not self._speed:
             await self._consumed()
             self._publish(*self._cursor.take(None, BATCH_FRAMES))
+            await self._mark()
             return
         wait = self._until(frame.ts_recv)
         if wait > 0:
@@ -172,6 +185,7 @@ class Player(Engine):
         # 20 ms of the viewer's time at most are played at once
         self._publish(*self._cursor.take(frame.ts_recv + int(SECOND * self._speed / 50), BATCH_FRAMES))
         await self._breathe(began)
+        await self._mark()
 
     def _until(self, ts: int) -> float:
         """Seconds until a frame is due."""
@@ -219,6 +233,7 @@ class Player(Engine):
             at = asyncio.get_running_loop().time()
             self._publish(*self._cursor.take(goal if by == "second" else None, SLICE_FRAMES if by == "second" else 1))
             await self._breathe(at)
+            await self._mark()
         self._place = self.clock.now() if frame is None or by == "events" else goal
         self.finished = frame is None and await self._at_end()
         self._step = None
@@ -232,6 +247,7 @@ class Player(Engine):
             mark, anew = await asyncio.to_thread(self._best, target)
             if anew:
                 await self._begin_anew(mark)
+            self._seeks = self.clock.now(), target
             await self._forward(target)
             self.finished = await self._at_end()
             if self._target == target:
@@ -276,6 +292,7 @@ class Player(Engine):
         began = loop.time()
         while (frame := self._cursor.peek()) is not None and frame.ts_recv <= target:
             self._make(*self._cursor.take(target, SLICE_FRAMES), self.bus.show)
+            await self._mark()
             if loop.time() - began > SLICE_SECONDS:
                 await self._breathe(began)
                 began = loop.time()
@@ -295,11 +312,14 @@ class Player(Engine):
         self.handle(first, frames, give)
         self.pipeline.requests.clear()
         self.pipeline.notices.clear()
-        after = first + len(frames)
-        if self._marks.due(after, MARK_FRAMES) and after >= MARK_FRAMES:
+
+    async def _mark(self) -> None:
+        """Where one is due: so a seek back to here will be short."""
+        seq = self._cursor.seq
+        if seq >= MARK_FRAMES and self._marks.due(seq, MARK_FRAMES):
             counted: dict[str, Any] = {"frames": self.frames, "events": self.events, "statuses": dict(self.last_status)}
             counted["latest"] = tuple(self._latest.values())
-            self._marks.keep(self.pipeline, after, self.clock.now(), counted)
+            await asyncio.to_thread(self._marks.keep, self.pipeline, seq, self.clock.now(), counted)
 
     def _remember(self, batch: Batch) -> None:
         latest = self._latest
@@ -324,6 +344,7 @@ class Player(Engine):
             "playing": self.playing and not self.finished,
             "finished": self.finished,
             "seeking": self.seeking,
+            "progress": self.progress,
             "epoch": self.epoch,
         }
 

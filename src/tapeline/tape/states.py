@@ -7,7 +7,8 @@ made them. A state is a cache: one that is damaged, or of another stamp, is pass
 only once the frames before it are on the disk.
 
 Of a session the newest two are kept, and the first one of each segment: from that one a replay can go on when the tape before it was
-removed (docs/decisions/0014).
+removed (docs/decisions/0014). Others are kept for whoever seeks, evenly spread, as long as all that are beside a tape take no more
+than a twentieth of what it takes, and there are at most `MOST`: the one with the closest neighbours goes first.
 """
 
 import os
@@ -27,6 +28,9 @@ SUFFIX, TEMPORARY = ".state", ".state.tmp"
 MAGIC, VERSION = b"TLS1", 1
 STAMP_SIZE = 32
 KEPT = 2
+SHARE = 20
+MOST = 256
+OPEN_RATIO = 8
 _HEAD = struct.Struct("<4sB3xQq32sIII")
 _CRC = struct.Struct("<I")
 HEADER_SIZE = _HEAD.size + _CRC.size
@@ -115,6 +119,20 @@ def tidy(directory: Path, stamp: bytes) -> None:
     kept = {state.seq for state in found[-KEPT:]}
     for first in firsts:
         kept.update([state.seq for state in found if state.seq >= first][:1])
-    for state in found:
-        if state.seq not in kept:
-            state.path.unlink(missing_ok=True)
+    room = sum(_sealed_size(path) for _, path in layout.segments(directory)) // SHARE
+    while len(found) > MOST or sum(state.bytes for state in found) > room:
+        spare = [i for i, state in enumerate(found) if state.seq not in kept]
+        if not spare:
+            return
+        closest = min(spare, key=lambda i: _alone(found, i))
+        found.pop(closest).path.unlink(missing_ok=True)
+
+
+def _sealed_size(path: Path) -> int:
+    """Of a segment that is still open, about what it will be."""
+    return path.stat().st_size // (1 if path.suffix == layout.SEALED else OPEN_RATIO)
+
+
+def _alone(found: list[State], i: int) -> int:
+    """How many frames would lie between its neighbours without it."""
+    return found[min(i + 1, len(found) - 1)].seq - (found[i - 1].seq if i else 0)

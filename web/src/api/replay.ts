@@ -22,6 +22,7 @@ export interface ReplayState {
   readonly playing: boolean;
   readonly finished: boolean;
   readonly seeking: boolean;
+  readonly progress?: number | null; // of a seek, 0 to 1
   readonly epoch: number; // counts the seeks: rows of another one are of another time
 }
 

@@ -1,7 +1,7 @@
 // The bar of a replay: play, pause, step, speed, and the timeline that is sought by pointer and keys.
 
 import "../styles/replay.css";
-import { speedText } from "../state/health.ts";
+import { seekingText, speedText } from "../state/health.ts";
 import { BUCKETS, gapsNear, gapText, instantAt, keyTarget, placeOf, type Replay, SPEEDS, stretches } from "../state/replay.ts";
 import type { Session } from "../state/session.ts";
 import { h, icon, mark, show, Value } from "../ui/dom.ts";
@@ -108,7 +108,7 @@ export class ReplayBar implements Panel {
     this.time.set(clock(shown, state.speed !== null && state.speed < 1), Math.round(shown));
     this.date.set(`${day(shown)} ${zoneAt(shown)}`);
     this.end.set(`−${lengthText(Math.max(0, last - shown))}`);
-    const pace = state.seeking ? "seeking" : state.finished ? "at the end" : state.playing ? `playing, ${speedText(state.speed)}` : "paused";
+    const pace = state.seeking ? seekingText(state.progress) : state.finished ? "at the end" : state.playing ? `playing, ${speedText(state.speed)}` : "paused";
     const { slider } = this;
     const aria: Readonly<Record<string, string | number>> = {
       "aria-valuemin": Math.round(state.first / 1e6), "aria-valuemax": Math.round(last / 1e6), "aria-valuenow": Math.round(shown / 1e6),

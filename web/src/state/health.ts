@@ -103,9 +103,14 @@ function mainState(status: Status): { kind: Kind; label: string } {
 /** What a replay does now. */
 export function paceText(status: Status): string {
   const { replay } = status;
-  if (replay?.seeking) return "SEEKING";
+  if (replay?.seeking) return seekingText(replay.progress).toUpperCase();
   if (replay?.finished) return "ENDED";
   return replay && !replay.playing ? "PAUSED" : speedText(status.speed);
+}
+
+/** What a seek says while it is on its way: its part only where it takes long enough to be read. */
+export function seekingText(progress: number | null | undefined): string {
+  return progress ? `seeking, ${Math.floor(100 * progress)} %` : "seeking";
 }
 
 export function speedText(speed: number | null): string {

@@ -21,7 +21,7 @@ SLOWEST, FASTEST = 0.1, 1000.0
 EXAMPLE = '{"playing": true, "speed": 10, "at": "2026-11-20T09:00:00Z"}'
 STATE = {
     "session": str, "first": int, "last": int, "now": int, "speed": or_null(float), "playing": bool, "finished": bool,
-    "seeking": bool, "epoch": int,
+    "seeking": bool, "progress": or_null(float), "epoch": int,
 }  # fmt: skip
 
 
