@@ -41,6 +41,13 @@ class Broken(Metric):
         return 1 / 0
 
 
+class Leaving(Metric):
+    name = "leaving"
+
+    def sample(self, s: Sample) -> float:
+        sys.exit(3)
+
+
 class NoMetric:
     name = "no_metric"
 
@@ -49,7 +56,7 @@ class NoMetric:
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if packages with these entry points were installed."""
     here = __name__
-    values = {"a": "LargestTrade", "b": "Broken", "c": "NoMetric", "d": "Missing", "e": "T0"}
+    values = {"a": "LargestTrade", "b": "Broken", "c": "NoMetric", "d": "Missing", "e": "T0", "g": "Leaving"}
     points = EntryPoints(EntryPoint(name, f"{here}:{value}", "tapeline.metrics") for name, value in values.items())
     monkeypatch.setattr(extensions.importlib.metadata, "entry_points", lambda group: points.select(group=group))
     before = dict(registry.METRICS)
@@ -89,22 +96,34 @@ def test_a_metric_of_another_package_is_sampled_like_ours() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_one_that_raises_is_told_of_once_and_the_others_go_on() -> None:
-    out, _ = played("broken", "volume_1m")
+@pytest.mark.parametrize(("name", "error"), [("broken", "ZeroDivisionError"), ("leaving", "SystemExit: 3")])
+def test_one_that_raises_is_told_of_once_and_the_others_go_on(name: str, error: str) -> None:
+    out, _ = played(name, "volume_1m")
     (told,) = [e for e in out if isinstance(e, Status) and e.channel == "metrics"]
     assert told.kind == "rejected"
-    assert "broken failed and is off from here on: ZeroDivisionError" in told.reason
+    assert f"{name} failed and is off from here on: {error}" in told.reason
     assert len(samples(out)) > 5
 
 
 @pytest.mark.usefixtures("installed")
 def test_what_is_no_metric_is_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(extensions.found("metrics")) == {"a", "b", "c"}
+    assert set(extensions.found("metrics")) == {"a", "b", "c", "g"}
     with pytest.raises(UsageError, match="there is no metric 'no_metric'"):
         extending.metric("no_metric")
     said = "".join(capsys.readouterr())
     for name in ("name=c", "name=d", "name=e"):
         assert name in said
+
+
+def test_a_package_that_is_a_script_and_exits_is_left_out_and_told(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "leaves_at_import.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = EntryPoints([EntryPoint("script", "leaves_at_import:Main", "tapeline.metrics")])
+    monkeypatch.setattr(extensions.importlib.metadata, "entry_points", lambda group: points.select(group=group))
+    extensions.found.cache_clear()
+    assert extensions.found("metrics") == {}
+    extensions.found.cache_clear()
+    assert "SystemExit: 7" in "".join(capsys.readouterr())
 
 
 def test_a_recording_that_names_a_metric_which_is_gone_says_so_and_plays_on() -> None:

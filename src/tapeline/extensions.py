@@ -24,7 +24,7 @@ def found(group: str) -> dict[str, type]:
     for entry in sorted(importlib.metadata.entry_points(group=f"tapeline.{group}"), key=lambda e: e.name):
         try:
             classes[entry.name] = _class(entry)
-        except Exception as e:  # noqa: BLE001 - a package of somebody else may raise anything; it is told
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - a package of somebody else may raise anything, or be a script
             log.warning("an extension cannot be used", group=group, name=entry.name, reason=f"{type(e).__name__}: {e}")
     return classes
 

@@ -201,7 +201,7 @@ class Analytics:
         """One that raises is asked no more: it may be a user's, and must not stop the feed, nor fail each second."""
         try:
             return dict(registry.figures(metric, metric.sample(s)))
-        except Exception as e:  # noqa: BLE001 - taken off, counted and told
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - taken off, counted and told
             self.metrics.remove(metric)
             self.faults.append((metric.full_name, f"{type(e).__name__}: {e}"))
             return {}
