@@ -48,6 +48,28 @@ class Leaving(Metric):
         sys.exit(3)
 
 
+class Unbegun(Metric):
+    name = "unbegun"
+
+    def begin(self) -> None:
+        raise RuntimeError("no file")
+
+
+class Wide(Metric):
+    name = "wide"
+    reach = "a minute"  # type: ignore[assignment]
+
+
+class Vague(Broken):
+    name = "vague"
+
+    def sample(self, s: Sample) -> float:
+        return 1.0
+
+    def reaches_to(self, now: int) -> int:
+        raise KeyError("when")
+
+
 class NoMetric:
     name = "no_metric"
 
@@ -56,7 +78,17 @@ class NoMetric:
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if packages with these entry points were installed."""
     here = __name__
-    values = {"a": "LargestTrade", "b": "Broken", "c": "NoMetric", "d": "Missing", "e": "T0", "g": "Leaving"}
+    values = {
+        "a": "LargestTrade",
+        "b": "Broken",
+        "c": "NoMetric",
+        "d": "Missing",
+        "e": "T0",
+        "g": "Leaving",
+        "h": "Unbegun",
+        "i": "Wide",
+        "j": "Vague",
+    }
     points = EntryPoints(EntryPoint(name, f"{here}:{value}", "tapeline.metrics") for name, value in values.items())
     monkeypatch.setattr(extensions.importlib.metadata, "entry_points", lambda group: points.select(group=group))
     before = dict(registry.METRICS)
@@ -96,7 +128,9 @@ def test_a_metric_of_another_package_is_sampled_like_ours() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize(("name", "error"), [("broken", "ZeroDivisionError"), ("leaving", "SystemExit: 3")])
+@pytest.mark.parametrize(
+    ("name", "error"), [("broken", "ZeroDivisionError"), ("leaving", "SystemExit: 3"), ("vague", "KeyError: 'when'")]
+)
 def test_one_that_raises_is_told_of_once_and_the_others_go_on(name: str, error: str) -> None:
     out, _ = played(name, "volume_1m")
     (told,) = [e for e in out if isinstance(e, Status) and e.channel == "metrics"]
@@ -106,8 +140,21 @@ def test_one_that_raises_is_told_of_once_and_the_others_go_on(name: str, error: 
 
 
 @pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "words"), [("unbegun", "Unbegun cannot be begun: RuntimeError: no file"), ("wide", "its reach is 'a minute'")]
+)
+def test_one_that_cannot_be_begun_is_said_before_the_start_and_the_others_of_a_recording_go_on(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        extending.metric(name)
+    out, _ = played(name, "volume_1m")
+    (told,) = [e for e in out if isinstance(e, Status) and e.channel == "metrics"]
+    assert words in told.reason
+    assert len(samples(out)) > 5
+
+
+@pytest.mark.usefixtures("installed")
 def test_what_is_no_metric_is_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(extensions.found("metrics")) == {"a", "b", "c", "g"}
+    assert set(extensions.found("metrics")) == {*"abcghij"}
     with pytest.raises(UsageError, match="there is no metric 'no_metric'"):
         extending.metric("no_metric")
     said = "".join(capsys.readouterr())

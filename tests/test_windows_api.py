@@ -242,6 +242,22 @@ def test_a_table_has_the_last_word_on_each_window():
     assert tl.table([]).num_rows == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda n: "text" if n else 1.5, "the values of 'f' are no column"),
+        (lambda _: 1j, "the values of 'f' are no column"),
+        (lambda _: 10**30, "the values of 'f' are no column"),
+        (lambda _: {1: 2.0}, "a function gives 1 for the name of a column"),
+    ],
+)
+def test_what_a_function_gives_and_no_table_can_hold_is_named(given, words):
+    calls = iter(range(10))
+    events = [trade(T0), trade(T0 + 2 * SECOND)]
+    with pytest.raises(UsageError, match=words):
+        tl.table(tl.windows(events, tl.tumbling("1s"), f=lambda *_: given(next(calls))))
+
+
 def test_a_state_goes_on_in_other_windows():
     events = [trade(T0 + i * 100 * MILLI, float(i)) for i in range(40)]
     whole = list(tl.windows(events, tl.tumbling("1s"), "vwap"))

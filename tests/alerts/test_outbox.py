@@ -71,6 +71,14 @@ async def test_one_alert_is_one_message_that_says_everything(bench):
     assert (post.sent, post.failures, post.error) == (1, 0, "")
 
 
+async def test_a_notifier_that_exits_has_failed_and_the_program_goes_on(bench):
+    recorder = Recorder([SystemExit(4)])
+    post = await bench.post(recorder)
+    await bench.put(alert(1))
+    await bench.done("sent", 1)
+    assert (len(recorder.messages), post.failures) == (1, 1)
+
+
 async def test_a_burst_of_a_thousand_is_a_few_messages_and_loses_none(bench):
     recorder = Recorder()
     await bench.put(*(alert(n) for n in range(1000)))

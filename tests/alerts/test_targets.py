@@ -142,6 +142,17 @@ def test_a_notifier_of_another_package_is_found_by_the_scheme(tmp_path, monkeypa
     assert (found.notifier.address, [m.id for m in Pager.sent]) == ("pager://duty", ["a1"])
 
 
+class Unmade(Pager):
+    def __init__(self, address: str) -> None:
+        raise ValueError(f"cannot read {address}")
+
+
+def test_a_notifier_that_cannot_be_made_is_named_and_its_address_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(notifiers, "_extensions", lambda: {"pager": Unmade})
+    with pytest.raises(ConfigError, match=r"url = 'pager://\*\*\*': pager: Unmade cannot be made: ValueError$"):
+        at(tmp_path, "pager://duty")
+
+
 def test_the_desktop_is_told_by_what_the_machine_has(tmp_path, monkeypatch):
     said = tmp_path / "said"
     tool = tmp_path / "notify-send"

@@ -127,7 +127,12 @@ def make(address: str) -> Notifier:
     scheme = address.partition(":")[0].lower()
     own = _extensions().get(scheme)
     kind: Any = own or (Desktop if scheme == "desktop" else Apprise)
-    made: Notifier = kind(address)
+    try:
+        made: Notifier = kind(address)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as e:  # noqa: BLE001 - a class of somebody else; the address is no part of what is said
+        raise UsageError(f"{scheme}: {kind.__name__} cannot be made: {type(e).__name__}") from None
     return made
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from tapeline.alerts.message import Message, compose, message_id
+from tapeline.alerts.notifiers import Notifier, NotSent
 from tapeline.alerts.store import Delivery, Outcome, Store
 from tapeline.alerts.targets import Target
 from tapeline.clock import SECOND, Clock
@@ -55,6 +56,14 @@ class Bucket:
     def seconds(self) -> float:
         """Until there is one."""
         return max(0.0, 1 - self._left) / self._rate
+
+
+def _give(notifier: Notifier, message: Message) -> None:
+    """In the target's thread. A notifier that was a script once may exit: that is a failed attempt, and no end of the program."""
+    try:
+        notifier.send(message)
+    except SystemExit as e:
+        raise NotSent(f"the notifier wanted to end the program (exit {e.code})") from None
 
 
 class Post:
@@ -152,7 +161,7 @@ class Post:
 
     async def _attempt(self, message: Message) -> str:
         """Empty where it went through, else why not, masked."""
-        sending = asyncio.ensure_future(self._worker.call(lambda: self.target.notifier.send(message)))
+        sending = asyncio.ensure_future(self._worker.call(lambda: _give(self.target.notifier, message)))
         done, _ = await asyncio.wait({sending}, timeout=self._settings.send_seconds)
         if not done:
             self.late = True

@@ -181,9 +181,9 @@ class Analytics:
         values: dict[str, float] = {}
         incomplete: list[str] = []
         for metric in list(self.metrics):
-            found = self._ask(metric, s)
+            found, whole = self._ask(metric, s, bars)
             values |= found
-            if found and metric.gap == "window" and not self._whole(metric, bars):
+            if not whole:
                 incomplete.append(metric.full_name)
         self.values, self.incomplete = values, incomplete
         said = (tuple(values.items()), tuple(incomplete), s.touch)
@@ -197,14 +197,17 @@ class Analytics:
             of_book.imbalance, of_book.microprice, of_book.seq, values, ",".join(incomplete) or None,
         )  # fmt: skip
 
-    def _ask(self, metric: Metric, s: Sample) -> dict[str, float]:
-        """One that raises is asked no more: it may be a user's, and must not stop the feed, nor fail each second."""
+    def _ask(self, metric: Metric, s: Sample, bars: Bars) -> tuple[dict[str, float], bool]:
+        """Its figures, and whether they are whole. One that raises is asked no more: it may be a user's, and must not stop the
+        feed, nor fail each second.
+        """
         try:
-            return dict(registry.figures(metric, metric.sample(s)))
+            found = dict(registry.figures(metric, metric.sample(s)))
+            return found, not found or metric.gap != "window" or self._whole(metric, bars)
         except (Exception, SystemExit) as e:  # noqa: BLE001 - taken off, counted and told
             self.metrics.remove(metric)
             self.faults.append((metric.full_name, f"{type(e).__name__}: {e}"))
-            return {}
+            return {}, True
 
     def _whole(self, metric: Metric, bars: Bars) -> bool:
         if metric.flawed:

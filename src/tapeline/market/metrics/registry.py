@@ -93,7 +93,19 @@ def metric(full_name: str) -> Metric:
         if not word:
             raise UsageError(f"{full_name}: its {parameter.name} is missing; write {form(found)}")
         values[parameter.name] = _value(full_name, found, parameter, word)
-    return found(full_name, **values)
+    return _begun(found, full_name, values)
+
+
+def _begun(found: type[Metric], full_name: str, values: dict[str, Any]) -> Metric:
+    """A user's class may be wrong in its own way: what it cannot do is said before anything is streamed."""
+    try:
+        made = found(full_name, **values)
+        reach: object = made.reach
+    except Exception as e:
+        raise UsageError(f"{full_name}: {found.__qualname__} cannot be begun: {type(e).__name__}: {e}") from e
+    if type(reach) is not int or reach < 0:
+        raise UsageError(f"{full_name}: its reach is {reach!r}; it must be a whole number of nanoseconds")
+    return made
 
 
 def exists(full_name: str) -> bool:

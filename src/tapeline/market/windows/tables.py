@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from tapeline.errors import UsageError
 from tapeline.market.windows.results import Window
 
 if TYPE_CHECKING:
@@ -29,5 +30,19 @@ def table(windows: Iterable[Window], *, latest: bool = True) -> "pa.Table":
     keys = [w.key for w in rows]
     key = pa.array(keys if len({type(k) for k in keys}) < 2 else list(map(str, keys)), None if rows else pa.string())
     names = dict.fromkeys(name for w in rows for name in w.values)
-    values = {name: pa.array([w.values.get(name) for w in rows]) for name in names}
+    values = {name: _column(name, [w.values.get(name) for w in rows]) for name in names}
     return pa.table({"key": key, **columns, **values})
+
+
+def _column(name: str, values: list[Any]) -> "pa.Array":
+    """What a user's function gave, which may be anything."""
+    import pyarrow as pa
+
+    if not isinstance(name, str):
+        raise UsageError(f"a function gives {name!r} for the name of a column: write a text")
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, OverflowError) as e:
+        raise UsageError(
+            f"the values of {name!r} are no column: {e}; have the function return numbers, or always one kind"
+        ) from e
