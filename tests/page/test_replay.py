@@ -136,7 +136,9 @@ async def test_sought_by_keys_and_pointer_the_page_shows_what_the_api_has_there(
     state = await asked(replay, "replay")
     assert abs((state["now"] - first) / (last - first) - 0.6) < 0.01
     await paused_at(replay, state["now"])
-    await expect(page.get_by_test_id("state")).to_have_text("PAUSED")
+    then = await asked(replay, "status")  # recorded on a busy machine, this may be while the connections were lost
+    was_live = any(c["state"] == "up" for c in then["connections"]) and any(i["state"] == "live" for i in then["instruments"])
+    await expect(page.get_by_test_id("state")).to_have_text("PAUSED" if was_live else re.compile("STALE|RECONNECTING"))
     name = await page.evaluate("localStorage.getItem('tapeline.instrument')")
     book = (await asked(replay, "book", instrument=name))["book"]
     metrics = (await asked(replay, "metrics", instrument=name, kind="book"))["metrics"][0]

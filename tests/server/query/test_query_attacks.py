@@ -124,8 +124,11 @@ async def test_the_idle_end(http, queries, monkeypatch):
 
 
 async def test_none_is_left_and_those_that_wait_are_told_when_the_server_ends(http, server, queries, caplog):
+    warm = await asked(http, "select 1")  # a busy machine takes longer to start a process than they wait
+    assert warm.status_code == 200
     asking = [asyncio.create_task(asked(http, "from range(100000000000) a, range(10000) b where a.range<0")) for _ in range(8)]
     while not (queries._waiting and any(box.asked for box in queries.pool.boxes)):
+        assert not all(task.done() for task in asking)
         await asyncio.sleep(0.01)
     pids = [box.pid for box in queries.pool.boxes if box.pid]
     await server.stop()

@@ -20,7 +20,7 @@ from tapeline.server.query.query import Queries
 from tapeline.server.replay import replays
 from tapeline.sim import SimServer
 from tapeline.tape import layout, reader
-from tests.live.rig import SIM_BTC, settings, until
+from tests.live.rig import NATIVE, SIM_BTC, settings, until
 from tests.server.fakes import T0, FakeSource
 
 
@@ -35,7 +35,7 @@ def tape(tmp_path_factory):
             LiveSession(settings(sim, data, sinks=SinkSettings(sqlite=False, lake=seed == 3))) as session,
         ):
             await session.connect("live")
-            await until(lambda: session.collector.events > 4000, 40)
+            await until(lambda: session.collector.events > 4000 and all(session.collector.book(name, 1) for name in NATIVE), 60)
 
     for seed in (3, 4):
         asyncio.run(record(seed))
