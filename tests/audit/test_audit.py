@@ -26,7 +26,7 @@ from tapeline.frames import Session
 from tapeline.lake import catalogue
 from tapeline.tape.writer import TapeWriter
 from tests.audit.recorded import NAME, bring_in, lake_file, market, record
-from tests.engine.feeds import T0, opened
+from tests.engine.feeds import MS, T0, opened, recv, trade
 from tests.sinks.helpers import in_order
 from tests.sinks.subjects import subject
 
@@ -162,6 +162,17 @@ def test_a_bar_that_is_not_its_trades_is_found(sound):
         assert {p.state for p in report.points} == ({"broken", "holds"} if wrong else {"holds"})
         if wrong:
             assert next(p for p in report.points if p.state == "broken").count == 4
+
+
+@pytest.mark.parametrize("years", [5, -30])
+@pytest.mark.parametrize("good", [0, 60])
+def test_a_venue_whose_clock_is_years_off_is_no_broken_bar(tmp_path, years, good):
+    """Its trades say so (BAD_TIME), and the bars are placed by our clock: from the beginning, or from the middle on."""
+    times = [T0 + i * SECOND // 2 for i in range(good + 4000)]  # longer than a trade may be late
+    off = [t if i < good else t + years * 365 * 86_400 * SECOND for i, t in enumerate(times)]
+    messages = (recv(t, trade(i + 1, venue // MS)) for i, (t, venue) in enumerate(zip(times, off, strict=True)))
+    record(tmp_path, "20261121T100500Z-aaaa", [opened(streams=["btcusdt@trade"]), *messages])
+    assert broken(audit(tmp_path)) == set()
 
 
 def test_where_there_is_nothing_it_says_so(tmp_path):

@@ -68,7 +68,9 @@ class BarsAgain:
         self._late = late + SLACK
         self._kind: int | None = None
         self._watermark = self._settled = 0
-        self._doubts: list[int] = []  # where a trade was placed by other rules: what is near cannot be judged
+        self._doubts: list[
+            tuple[int, int]
+        ] = []  # where a trade was placed by other rules, by both clocks: not judged near there
         self._made: list[dict[int, _Made]] = [{} for _ in NAMES]
         self._given: list[dict[int, Bar]] = [{} for _ in NAMES]
 
@@ -80,7 +82,7 @@ class BarsAgain:
         if t.flags & AGGREGATED != self._kind:
             return
         if t.flags & BAD_TIME or t.ts_event - t.ts_recv > 60 * SECOND:
-            self._doubt()
+            self._doubt(t.ts_recv)
         second = t.ts_event - t.ts_event % SECOND
         made = self._made[0].get(second)
         if made is None:
@@ -94,19 +96,21 @@ class BarsAgain:
 
     def status(self, s: Status) -> None:
         if s.kind == "late":
-            self._doubt()
+            self._doubt(s.ts_recv)
 
     def begin_anew(self) -> None:
         """Frames were lost, and the session's own bars began anew: what is open now is not to be added to what follows."""
         self._settle(1 << 63)
         self._made, self._given = [{} for _ in NAMES], [{} for _ in NAMES]
 
-    def _doubt(self) -> None:
-        if not self._doubts or self._watermark - self._doubts[-1] > SECOND:
-            self._doubts.append(self._watermark)
+    def _doubt(self, ts_recv: int) -> None:
+        """Of a venue whose clock is years off the watermark stands still, and all is placed by ours."""
+        here = (self._watermark, ts_recv)
+        if not self._doubts or any(now - before > SECOND for now, before in zip(here, self._doubts[-1], strict=True)):
+            self._doubts.append(here)
 
     def _doubted(self, start: int, end: int) -> bool:
-        return any(start - self._late <= at <= end + self._late for at in self._doubts)
+        return any(start - self._late <= at <= end + self._late for places in self._doubts for at in places)
 
     def bar(self, b: Bar) -> None:
         if b.origin == "trades" and b.interval in INTERVALS:
@@ -134,7 +138,7 @@ class BarsAgain:
                     self.passed_over += 1
                 else:
                     self.wrong.add(f"{name} bar of {iso(start)}: there is no trade for it")
-        self._doubts = [at for at in self._doubts if at + 2 * INTERVALS[NAMES[-1]] > until]
+        self._doubts = [places for places in self._doubts if max(places) + 2 * INTERVALS[NAMES[-1]] > until]
 
     def _compare(self, bar: Bar, made: _Made) -> None:
         self.compared += 1
