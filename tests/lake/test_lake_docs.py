@@ -1,16 +1,22 @@
-"""docs/lake.md: every example runs against a real recording, every view and column is told, and none that does not exist."""
+"""docs/lake.md: every example runs against a real recording, every view and column is told, and none that does not exist.
 
+What README and docs/bars-and-books.md do with a lake in Python runs as well; only the name and the times are those of the recording.
+"""
+
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import tapeline as tl
 from tapeline.cli import main
+from tapeline.clock import SECOND
 from tapeline.lake import views
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +60,37 @@ def test_python(place, monkeypatch, code):
     for name in ("table", "one", "frame", "same"):
         if name in names:
             assert len(names[name]) > 0
+
+
+def told_elsewhere() -> list[str]:
+    pages = (ROOT / "README.md", ROOT / "docs" / "bars-and-books.md")
+    found = [b for page in pages for b in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)]
+    return [block for block in found if "lake." in block or "trades" in block.split()[-1] or "Kinds" in block]
+
+
+def then(time: re.Match, trades: list[tl.Trade]) -> str:
+    """Some bars before the first trade where the document means a beginning, after the last where it means an end or an instant."""
+    begins = not time[1] and (time[2] or "T09")[:3] in ("T09", "T10")
+    ns = trades[0].ts_event - 100 * SECOND if begins else trades[-1].ts_recv
+    return datetime.fromtimestamp(ns / SECOND, UTC).isoformat()
+
+
+@pytest.mark.parametrize("code", told_elsewhere())
+def test_python_of_other_pages(place, monkeypatch, code):
+    monkeypatch.chdir(place)
+    trades = [e for e in tl.replay("data", instruments=["sim:BTC-USDT"]) if isinstance(e, tl.Trade)]
+    code = re.sub(r'(at=)?"2026-11-21(T[^"]+)?"', lambda m: f'{m[1] or ""}"{then(m, trades)}"', simulated(code))
+    names = {"tl": tl, "lake": tl.open("data"), "trades": trades}
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Expr):
+            found = eval(ast.unparse(statement), names)
+            assert found is None or not hasattr(found, "num_rows") or found.num_rows > 0, ast.unparse(statement)
+        else:
+            exec(ast.unparse(statement), names)
+
+
+def test_other_pages_have_python_that_asks_a_lake():
+    assert len(told_elsewhere()) == 4
 
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines()])
