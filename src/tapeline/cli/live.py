@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 
+from tapeline.cli.collecting import settled
 from tapeline.cli.simulated import SimulatedMarket
 from tapeline.cli.tape_keeping import keep_small
 from tapeline.clock import Clock
@@ -350,13 +351,16 @@ def upkeep_of(sinks: Sequence[Sink], settings: Settings, clock: Clock) -> "Upkee
 
 @asynccontextmanager
 async def interruptible() -> AsyncIterator[asyncio.Event]:
-    """An event that Ctrl-C or SIGTERM sets; `event.signal` is not kept: ask `was_interrupted`."""
+    """An event that Ctrl-C or SIGTERM sets; `event.signal` is not kept: ask `was_interrupted`. It is for commands that run for long,
+    so what there is when they begin is kept from the garbage collector.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        yield stop
+        with settled():
+            yield stop
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -37,11 +37,27 @@ def test_a_share_is_spent_overdrawn_and_given_back(cpu):
 def test_what_is_saved_up_and_filled(cpu):
     share = Budget(0.25, 0.04, 3)
     share.pay(lambda: cpu(29))
+    share.go()
     assert share.left
     share.pay(lambda: cpu(200))
     assert not share.left
     share.fill()
+    share.go()
     assert share.left
+
+
+def test_what_is_saved_up_is_not_spent_in_one_go(cpu):
+    share = Budget(0.25, 0.04, 8)  # 80 ms saved up
+    share.pay(lambda: cpu(21))
+    assert not share.left
+    share.go()
+    assert share.left
+    share.pay(lambda: cpu(21))
+    share.renew()
+    assert share.left  # 48 of 80
+    share.pay(lambda: cpu(49))
+    share.go()
+    assert not share.left
 
 
 def test_what_fails_is_paid_too(cpu):

@@ -167,6 +167,8 @@ class Hub:
                     return
                 raw = message.get("text")
                 self._hear(viewer, raw if raw is not None else message["bytes"])
+                await asyncio.sleep(0)  # calls that came together wait in a queue that does not let go of the loop
+                self._filling.go()
 
     def _join(self, socket: WebSocket | None, pipe: Outlet) -> Viewer:
         loop = asyncio.get_running_loop()
