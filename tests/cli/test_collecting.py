@@ -3,6 +3,8 @@
 import gc
 import weakref
 
+import pytest
+
 from tapeline.cli.collecting import FIRST, settled
 
 
@@ -35,9 +37,6 @@ def test_what_was_there_is_not_visited_and_what_came_is_collected() -> None:
 
 def test_it_ends_where_the_command_fails() -> None:
     callbacks = list(gc.callbacks)
-    try:
-        with settled():
-            raise KeyError("a fault")
-    except KeyError:
-        pass
+    with pytest.raises(ZeroDivisionError), settled():
+        1 / 0  # noqa: B018  a fault
     assert (gc.get_freeze_count(), gc.callbacks) == (0, callbacks)
