@@ -133,4 +133,24 @@ async def test_with_a_token_a_frame_shows_what_its_own_token_opens(browser, stag
         await expect(frame("tape").get_by_test_id("tape").locator(".price").first).to_be_visible()
         assert stage.errors == []
     async with framed(browser, stage, {"chart": f"/embed/chart?instrument={BTC}"}) as frame:
-        await expect(frame("chart").get_by_test_id("state")).to_have_text(re.compile("OFFLINE|RECONNECTING"), timeout=15_000)
+        await expect(frame("chart").get_by_test_id("state")).to_have_text("SIGN IN", timeout=15_000)
+
+
+async def test_a_page_whose_token_is_another_now_says_so_and_leads_to_the_form(browser, stage, monkeypatch):
+    monkeypatch.setattr(masking, "_hidden", {})
+    monkeypatch.setenv("TAPELINE_SERVER_TOKEN", TOKEN)
+    await stage.server.stop()
+    stage.server = Server(stage.source, ServerSettings(port=0), LiveClock())
+    await stage.start()
+    stage.source.tick()
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"{stage.address}/?token={TOKEN}")
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+    await stage.server.stop()
+    monkeypatch.setenv("TAPELINE_SERVER_TOKEN", f"{TOKEN}-2")
+    await stage.restart()
+    await expect(page.get_by_test_id("state")).to_have_text("SIGN IN", timeout=20_000)
+    await page.get_by_test_id("mode-strip").get_by_role("link", name="Enter the token").click()
+    await expect(page.locator("#token")).to_be_visible()
+    await context.close()

@@ -101,6 +101,23 @@ async def test_a_recording_is_opened_from_the_list_and_left_for_the_live_market(
     await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
 
 
+async def test_a_page_whose_replay_was_closed_says_so_and_leads_back(replay, tape):
+    page, (_, info) = replay.page, tape
+    replay.allowed = "/replay/"  # its socket and its question are turned away
+    await page.request.delete(f"{replay.address}/api/v1/replays", params={"session": info.id})
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY CLOSED", timeout=15_000)
+    await expect(page.locator("html")).to_have_attribute("data-link", "dead")
+    strip = page.get_by_test_id("mode-strip")
+    await expect(strip).to_contain_text("not open any more")
+    await strip.get_by_role("link", name="Open it again").click()
+    await expect(page.get_by_test_id("state")).to_have_text(re.compile("^(PAUSED|REPLAY)"))
+    await expect(strip.get_by_role("link")).to_have_count(0)
+    await page.request.delete(f"{replay.address}/api/v1/replays", params={"session": info.id})
+    await strip.get_by_role("link", name="Back to live").click(timeout=15_000)
+    await page.wait_for_url(f"{replay.address}/")
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
+
+
 async def test_play_pause_and_step_by_keys(replay):
     page = replay.page
     before = (await asked(replay, "replay"))["now"]

@@ -35,6 +35,14 @@ test("a closed socket is dead at once and says when it tries again", () => {
   assert.match(closed.detail, /next try in 2 s/);
 });
 
+test("a page that is turned away says why, before and after its first status", () => {
+  const closed = open({ mode: "replay", speed: 1 }, { link: "closed", refused: "closed" });
+  assert.deepEqual([closed.kind, closed.label, closed.dead, closed.mode], ["offline", "REPLAY CLOSED", true, "replay"]);
+  const never = health({ link: "closed", everOpen: false, silentMs: 100, retryInMs: 10, status: null, refused: "token" });
+  assert.deepEqual([never.label, never.dead], ["SIGN IN", true]);
+  assert.equal(open({}, { refused: "token" }).kind, "live"); // the link is there again: it holds no more
+});
+
 test("before the first status it is connecting, then offline", () => {
   assert.equal(health({ link: "connecting", everOpen: false, silentMs: 500, retryInMs: null, status: null }).kind, "connecting");
   assert.equal(health({ link: "closed", everOpen: false, silentMs: 11_000, retryInMs: 0, status: null }).kind, "offline");

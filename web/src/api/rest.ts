@@ -91,3 +91,18 @@ export async function instrument(id: string, signal?: AbortSignal): Promise<Inst
 export async function profile(instrument: string, metric: string | null, signal?: AbortSignal): Promise<ProfileAnswer> {
   return await get<ProfileAnswer>("profile", { instrument, ...(metric === null ? {} : { metric }) }, signal);
 }
+
+/** Why the server turns this page away: its token is not taken (any more), its recording is not open. */
+export type Refusal = "token" | "closed";
+
+/** Asked when the socket was closed, which does not say why; null: it does not turn it away, or does not answer. */
+export async function refusal(): Promise<Refusal | null> {
+  try {
+    const answer = await fetch(apiPath("status"), { headers: { accept: "application/json" } });
+    if (answer.ok) return null;
+    const { error } = (await answer.json()) as { error?: { code: string } };
+    return error?.code === "unauthorized" ? "token" : error?.code === "no_replay" ? "closed" : null;
+  } catch {
+    return null;
+  }
+}

@@ -28,6 +28,9 @@ export class HealthBar implements Panel {
   private readonly state = new Value(h("strong", { class: "state", "data-testid": "state" }));
   private readonly detail = new Value(h("span", { class: "state-detail", "data-testid": "reason" }));
   private readonly stripText = value("strip-text", "mode-text");
+  private readonly again = h("a", { href: location.pathname, "data-testid": "again" }); // the server opens a recording for who asks for its page, and asks for a token
+  private readonly back = h("a", { href: "/", "data-testid": "refused-back" }, "Back to live");
+  private readonly ways = h("span", { class: "strip-ways", hidden: true }, this.again, this.back);
   private readonly time = value("utc", "utc");
   private readonly raised = h("button", { type: "button", class: "raised-chip", hidden: true, "data-testid": "raised" });
   onAlerts: () => void = () => undefined;
@@ -49,7 +52,7 @@ export class HealthBar implements Panel {
     const brand = h("h1", { class: "brand" }, "Tapeline");
     this.el = h("header", { class: "health" }, brand, live, this.raised, figures, this.time.el, actions);
     this.raised.addEventListener("click", () => this.onAlerts());
-    this.strip = h("div", { class: "strip", role: "note", "data-testid": "mode-strip", hidden: true }, this.stripText.el);
+    this.strip = h("div", { class: "strip", role: "note", "data-testid": "mode-strip", hidden: true }, this.stripText.el, this.ways);
   }
 
   render(dirty: ReadonlySet<Topic>): void {
@@ -83,7 +86,12 @@ export class HealthBar implements Panel {
   }
 
   private renderStrip(health: Health): void {
-    const { status } = this.session;
+    const { status, denied } = this.session;
+    show(this.ways, denied !== null && health.kind === "offline");
+    if (!this.ways.hidden) {
+      this.renderRefused(health);
+      return;
+    }
     const visible = health.mode === "simulated" || health.mode === "replay";
     show(this.strip, visible);
     if (!visible || !status) return;
@@ -92,6 +100,17 @@ export class HealthBar implements Panel {
     if (health.mode === "simulated") this.stripText.set(`SIMULATED MARKET · no real market is behind these numbers${why}`);
     else this.stripText.set(`REPLAY ${paceText(status)} · ${recording(status)}, tape time ${day(status.now)} ${clock(status.now)} ${zoneAt(status.now)}${why}`);
     this.strip.title = this.stripText.el.textContent ?? "";
+  }
+
+  private renderRefused(health: Health): void {
+    const closed = this.session.denied === "closed";
+    show(this.strip, true);
+    mark(this.strip, "mode", "refused");
+    this.stripText.set(`${health.label} · ${health.detail}`);
+    this.strip.title = health.detail;
+    const text = closed ? "Open it again" : "Enter the token";
+    if (this.again.textContent !== text) this.again.textContent = text;
+    show(this.back, closed);
   }
 
   private renderFigures(status: Status): void {

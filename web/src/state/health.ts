@@ -1,6 +1,7 @@
 // What the page says about itself. Pure, so that each state can be tested.
 //
 // The first that holds, from worst to best:
+//   offline        the server answers, but turns this page away: its recording was closed, or its token is another now
 //   connecting     never reached the server yet
 //   offline        nothing came from the server for OFFLINE_MS and more
 //   reconnecting   the socket is closed, or open and silent for SILENT_MS (status comes each second), or no venue is connected
@@ -14,6 +15,7 @@
 // separately and always (`mode`), so that trouble never hides that the data is simulated or replayed.
 
 import type { FeedState, InstrumentStatus, Mode, Status } from "../api/types.ts";
+import type { Refusal } from "../api/rest.ts";
 import type { Link } from "../api/socket.ts";
 import { age } from "../ui/format.ts";
 
@@ -36,7 +38,13 @@ export interface HealthInput {
   readonly silentMs: number;
   readonly retryInMs: number | null;
   readonly status: Status | null;
+  readonly refused?: Refusal | null;
 }
+
+const REFUSED: Readonly<Record<Refusal, readonly [string, string]>> = {
+  closed: ["REPLAY CLOSED", "this recording is not open any more: nobody asked for it for a while, somebody closed it, or the server began anew"],
+  token: ["SIGN IN", "the server does not take this page's token (any more): what is shown is old"],
+};
 
 export function health(input: HealthInput): Health {
   const { status } = input;
@@ -49,6 +57,10 @@ function waiting(mode: Mode | null): Health {
 }
 
 function linkHealth(input: HealthInput, mode: Mode | null): Health | null {
+  if (input.refused && input.link !== "open") {
+    const [label, detail] = REFUSED[input.refused];
+    return { kind: "offline", label, detail, dead: true, mode };
+  }
   const silent = input.silentMs > SILENT_MS;
   if (input.link === "open" && !silent) return null;
   const retry = input.retryInMs === null ? "trying now" : `next try in ${age(input.retryInMs / 1000)}`;

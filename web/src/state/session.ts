@@ -3,6 +3,7 @@
 // What is asked of the server is what the stores want, together. A tab hidden for a while wants the status and the alerts only; shown
 // again it wants everything and is filled by snapshots.
 
+import { type Refusal, refusal } from "../api/rest.ts";
 import { Feed, type Link, type Subscription } from "../api/socket.ts";
 import type { ApiError, Interval, Message, Status, StatusEvent } from "../api/types.ts";
 import type { Scheduler } from "../ui/scheduler.ts";
@@ -38,6 +39,8 @@ export class Session {
   readonly feed: Feed;
   readonly scheduler: Scheduler;
   status: Status | null = null;
+  /** Why the server turns this page away, while it does. */
+  denied: Refusal | null = null;
   /** The instruments in the order of the list on the page: what the arrow keys go along. */
   order: () => readonly string[] = () => [...this.market.rows.keys()];
   private readonly stores: Store[];
@@ -98,6 +101,7 @@ export class Session {
       silentMs: now - (feed.lastMessage || this.begun),
       retryInMs: feed.retryAt === null ? null : Math.max(0, feed.retryAt - now),
       status: this.status,
+      refused: this.denied,
     });
   }
 
@@ -227,7 +231,17 @@ export class Session {
 
   private linked(link: Link): void {
     if (link === "open") this.fill();
-    if (link === "closed") this.latency.clear();
+    if (link === "open") this.denied = null;
+    if (link === "closed") {
+      this.latency.clear();
+      void this.askWhy();
+    }
+    this.scheduler.touch("link");
+  }
+
+  private async askWhy(): Promise<void> {
+    const why = await refusal();
+    if (this.feed.link !== "open") this.denied = why;
     this.scheduler.touch("link");
   }
 
