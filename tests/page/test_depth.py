@@ -367,3 +367,18 @@ async def test_what_a_panel_asked_for_is_given_back_when_it_is_covered(screen):
     for name in ("Metrics", "Events"):
         await open_panel(page, name)
     await until(page, lambda: wanted(calls) == before)
+
+
+async def test_the_heatmaps_tools_are_one_row_on_a_phone(screen):
+    page = screen.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.get_by_test_id("more").click()
+    await page.get_by_role("menuitemcheckbox", name="Heatmap").click()
+    tools = page.locator("#panel-heatmap .draw-tools")
+    await expect(tools).to_be_visible()
+    assert (await tools.bounding_box())["height"] < 45
+    table = tools.get_by_role("button", name="Table")
+    await table.focus()  # what is beyond the edge comes into view with the focus
+    await page.keyboard.press("Enter")
+    await expect(table).to_have_attribute("aria-pressed", "true")
+    await expect(table).to_be_in_viewport()
