@@ -275,6 +275,30 @@ async def test_the_same_thing_at_another_venue_has_a_basis(screen):
     await expect(page.get_by_test_id(f"other-{KRAKEN}")).to_contain_text(f"basis\u00a0{basis:+,.1f}\u00a0bps".replace("-", "−"))
 
 
+async def test_many_words_over_the_candles_are_folded_and_that_is_remembered(screen):
+    page = await on(screen)
+    for title in ("VWAP", "SMA", "EMA", "BB"):
+        await add(page, title)
+    await page.get_by_role("button", name="Compare").click()
+    for other in ("eth", "sol", "doge"):
+        await page.get_by_role("searchbox", name="Instrument to compare with").fill(other)
+        await page.keyboard.press("Enter")
+    await page.keyboard.press("Escape")
+    chips, more = page.locator(".legend-chips:not(.legend-pane) .legend-chip"), page.get_by_test_id("legend-more")
+    shown = chips.locator("visible=true")
+    await expect(chips).to_have_count(7)
+    await expect(shown).to_have_count(4)
+    await expect(more).to_have_text(re.compile(r"^\+3( ◌)?$"))
+    await more.click()
+    await expect(shown).to_have_count(7)
+    await page.reload()
+    await expect(more).to_have_text("fewer")
+    await expect(shown).to_have_count(7)
+    await more.focus()
+    await page.keyboard.press("Enter")
+    await expect(shown).to_have_count(4)
+
+
 async def test_a_disconnection_is_a_stretch_with_words(screen):
     page = await on(screen)
     screen.source.report("gap", BTC, "ids 7–12 missing", "trades", 6)

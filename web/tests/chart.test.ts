@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertEvent, RuleRow } from "../src/api/alerts.ts";
 import type { Bar, StatusEvent } from "../src/api/types.ts";
+import { TickMarkType } from "lightweight-charts";
+import { tick, zoneShift } from "../src/chart/axis.ts";
 import { meant, raisedOn, ruleLines } from "../src/chart/marks.ts";
 import { fresh, MOST_OTHERS, read, readLevels } from "../src/chart/memory.ts";
 import { apart, candidates, moved, sameThing } from "../src/chart/others.ts";
@@ -15,6 +17,7 @@ import { Compare, Other } from "../src/state/compare.ts";
 import { Row } from "../src/state/market.ts";
 import { Samples } from "../src/state/samples.ts";
 import { BARS, View } from "../src/state/view.ts";
+import { useZone } from "../src/ui/format.ts";
 
 const MINUTE = 60e6;
 const ID = "sim:A-B";
@@ -106,7 +109,7 @@ test("a metric's samples stand on the bars they were taken in", () => {
 
 test("what was chosen is remembered, and what is not understood left out", () => {
   assert.deepEqual([read(null), read("{"), read("7")], [fresh(), fresh(), fresh()]);
-  const kept = { kind: "area", scale: "log", volume: false, mid: true, studies: [{ kind: "sma", params: [9999] }, { kind: "magic" }, { kind: "metric", metric: "vwap_5m" }], others: ["a", 3] };
+  const kept = { kind: "area", scale: "log", volume: false, mid: true, studies: [{ kind: "sma", params: [9999] }, { kind: "magic" }, { kind: "metric", metric: "vwap_5m" }], others: ["a", 3], words: true };
   assert.deepEqual(read(JSON.stringify(kept)), { ...kept, studies: [{ kind: "sma", params: [500] }, { kind: "metric", params: [], metric: "vwap_5m" }], others: ["a"] });
   assert.equal(read(JSON.stringify({ others: Array(99).fill("x") })).others.length, MOST_OTHERS);
   assert.deepEqual([readLevels("[1, \"x\", null, 2.5]"), readLevels("no")], [[1, 2.5], []]);
@@ -117,6 +120,21 @@ test("answers that end somewhere give together only what is whole", () => {
   const venue = { bars: range(0, 15).map((b) => ({ ...b, origin: "venue" as const, volume: 9 })), more: false };
   assert.deepEqual(whole([trades, venue]).map((b) => [b.ts_open / MINUTE, b.origin]).at(0), [10, "trades"]);
   assert.equal(whole([{ ...trades, more: false }, venue]).length, 20);
+});
+
+test("days of the time axis begin at midnight of the zone that is chosen", () => {
+  // 2026-11-22T05:00Z is midnight in New York. The library marks a day where the seconds of a place pass a multiple of 86,400.
+  const midnight = Date.UTC(2026, 10, 22, 5) / 1000;
+  useZone("America/New_York");
+  try {
+    const bars = [-900, 0, 900].map((by) => ({ ...bar(0), interval: "15m", ts_open: (midnight + by) * 1e6 }));
+    const rows = new Rows();
+    rows.all(bars, "15m", 0, zoneShift(midnight * 1e6));
+    assert.deepEqual(rows.rows.map(({ time }) => time % 86_400), [85_500, 0, 900]);
+    assert.equal(tick(rows.usOf(rows.rows[1]?.time ?? 0), TickMarkType.DayOfMonth), "22 Nov");
+  } finally {
+    useZone("UTC");
+  }
 });
 
 test("a basis is told between prices of one asset in one money alone", () => {

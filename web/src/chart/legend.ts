@@ -29,6 +29,10 @@ export interface Told {
   readonly tops: readonly number[]; // where each pane begins, in pixels
 }
 
+const FEW = 4; // chips over the candles that stand there unless all are asked for
+const FEW_NARROW = 2;
+const NARROW = 480; // pixels
+
 class Chip {
   readonly el: HTMLElement;
   private readonly text: Value;
@@ -39,6 +43,10 @@ class Chip {
     const away = remove ? h("button", { type: "button", class: "legend-chip-away", "aria-label": `Remove ${remove.label}` }, "×") : null;
     if (remove) away?.addEventListener("click", remove.act);
     this.el = h("span", { class: "legend-chip", title }, h("i", { class: "legend-chip-tone", "aria-hidden": "true" }), this.text.el, this.note, away);
+  }
+
+  get noted(): boolean {
+    return !this.note.hidden;
   }
 
   about(title: string): void {
@@ -68,13 +76,20 @@ export class Legend {
   private readonly chips = new Map<string, Chip>();
   private readonly panes = new Map<number, HTMLElement>();
   private readonly remove: (what: "study" | "other", key: string) => void;
+  private readonly more = h("button", { type: "button", class: "legend-more", hidden: true, "data-testid": "legend-more" });
+  private few = FEW;
+  /** Whether all chips over the candles stand there, or few and their number: many would hide what they tell of. */
+  all = false;
 
-  constructor(profile: HTMLElement, remove: (what: "study" | "other", key: string) => void) {
+  /** `fold`: more or fewer of them are wanted. */
+  constructor(profile: HTMLElement, remove: (what: "study" | "other", key: string) => void, fold: (all: boolean) => void) {
     this.remove = remove;
+    this.more.addEventListener("click", () => fold(!this.all));
     const first = h("div", { class: "legend-row" }, this.main.el, this.partial, this.filled, this.venues, this.trouble.el, this.alerts.el, profile);
     this.el = h("div", { class: "legend-box" }, first);
-    this.panes.set(0, h("div", { class: "legend-row legend-chips" }));
+    this.panes.set(0, h("div", { class: "legend-row legend-chips" }, this.more));
     this.el.append(...this.panes.values());
+    new ResizeObserver(([entry]) => (this.few = (entry?.contentRect.width ?? NARROW) < NARROW ? FEW_NARROW : FEW)).observe(this.el);
   }
 
   render(told: Told): void {
@@ -112,6 +127,7 @@ export class Legend {
       chip.el.remove();
       this.chips.delete(key);
     }
+    this.fold();
     for (const [pane, el] of this.panes) {
       if (pane === 0) continue;
       show(el, el.childElementCount > 0);
@@ -120,11 +136,25 @@ export class Legend {
     }
   }
 
+  /** What is folded away still says by its number that one of it is not to be relied on. */
+  private fold(): void {
+    const chips = [...this.chips.values()].filter(({ el }) => el.parentElement === this.panes.get(0));
+    const foldable = chips.length > this.few + 1; // in place of one chip a number would win nothing
+    const hidden = foldable && !this.all ? chips.slice(this.few) : [];
+    for (const chip of chips) show(chip.el, !hidden.includes(chip));
+    show(this.more, foldable);
+    const text = hidden.length > 0 ? `+${hidden.length}${hidden.some((chip) => chip.noted) ? " ◌" : ""}` : "fewer";
+    if (this.more.textContent === text) return;
+    this.more.textContent = text;
+    this.more.title = hidden.length > 0 ? `${hidden.length} more${text.endsWith("◌") ? ", not all of them whole" : ""}` : "Show fewer of them";
+    this.more.setAttribute("aria-label", this.more.title);
+  }
+
   private chip(key: string, pane: number, testid: string, title: string, remove: { label: string; act: () => void }): Chip {
     let chip = this.chips.get(key);
     if (!chip) this.chips.set(key, (chip = new Chip(testid, title, remove)));
     const place = this.pane(pane);
-    if (chip.el.parentElement !== place) place.append(chip.el);
+    if (chip.el.parentElement !== place) place.insertBefore(chip.el, pane === 0 ? this.more : null);
     return chip;
   }
 

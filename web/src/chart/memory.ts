@@ -17,20 +17,22 @@ export interface Settings {
   mid: boolean;
   studies: Chosen[];
   others: string[];
+  words: boolean; // all the words over the chart, also where they are many
 }
 
-export const fresh = (): Settings => ({ kind: "candles", scale: "price", volume: true, mid: false, studies: [], others: [] });
+export const fresh = (): Settings => ({ kind: "candles", scale: "price", volume: true, mid: false, studies: [], others: [], words: false });
 
 /** What a text remembers; whatever in it is not understood is left out. */
 export function read(text: string | null): Settings {
   const settings = fresh();
   const kept = parsed(text);
   if (kept === null || typeof kept !== "object") return settings;
-  const { kind, scale, volume, mid, studies, others } = kept as Record<string, unknown>;
+  const { kind, scale, volume, mid, studies, others, words } = kept as Record<string, unknown>;
   if (KINDS.includes(kind as Kind)) settings.kind = kind as Kind;
   if (SCALES.includes(scale as Scale)) settings.scale = scale as Scale;
   if (typeof volume === "boolean") settings.volume = volume;
   if (typeof mid === "boolean") settings.mid = mid;
+  if (typeof words === "boolean") settings.words = words;
   if (Array.isArray(studies)) settings.studies = studies.flatMap(study).slice(0, MOST_STUDIES);
   if (Array.isArray(others)) settings.others = others.filter((id) => typeof id === "string").slice(0, MOST_OTHERS);
   return settings;

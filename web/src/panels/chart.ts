@@ -63,7 +63,7 @@ export class Chart implements Shown {
     session.candles.watchesProfile = stored("profile") === "on";
     session.rules.drawn = true;
     this.bar = this.toolbar();
-    this.legend = new Legend(this.profileText.el, (what, key) => this.remove(what, key));
+    this.legend = new Legend(this.profileText.el, (what, key) => this.remove(what, key), (all) => this.change((s) => (s.words = all)));
     this.canvas = new Canvas(this.box, session, this.compare);
     const { chart, price } = this.canvas;
     this.levels = new Levels(chart, this.box, price, (prices) => this.keep(prices));
@@ -310,6 +310,7 @@ export class Chart implements Shown {
     const { session, canvas, settings } = this;
     const { view, candles } = session;
     if (this.hovered !== null && this.hovered >= canvas.rows.rows.length) this.hovered = null;
+    this.legend.all = settings.words;
     this.legend.render(canvas.tell(this.hovered));
     const { from, to } = canvas.inView();
     const length = canvas.rows.rows.length;
