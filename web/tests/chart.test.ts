@@ -6,7 +6,7 @@ import type { AlertEvent, RuleRow } from "../src/api/alerts.ts";
 import type { Bar, StatusEvent } from "../src/api/types.ts";
 import { TickMarkType } from "lightweight-charts";
 import { tick, zoneShift } from "../src/chart/axis.ts";
-import { meant, raisedOn, ruleLines } from "../src/chart/marks.ts";
+import { meant, MOST_RULE_LINES, nearest, raisedOn, ruleLines } from "../src/chart/marks.ts";
 import { fresh, MOST_OTHERS, read, readLevels } from "../src/chart/memory.ts";
 import { apart, candidates, moved, sameThing } from "../src/chart/others.ts";
 import { Rows } from "../src/chart/rows.ts";
@@ -172,4 +172,14 @@ test("of another instrument no more is kept than the window shows, however long 
   assert.ok((other?.bars.size ?? 0) <= 2 * BARS + 1);
   assert.ok(other?.bars.has((3 * BARS - 1) * MINUTE));
   assert.deepEqual(other?.lacks(view.series.bars[0]?.ts_open ?? 0, Number.POSITIVE_INFINITY), []);
+});
+
+test("of very many rules the lines nearest to the price are drawn, in their order", () => {
+  const lines = Array.from({ length: 1000 }, (_, i) => ({ instrument: ID, field: "mid", value: 10_000 - 10 * i }));
+  const all = ruleLines([rule({ lines })], ID, 0);
+  const drawn = nearest(all, 5_004).map((line) => line.price);
+  assert.equal(drawn.length, MOST_RULE_LINES);
+  assert.deepEqual(drawn, Array.from({ length: 24 }, (_, i) => 5_120 - 10 * i));
+  assert.equal(nearest(all, null).length, MOST_RULE_LINES);
+  assert.deepEqual(nearest(all.slice(0, 3), 0), all.slice(0, 3));
 });

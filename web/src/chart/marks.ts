@@ -23,6 +23,16 @@ export function ruleLines(rules: readonly RuleRow[], id: string, now: number): R
     })));
 }
 
+/** A chart of a thousand lines shows nothing else: those nearest to the price, in their order. */
+export const MOST_RULE_LINES = 24;
+
+export function nearest(lines: readonly RuleLine[], price: number | null): readonly RuleLine[] {
+  if (lines.length <= MOST_RULE_LINES || price === null) return lines.slice(0, MOST_RULE_LINES);
+  const away = (line: RuleLine): number => Math.abs(line.price - price);
+  const near = new Set([...lines].sort((a, b) => away(a) - away(b)).slice(0, MOST_RULE_LINES));
+  return lines.filter((line) => near.has(line));
+}
+
 /** Alerts that were raised, by the index of the row they fell in; those of before the first row are not shown. */
 export function raisedOn(alerts: readonly AlertEvent[], id: string, rows: Rows): Map<number, AlertEvent[]> {
   const found = new Map<number, AlertEvent[]>();

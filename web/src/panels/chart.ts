@@ -9,7 +9,7 @@ import { Canvas } from "../chart/canvas.ts";
 import { Cursor } from "../chart/cursor.ts";
 import { Legend, spoken } from "../chart/legend.ts";
 import { Levels } from "../chart/levels.ts";
-import { ruleLines } from "../chart/marks.ts";
+import { nearest, ruleLines } from "../chart/marks.ts";
 import { MOST_LEVELS, read, readLevels, type Settings } from "../chart/memory.ts";
 import { compareMenu, type Choice, indicatorMenu, linesMenu, placeMenu } from "../chart/menus.ts";
 import { candidates } from "../chart/others.ts";
@@ -299,9 +299,12 @@ export class Chart implements Shown {
     const again = this.canvas.remade || colours;
     this.canvas.remade = false;
     const decimals = market.rows.get(view.id)?.priceDecimals ?? 2;
-    const drawn = ruleLines(rules.alerts.rules, view.id, now);
+    const all = ruleLines(rules.alerts.rules, view.id, now);
+    const drawn = nearest(all, view.newest?.close ?? null);
     this.levels.show(this.prices, drawn, decimals, again);
-    this.linesSaid.set(drawn.map((line) => `Alert ${line.rule} ${line.field} ${fixed(line.price, decimals)} ${line.state}`).join("; "));
+    const words = drawn.map((line) => `Alert ${line.rule} ${line.field} ${fixed(line.price, decimals)} ${line.state}`);
+    if (all.length > drawn.length) words.push(`and ${all.length - drawn.length} alerts farther from the price, which are not drawn`);
+    this.linesSaid.set(words.join("; "));
   }
 
   // Words
