@@ -24,7 +24,7 @@ export function ruleLines(rules: readonly RuleRow[], id: string, now: number): R
 }
 
 /** A chart of a thousand lines shows nothing else: those nearest to the price, in their order. */
-export const MOST_RULE_LINES = 24;
+export const MOST_RULE_LINES = 12;
 
 export function nearest(lines: readonly RuleLine[], price: number | null): readonly RuleLine[] {
   if (lines.length <= MOST_RULE_LINES || price === null) return lines.slice(0, MOST_RULE_LINES);
