@@ -135,6 +135,7 @@ export class Compare implements Store {
       other.asking = false;
     }
     this.scheduler.touch("bars");
+    if (valid()) void this.cover(); // the window may have gone elsewhere meanwhile, and was not asked for
   }
 
   private async load(instrument: string, from: number, to: number, signal: AbortSignal): Promise<Bar[]> {
