@@ -183,17 +183,20 @@ async def test_a_long_venue_name_hides_no_figure(market):
         if width < 900:
             await page.get_by_role("tab", name="Markets").last.click()
         await row.scroll_into_view_if_needed()
-        box = await row.bounding_box()
+        await expect(row).to_have_attribute("data-state", "live")  # what it is otherwise takes the spread's place
         for figure in ("mid", "change", "spread"):
-            found = page.get_by_test_id(f"watch-{figure}-{name}")
-            await expect(found).to_have_text(re.compile(r"\d"))
-            at = await found.bounding_box()
-            assert box["x"] <= at["x"], (width, figure)
-            assert at["x"] + at["width"] <= box["x"] + box["width"], (width, figure)
-            assert at["y"] + at["height"] <= box["y"] + box["height"], (width, figure)
-        venue = await row.locator(".venue").bounding_box()
-        spread = await page.get_by_test_id(f"watch-spread-{name}").bounding_box()
-        assert venue["x"] + venue["width"] <= spread["x"]
+            await expect(page.get_by_test_id(f"watch-{figure}-{name}")).to_have_text(re.compile(r"\d"))
+        boxes = await row.evaluate(  # all in one moment: rows move while others come
+            """row => Object.fromEntries([['row', row], ['venue', row.querySelector('.venue')],
+                      ...['mid', 'change', 'spread'].map(figure => [figure, row.querySelector(`[data-testid^=watch-${figure}-]`)])]
+                  .map(([name, el]) => { const {left, right, bottom} = el.getBoundingClientRect(); return [name, [left, right, bottom]] }))"""
+        )
+        left, right, bottom = boxes["row"]
+        for figure in ("mid", "change", "spread"):
+            at = boxes[figure]
+            assert left <= at[0] < at[1] <= right, (width, figure)
+            assert at[2] <= bottom, (width, figure)
+        assert boxes["venue"][1] <= boxes["spread"][0]
     await page.set_viewport_size({"width": 1440, "height": 900})
     await row.click()
     title = await page.locator(".title").bounding_box()

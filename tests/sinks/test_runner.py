@@ -297,7 +297,7 @@ async def test_closing_with_patience_waits_for_a_slow_sink_that_must_catch_up(sc
     for batch in batches(made, "s", 5):
         s.bus.publish(batch)
         await asyncio.sleep(0)
-    closing = asyncio.create_task(s.runner.close(0.05, patience=30))
+    closing = asyncio.create_task(s.runner.close(10.0, patience=30))
     await asyncio.sleep(0.2)
     assert not closing.done()
     s.sink.gate.set()

@@ -151,7 +151,7 @@ export class Canvas {
     this.others.all(this.rows, market);
     this.stepped = -1;
     this.marked = "";
-    if (!view.changed || view.changed === "all") void this.compare.cover();
+    if (fresh || !view.changed || view.changed === "all") void this.compare.cover();
     time.applyOptions({ secondsVisible: view.interval.endsWith("s") || isOrdinal(view.interval) });
     if (range && anchor) {
       const { bar, at } = anchor;

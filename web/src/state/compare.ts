@@ -20,7 +20,7 @@ export class Other {
   newest: Bar | undefined;
   from = 0; // what is known: from <= time < to
   to = 0;
-  asking = false;
+  asked: { readonly from: number; readonly to: number } | null = null; // which stretch is on its way
   stretches = 0; // that were learnt: bars before the newest came or went
 
   constructor(id: string) {
@@ -119,23 +119,27 @@ export class Compare implements Store {
   }
 
   private async coverOne(other: Other, from: number, to: number): Promise<void> {
-    if (other.asking || other.lacks(from, to).length === 0) return;
+    if ((other.asked && from <= other.asked.to && to >= other.asked.from) || other.lacks(from, to).length === 0) return;
     const { view, signal } = this;
     const { interval } = view;
-    const valid = (): boolean => interval === view.interval && this.others.get(other.id) === other;
-    other.asking = true;
+    const asked = (other.asked = { from, to }); // in place of another one, which the window has left
+    const valid = (): boolean => interval === view.interval && this.others.get(other.id) === other && other.asked === asked;
     try {
       for (const [begin, end] of other.lacks(from, to)) {
         for (const bar of await this.load(other.id, begin, end, signal)) if (valid()) other.put(bar);
       }
       if (valid()) other.knows(from, to);
     } catch {
-      return; // the link's own state says that the server is not there; the next fill asks again
-    } finally {
-      other.asking = false;
+      if (signal === this.signal) return this.answered(other, asked); // the link's own state says that the server is not there; the next fill asks again
     }
     this.scheduler.touch("bars");
-    if (valid()) void this.cover(); // the window may have gone elsewhere meanwhile, and was not asked for
+    const again = valid();
+    this.answered(other, asked);
+    if (again) void this.cover(); // the window may have moved meanwhile, or a fill have found it asked for
+  }
+
+  private answered(other: Other, asked: Other["asked"]): void {
+    if (other.asked === asked) other.asked = null;
   }
 
   private async load(instrument: string, from: number, to: number, signal: AbortSignal): Promise<Bar[]> {
