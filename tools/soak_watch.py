@@ -105,7 +105,13 @@ class Viewer:
             with suppress(OSError, WebSocketException, TimeoutError):
                 async with connect(self._url, max_size=None, max_queue=4, close_timeout=0.5) as socket:
                     self.opened += 1
-                    await self._watch(socket)
+                    try:
+                        await self._watch(socket)
+                    except (
+                        asyncio.CancelledError
+                    ):  # in Python 3.11.2 no time limit ends the goodbye of a task that is cancelled
+                        socket.transport.abort()
+                        raise
             await asyncio.sleep(0.5)
 
     async def _watch(self, socket: ClientConnection) -> None:
