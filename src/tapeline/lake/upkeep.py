@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from threading import Event, Thread, get_native_id
 
 import msgspec
-import pyarrow as pa
 
 from tapeline.clock import SECOND, Clock, cpu_time
 from tapeline.config import KeepSettings, LakeSettings, Settings
@@ -118,7 +117,6 @@ class Upkeep:
                 self.run_once()
             except Exception as e:  # noqa: BLE001 - a fault of ours must be seen, and must not end the upkeep
                 self._failed(f"upkeep of the lake failed: {type(e).__name__}: {e}")
-            pa.default_memory_pool().release_unused()  # Arrow keeps what a pass, or a commit before it, needed for a moment
 
     def run_once(self) -> bool:
         """One pass: what is too old goes, what is small is merged until nothing is left to do. True where all went well."""
