@@ -107,10 +107,8 @@ class Viewer:
                     self.opened += 1
                     try:
                         await self._watch(socket)
-                    except (
-                        asyncio.CancelledError
-                    ):  # in Python 3.11.2 no time limit ends the goodbye of a task that is cancelled
-                        socket.transport.abort()
+                    except asyncio.CancelledError:
+                        socket.transport.abort()  # in Python 3.11.2 no time limit ends the goodbye of a cancelled task
                         raise
             await asyncio.sleep(0.5)
 
