@@ -19,6 +19,7 @@ import pickle
 import platform
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from fractions import Fraction
 from functools import cache, partial
 from hashlib import sha256
@@ -35,6 +36,9 @@ import tapeline
 from tapeline.config import SHAPING, PipelineSettings, VenueSettings
 from tapeline.engine.pipeline import Pipeline
 from tapeline.errors import TapeError
+from tapeline.frames import FrameKind
+from tapeline.market.quality import Seen
+from tapeline.market.sync import Fit, State
 from tapeline.tape import layout, states
 
 log = structlog.get_logger("tapeline.checkpoint")
@@ -100,8 +104,16 @@ def _reduce_venue(settings: VenueSettings) -> tuple[Callable[..., Any], tuple[ty
     return _rebuilt, (VenueSettings, {key: getattr(settings, key) for key in SHAPING})
 
 
+_ENUMS = (FrameKind, Fit, Seen, State)
+
+
+def _reduce_member(member: Enum) -> tuple[type[Enum], tuple[Any]]:
+    """As Python does since 3.11.4; before, members come back through `getattr`."""
+    return type(member), (member.value,)
+
+
 class _Pickler(pickle.Pickler):
-    dispatch_table = {MethodType: _reduce_method, VenueSettings: _reduce_venue}  # noqa: RUF012 - as pickle reads it
+    dispatch_table = {MethodType: _reduce_method, VenueSettings: _reduce_venue, **dict.fromkeys(_ENUMS, _reduce_member)}  # noqa: RUF012 - as pickle reads it
 
 
 class _Unpickler(pickle.Unpickler):
