@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from inspect import isawaitable
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ async def test_more_levels_are_asked_for_only_when_they_are_wanted(screen):
 async def until(page: Page, true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     for _ in range(100):
         found = true()
-        if found is True or (found is not False and await found):
+        if await found if isawaitable(found) else found:
             return
         await page.wait_for_timeout(50)
     raise AssertionError("it did not happen within 5 s")

@@ -68,9 +68,8 @@ class BarsAgain:
         self._late = late + SLACK
         self._kind: int | None = None
         self._watermark = self._settled = 0
-        self._doubts: list[
-            tuple[int, int]
-        ] = []  # where a trade was placed by other rules, by both clocks: not judged near there
+        # Where a trade was placed by other rules, by the venue's clock and ours: what is near cannot be judged.
+        self._doubts: list[tuple[int, int]] = []
         self._made: list[dict[int, _Made]] = [{} for _ in NAMES]
         self._given: list[dict[int, Bar]] = [{} for _ in NAMES]
 

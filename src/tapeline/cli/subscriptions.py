@@ -15,10 +15,10 @@ from tapeline.cli.options import Channels, Host
 from tapeline.cli.output import columns, write, write_json
 from tapeline.errors import ConfigError, TapelineError, Unreachable, UsageError, VenueError
 from tapeline.server.access.access import VARIABLE, credentials
+from tapeline.server.addresses import here
 
 PATH = "/api/v1/subscriptions"
 SECONDS = 60.0  # a new venue is given its time to answer
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  compared with, not bound to
 Names = Annotated[str, Parameter(help="As in binance:ETH-USDT; several.")]
 Port = Annotated[int | None, Parameter(help="Port of the running Tapeline's page.", show_default=False)]
 
@@ -85,7 +85,7 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
 def _ask(method: str, query: str, body: Any, port: int | None, host: str | None) -> dict[str, Any]:
     """The answer of the Tapeline that listens where the settings say. Raises what it answers as error, Unreachable without one."""
     server = context.load({"server.port": port, "server.host": host}).settings.server
-    where = WILDCARDS.get(server.host, server.host)
+    where = here(server.host)
     asking = http.client.HTTPConnection(where, server.port, timeout=SECONDS)
     headers = credentials() | ({"Content-Type": "application/json"} if body is not None else {})
     try:

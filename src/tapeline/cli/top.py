@@ -19,8 +19,8 @@ from cyclopts import Parameter
 
 from tapeline.cli import context
 from tapeline.cli.options import Data, Host, Port, Simulate
-from tapeline.cli.subscriptions import WILDCARDS
 from tapeline.errors import ConfigError, TapelineError, UsageError
+from tapeline.server.addresses import here, written
 
 if TYPE_CHECKING:
     from tapeline.terminal.app import Top
@@ -77,8 +77,7 @@ def _where(address: str | None, port: int | None, host: str | None) -> str:
             raise UsageError(f"--address {address}: write it as in http://127.0.0.1:8700")
         return address.rstrip("/")
     server = context.load({"server.port": port, "server.host": host}).settings.server
-    name = WILDCARDS.get(server.host, server.host)
-    return f"http://[{name}]:{server.port}" if ":" in name else f"http://{name}:{server.port}"
+    return written(here(server.host), server.port)
 
 
 def _opening(token: str = "") -> dict[str, str]:

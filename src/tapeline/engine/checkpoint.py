@@ -44,22 +44,9 @@ from tapeline.tape import layout, states
 log = structlog.get_logger("tapeline.checkpoint")
 _PROTOCOL = 5
 _ROOMS = ("tapeline.venues.", "tapeline.market.")
-_MODULES = {f"tapeline.{name}" for name in ("events", "frames", "instruments", "plans")} | {
-    f"tapeline.engine.{name}"
-    for name in (
-        "answers",
-        "carriers",
-        "connections",
-        "lane",
-        "lanes",
-        "nameless",
-        "pipeline",
-        "records",
-        "sampling",
-        "spares",
-        "trades",
-    )
-}
+_MODULES = {f"tapeline.{name}" for name in ("events", "frames", "instruments", "plans")}
+_MODULES |= {f"tapeline.engine.{name}" for name in ("answers", "carriers", "connections", "lane", "lanes", "nameless")}
+_MODULES |= {f"tapeline.engine.{name}" for name in ("pipeline", "records", "sampling", "spares", "trades")}
 _SOURCES = ("*.py", "venues/*.py", "market/**/*.py", "engine/*.py")
 
 
@@ -104,16 +91,21 @@ def _reduce_venue(settings: VenueSettings) -> tuple[Callable[..., Any], tuple[ty
     return _rebuilt, (VenueSettings, {key: getattr(settings, key) for key in SHAPING})
 
 
-_ENUMS = (FrameKind, Fit, Seen, State)
-
-
 def _reduce_member(member: Enum) -> tuple[type[Enum], tuple[Any]]:
     """As Python does since 3.11.4; before, members come back through `getattr`."""
     return type(member), (member.value,)
 
 
+ENUMS = (FrameKind, Fit, Seen, State)
+"""All that a state may hold a member of."""
+
+
 class _Pickler(pickle.Pickler):
-    dispatch_table = {MethodType: _reduce_method, VenueSettings: _reduce_venue, **dict.fromkeys(_ENUMS, _reduce_member)}  # noqa: RUF012 - as pickle reads it
+    dispatch_table = {  # noqa: RUF012 - as pickle reads it
+        MethodType: _reduce_method,
+        VenueSettings: _reduce_venue,
+        **dict.fromkeys(ENUMS, _reduce_member),
+    }
 
 
 class _Unpickler(pickle.Unpickler):

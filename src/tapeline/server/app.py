@@ -30,11 +30,12 @@ from tapeline.server.access.door import DoorProtocol, Quiet, most_connections
 from tapeline.server.access.gate import Gate
 from tapeline.server.access.guard import Guard, error_response
 from tapeline.server.access.login import Login, access_route
+from tapeline.server.addresses import here, reachable, written
 from tapeline.server.alerts import Alerts
 from tapeline.server.asked import ApiError
 from tapeline.server.contract.openapi import Document
 from tapeline.server.figures import Figures
-from tapeline.server.listening import address_of, listen, reachable, written
+from tapeline.server.listening import listen
 from tapeline.server.live.hub import Hub, Limits
 from tapeline.server.live.pipe import ViewerProtocol, abort_all
 from tapeline.server.live.stream import stream_route
@@ -251,7 +252,7 @@ class Server:
         up.cancel()
         if self._task.done():
             self._task.result()
-        self.address = address_of(self._settings.host, listener.getsockname()[1])
+        self.address = written(here(self._settings.host), listener.getsockname()[1])
         return self.address
 
     def link(self) -> str:
@@ -260,7 +261,7 @@ class Server:
 
     def links(self) -> list[str]:
         """The same for people at other machines, where it listens for them: by this machine's name and address."""
-        port, query = self.address.rpartition(":")[2], self.link().removeprefix(self.address)
+        port, query = int(self.address.rpartition(":")[2]), self.link().removeprefix(self.address)
         return [f"{written(host, port)}{query}" for host in reachable(self._settings.host)]
 
     def ticket(self) -> str:

@@ -3,13 +3,23 @@
 import { apiPath } from "./base.ts";
 import type { Bar, BookHistory, Every, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
 
+/** The server answered, and not with what was asked for. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(path: string, status: number) {
+    super(`${path}: HTTP ${status}`);
+    this.status = status;
+  }
+}
+
 async function get<T>(path: string, params: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
   return await ask<T>(path, new URLSearchParams(Object.entries(params).map(([k, v]) => [k, String(v)])), signal);
 }
 
 async function ask<T>(path: string, query: URLSearchParams, signal?: AbortSignal): Promise<T> {
   const answer = await fetch(`${apiPath(path)}?${query}`, { headers: { accept: "application/json" }, signal: signal ?? null });
-  if (!answer.ok) throw new Error(`${path}: HTTP ${answer.status}`);
+  if (!answer.ok) throw new Refused(path, answer.status);
   return (await answer.json()) as T;
 }
 

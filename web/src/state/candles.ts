@@ -14,7 +14,7 @@ import type { Store } from "./store.ts";
 import type { View } from "./view.ts";
 
 export const PAGE_BARS = 1000;
-const BUSY = "HTTP 503"; // all places of the query processes are taken
+const BUSY = 503; // all places of the query processes are taken
 const BUSY_AGAIN_MS = 3000;
 const PAST_TRIES = 5;
 const PAST_AGAIN_MS = 2000;
@@ -113,14 +113,14 @@ export class Candles implements Store {
     const { series } = view;
     view[side] = "loading";
     scheduler.touch("bars");
-    const found = await load().catch((e: unknown) => (e instanceof Error ? e.message : String(e)));
+    const found = await load().catch((e: unknown) => (e instanceof Error ? e : new Error(String(e))));
     if (series !== view.series) return;
     scheduler.touch("bars");
-    if (typeof found === "string") {
+    if (found instanceof Error) {
       view[side] = "idle";
       if (signal.aborted) return; // nobody waits for it any more
-      this.trouble = found;
-      if (side === "older" && found.endsWith(BUSY)) window.setTimeout(() => series === view.series && void this.loadOlder(), BUSY_AGAIN_MS);
+      this.trouble = found.message;
+      if (side === "older" && found instanceof rest.Refused && found.status === BUSY) window.setTimeout(() => series === view.series && void this.loadOlder(), BUSY_AGAIN_MS);
       return;
     }
     this.trouble = "";

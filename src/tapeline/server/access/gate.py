@@ -10,11 +10,11 @@ from tapeline.config import ServerSettings
 from tapeline.server.access.access import EMBED_PREFIX, Access, Lock
 from tapeline.server.access.policy import Policy
 from tapeline.server.access.rates import Rates
+from tapeline.server.addresses import is_wildcard
 from tapeline.server.asked import ApiError
 from tapeline.server.contract.codes import COUNTED
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-WILDCARD = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  compared with, not bound to
 OPEN = frozenset({"/livez", "/login", "/login.css", "/theme.js", "/favicon.svg"})
 """What needs no token, beside the page's files."""
 BURST_SECONDS = 5.0
@@ -41,7 +41,7 @@ class Gate:
         self.requests = 0
         self.refused = dict.fromkeys(COUNTED, 0)
         host = settings.host
-        self._any_address = host in WILDCARD
+        self._any_address = is_wildcard(host)
         self._names = LOOPBACK | ({socket.gethostname().lower()} if self._any_address else {host.lower()})
 
     def now(self) -> float:

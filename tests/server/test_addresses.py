@@ -7,20 +7,20 @@ import httpx
 
 from tapeline.clock import ReplayClock
 from tapeline.config import ServerSettings
-from tapeline.server import listening
+from tapeline.server import addresses
 from tapeline.server.app import Server
 from tests.server.fakes import T0
 
 
 def test_who_listens_for_all_names_what_others_can_reach(monkeypatch):
-    assert listening.reachable("127.0.0.1") == listening.reachable("192.168.1.7") == []
+    assert addresses.reachable("127.0.0.1") == addresses.reachable("192.168.1.7") == []
     name = socket.gethostname().lower()
     for host in ("0.0.0.0", "::", ""):
-        *addresses, last = listening.reachable(host)
+        *found, last = addresses.reachable(host)
         assert last == name
-        assert all(ipaddress.ip_address(one) for one in addresses)
-    monkeypatch.setattr(listening.socket.socket, "connect", lambda *_: (_ for _ in ()).throw(OSError("no way out")))
-    assert listening.reachable("0.0.0.0") == [name]
+        assert all(ipaddress.ip_address(one) for one in found)
+    monkeypatch.setattr(addresses.socket.socket, "connect", lambda *_: (_ for _ in ()).throw(OSError("no way out")))
+    assert addresses.reachable("0.0.0.0") == [name]
 
 
 async def test_the_links_for_others_hold_the_token_and_are_answered(source, tmp_path):
