@@ -13,7 +13,7 @@ from tapeline.clock import SECOND, LiveClock
 from tapeline.config import AlertsSettings, TargetSettings
 from tapeline.masking import hide
 from tests.alerts.making import T0, Recorder, alert
-from tests.live.rig import until
+from tests.waiting import until
 
 QUICK = AlertsSettings(backoff_first=0.01, backoff_most=0.02, attempts=4, send_seconds=0.1)
 

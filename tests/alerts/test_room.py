@@ -19,7 +19,7 @@ from tapeline.errors import ConfigError, UsageError
 from tapeline.events import from_json
 from tapeline.frames import Frame, FrameKind
 from tests.alerts.making import T0, FakeWatch, Recorder, alert
-from tests.live.rig import until
+from tests.waiting import until
 
 SETTINGS = AlertsSettings(
     rules={"btc-high": RuleSettings(rule="mid > 1", notify=("ops",))}, targets={"ops": TargetSettings(url="fake://ops")}

@@ -16,7 +16,8 @@ from tapeline.events import to_json
 from tapeline.server.memory.history import History
 from tapeline.sim import SimServer
 from tapeline.tape import reader, states
-from tests.live.rig import ALL, running, until
+from tests.live.rig import ALL, running
+from tests.waiting import until
 
 SETTINGS = ServerSettings(history_trades=100_000, history_bars=100_000)
 

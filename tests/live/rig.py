@@ -11,6 +11,7 @@ from tapeline.engine.collector import Collector
 from tapeline.engine.replay import batches
 from tapeline.events import Event, Status, Trade, to_json
 from tapeline.sim import SimServer
+from tests.waiting import PATIENCE, until
 
 BTC, ETH, PERP = "binance:BTC-USDT", "binance:ETH-USDT", "binance-usdm:BTC-USDT-PERP"
 SIM_BTC, SIM_ETH, SIM_PERP = "sim:BTC-USDT", "sim:ETH-USDT", "sim:BTC-USDT-PERP"
@@ -75,10 +76,10 @@ class Run:
     def published(self) -> list[bytes]:
         return [to_json(e) for e in self.events]
 
-    async def until(self, what: Callable[[], Any], seconds: float = 15.0) -> None:
+    async def until(self, what: Callable[[], Any], seconds: float = PATIENCE) -> None:
         await until(what, seconds)
 
-    async def synced(self, *instruments: str, seconds: float = 15.0) -> None:
+    async def synced(self, *instruments: str, seconds: float = PATIENCE) -> None:
         names = instruments or tuple(self.natives)
         await until(lambda: all(self.state(name) == "synced" for name in names), seconds)
 
@@ -117,13 +118,6 @@ class Run:
             assert view.asks == [tuple(level) for level in truth.asks if level[0] <= ceiling], name
             assert len(view.bids) > 50
             assert len(view.asks) > 50
-
-
-async def until(what: Callable[[], Any], seconds: float = 15.0) -> None:
-    """Poll; a failure to come true is the test's failure."""
-    async with asyncio.timeout(seconds):
-        while not what():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -24,7 +24,8 @@ from tapeline.engine.replay import batches
 from tapeline.events import Alert
 from tapeline.server.app import Server
 from tapeline.tape import reader
-from tests.live.rig import QUICK, until
+from tests.live.rig import QUICK
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 RULE = "binance:BTC-USDT mid > 0"

@@ -18,7 +18,8 @@ from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.sim.web import Doors
 from tests.live.program import Program
-from tests.live.rig import BTC, running, until
+from tests.live.rig import BTC, running
+from tests.waiting import until
 
 SOON = 5.0  # 2 s is what we promise of a machine that is not busy with other things
 

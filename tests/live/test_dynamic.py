@@ -15,7 +15,8 @@ from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.sim.registry import simulated, wire_class
 from tapeline.venues.registry import venue_class
-from tests.live.rig import BTC, ETH, PERP, QUICK, SIM_BTC, SIM_ETH, SIM_PERP, Run, assert_trades_accounted, running, until
+from tests.live.rig import BTC, ETH, PERP, QUICK, SIM_BTC, SIM_ETH, SIM_PERP, Run, assert_trades_accounted, running
+from tests.waiting import until
 
 SOL = "binance:SOL-USDT"
 

@@ -12,7 +12,8 @@ from tapeline.engine.collector import Collector
 from tapeline.events import Bar, BookUpdate, Flag, Quote, Ticker, Trade
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
-from tests.live.rig import PIPELINE, QUICK, Run, contiguous, until
+from tests.live.rig import PIPELINE, QUICK, Run, contiguous
+from tests.waiting import until
 
 BTC, DOGE = "kraken:BTC-USD", "kraken:DOGE-USD"
 NATIVE = {"sim-kraken:BTC-USD": "BTC/USD", "sim-kraken:DOGE-USD": "DOGE/USD"}

@@ -16,10 +16,11 @@ from tapeline.events import to_json
 from tapeline.sim import SimServer
 from tapeline.tape import reader
 from tests.live.program import ROOT, Program
-from tests.live.rig import settings, until
+from tests.live.rig import settings
 from tests.sinks.helpers import everything, in_order
 from tests.sinks.subjects.lake_subject import read_lake
 from tests.sinks.subjects.sqlite_subject import read_sqlite, without_repetition
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ from tapeline.sinks.registry import make
 from tapeline.sinks.sqlite import SqliteSink
 from tapeline.tape import reader, states
 from tapeline.tape.retention import prune
-from tests.live.rig import Run, running, settings, until
+from tests.live.rig import Run, running, settings
+from tests.waiting import until
 
 OLD = KeepSettings(tape_days=1e-9)
 """Everything is too old."""

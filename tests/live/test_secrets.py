@@ -28,7 +28,8 @@ from tapeline.errors import TapelineError
 from tapeline.events import Bar, Ticker, Trade, to_json
 from tapeline.server.app import Server
 from tapeline.tape import reader
-from tests.live.rig import QUICK, until
+from tests.live.rig import QUICK
+from tests.waiting import until
 
 KEY = 'c0ff/ee"5ecret&key'
 CORE = "5ecret"

@@ -18,7 +18,8 @@ from tapeline.events import Status, Trade, to_json
 from tapeline.sim import SimServer
 from tapeline.sinks.sqlite import SqliteSink
 from tapeline.tape import reader
-from tests.live.rig import BTC, SIM_BTC, settings, until
+from tests.live.rig import BTC, SIM_BTC, settings
+from tests.waiting import until
 
 SOON = 5.0  # 2 s is what we promise of a machine that is not busy with other things
 

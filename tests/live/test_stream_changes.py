@@ -10,7 +10,8 @@ import tapeline as tl
 from tapeline.errors import UsageError, VenueError
 from tapeline.events import Trade, to_json
 from tapeline.sim import SimServer
-from tests.live.rig import BTC, ETH, SIM_BTC, SIM_ETH, settings, until
+from tests.live.rig import BTC, ETH, SIM_BTC, SIM_ETH, settings
+from tests.waiting import until
 
 
 async def test_added_and_removed_by_whoever_reads(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from inspect import isawaitable
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
+
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90),
@@ -87,16 +87,7 @@ async def test_more_levels_are_asked_for_only_when_they_are_wanted(screen):
     await expect(page.get_by_test_id("bids").locator(".price").first).not_to_have_text("")
     assert {c["params"]["depth"] for c in calls if c["params"]["channel"] == "book"} == {50}
     await page.get_by_test_id("ladder-depth").select_option("1000")
-    await until(page, lambda: 1000 in [c["params"].get("depth") for c in calls])
-
-
-async def until(page: Page, true: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(100):
-        found = true()
-        if await found if isawaitable(found) else found:
-            return
-        await page.wait_for_timeout(50)
-    raise AssertionError("it did not happen within 5 s")
+    await until(lambda: 1000 in [c["params"].get("depth") for c in calls])
 
 
 async def test_a_price_begins_an_alert_and_the_last_trade_is_marked(screen):
@@ -283,7 +274,7 @@ async def test_the_table_holds_the_largest_resting_sizes(screen):
         known_to_page = sum(known.get(round(low, 6)) == size for low, size in found)
         return known_to_page >= max(1, len(found) - 2)  # the farthest bin of each side: the book may not reach the end of it
 
-    await until(page, agree)  # the newest column is of the last whole second
+    await until(agree)  # the newest column is of the last whole second
     sizes = [size for _, size in found]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -317,7 +308,7 @@ async def test_a_heatmap_that_is_covered_asks_for_nothing(screen):
     await expect(page.get_by_test_id("depth-chart")).to_be_visible()
     assert [c for c in calls if c["params"]["channel"] == "depths"] == []
     await open_panel(page, "Heatmap")
-    await until(page, lambda: [c["method"] for c in calls if c["params"]["channel"] == "depths"] == ["subscribe"])
+    await until(lambda: [c["method"] for c in calls if c["params"]["channel"] == "depths"] == ["subscribe"])
     while (await counts(page))[0] == 0:
         await page.wait_for_timeout(50)
     await open_panel(page, "Depth")
@@ -367,7 +358,7 @@ async def test_what_a_panel_asked_for_is_given_back_when_it_is_covered(screen):
     assert any('"depths"' in json.dumps(call) for call in calls)
     for name in ("Metrics", "Events"):
         await open_panel(page, name)
-    await until(page, lambda: wanted(calls) == before)
+    await until(lambda: wanted(calls) == before)
 
 
 async def test_the_heatmaps_tools_are_one_row_on_a_phone(screen):

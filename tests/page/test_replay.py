@@ -15,9 +15,10 @@ from tapeline.server.query.query import Queries
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.tape import reader
-from tests.live.rig import settings, until
+from tests.live.rig import settings
 from tests.page.conftest import Stage
 from tests.page.market import FakeSource
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 

@@ -12,6 +12,7 @@ from tapeline.market import renewal
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.venues.registry import venue_class
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow  # books are made in real time
 IDS = {"binance": "BTC-USDT", "binance-usdm": "BTC-USDT-PERP"}
@@ -38,11 +39,6 @@ async def collecting(venue, *faults, channels=("trades", "book", "quotes"), **pi
             yield sim, collector, told
         finally:
             await collector.stop()
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.02)
 
 
 def name(collector):

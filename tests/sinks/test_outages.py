@@ -13,6 +13,7 @@ from tapeline.sinks.base import Sink
 from tests.live.program import Program
 from tests.sinks.helpers import frames
 from tests.sinks.peers import PEERS, Peer, expected
+from tests.waiting import wait_until
 
 MADE = frames(400)
 
@@ -142,10 +143,3 @@ def test_a_recording_catches_up_with_a_server_that_was_away(peer, tmp_path):
         assert program.wait() == 0
     rest = {key: body for key, body in peer.bodies().items() if key[0] == session}
     assert rest == expected(session, events)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

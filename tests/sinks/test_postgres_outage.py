@@ -17,6 +17,7 @@ from tests.services.postgres import Server
 from tests.sinks.fakes import Tape
 from tests.sinks.helpers import T0, batches, frames, in_order
 from tests.sinks.subjects.postgres_subject import latest_bars, read
+from tests.waiting import until
 
 QUICK = SinkSettings(commit_seconds=0.01, batch_events=50)
 SHORT = Patience(connect=2, statement=2.0, call=1.5, lock=5.0)
@@ -55,10 +56,6 @@ async def test_it_goes_away_and_comes_back(server: Server, trouble: Callable[[Se
         backoff_first=0.05,
     )
     runner.start()
-
-    async def until(condition: Callable[[], bool]) -> None:
-        while not condition():
-            await asyncio.sleep(0.01)
 
     *feed, last = batches(made, "s", 10)
     for batch in feed[:100]:

@@ -17,6 +17,7 @@ from tapeline.sinks.sqlite import SqliteSink
 from tests.sinks.fakes import Forgets, Tape, Trying
 from tests.sinks.helpers import T0, batches, frames, in_order
 from tests.sinks.subjects import subject
+from tests.waiting import until
 
 QUICK = SinkSettings(commit_seconds=0.01, batch_events=20)
 
@@ -41,8 +42,7 @@ class Scene:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            await asyncio.sleep(0.002)
+        await until(condition)
 
     async def reaches(self, session: str, seq: int) -> None:
         await self.until(lambda: self.sink.position(session) >= seq)

@@ -1,7 +1,5 @@
 """What the tape's tests share: frames, writers, and a look at what is on the disk."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from tapeline.clock import ReplayClock
@@ -38,12 +36,6 @@ def taped(root: Path, batches: list[list[Frame]], *, seal: bool = False, session
         tape._journal.finish(T0)
         tape._journal.unlock()
     return next(p for p in sorted((root / "tape" / session).iterdir()) if p.suffix in {".open", ".tape"})
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for what a thread does; the test's own time limit ends it if it never comes."""
-    while not condition():
-        await asyncio.sleep(0.002)
 
 
 def contents(root: Path, session: str = SESSION) -> list[tuple[int, Frame]]:

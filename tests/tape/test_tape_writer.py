@@ -10,7 +10,8 @@ from tapeline.frames import FrameKind, Session, unpack_session
 from tapeline.tape import layout, segment
 from tapeline.tape.reader import read, sessions, verify
 from tapeline.tape.writer import new_session_id
-from tests.tape.tapes import SESSION, T0, contents, frames, taped, until, writer
+from tests.tape.tapes import SESSION, T0, contents, frames, taped, writer
+from tests.waiting import until
 
 
 def test_a_session_begins_with_its_head_and_numbers_every_frame(tmp_path):

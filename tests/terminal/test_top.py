@@ -1,7 +1,6 @@
 """The screen in Textual's pilot, against a real server whose market the test moves."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from tapeline.server.access.access import credentials
 from tapeline.server.app import Server
 from tapeline.terminal.app import Top
 from tests.page.market import FakeSource
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -28,12 +28,6 @@ async def market(tmp_path: Any) -> AsyncIterator[tuple[FakeSource, Server]]:
 
 def text(app: Top, name: str) -> str:
     return str(app.query_one(f"#{name}", Static).content)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_all_panes_show_what_the_api_says(market: tuple[FakeSource, Server]) -> None:

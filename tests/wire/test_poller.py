@@ -1,7 +1,7 @@
 """When a poller asks, what it leaves out, and when it stops; over a real HTTP server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,6 +13,7 @@ from tapeline.clock import LiveClock
 from tapeline.config import WireSettings
 from tapeline.plans import Request
 from tapeline.wire.poller import Poller, kept_out
+from tests.waiting import until
 
 SYMBOLS = ("A", "B", "C")
 
@@ -44,12 +45,6 @@ async def polling(sought: Sought, symbols: tuple[str, ...] = SYMBOLS) -> AsyncIt
         finally:
             poller.stop()
             await asyncio.wait_for(task, 2)
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not what():
-            await asyncio.sleep(0.005)
 
 
 async def test_it_asks_round_robin_while_the_socket_is_kept_out_and_no_longer() -> None:

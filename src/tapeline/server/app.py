@@ -261,8 +261,8 @@ class Server:
 
     def links(self) -> list[str]:
         """The same for people at other machines, where it listens for them: by this machine's name and address."""
-        port, query = int(self.address.rpartition(":")[2]), self.link().removeprefix(self.address)
-        return [f"{written(host, port)}{query}" for host in reachable(self._settings.host)]
+        port, query = self.address.rpartition(":")[2], self.link().removeprefix(self.address)
+        return [f"{written(host, int(port))}{query}" for host in reachable(self._settings.host)]
 
     def ticket(self) -> str:
         """The address for a browser that we open ourselves: good once, within a minute."""

@@ -19,7 +19,8 @@ from tapeline.config import AlertsSettings, RuleSettings, ServerSettings, Settin
 from tapeline.server.access.rates import Rates
 from tapeline.server.app import Server
 from tapeline.server.query.query import Queries
-from tests.live.rig import QUICK, until
+from tests.live.rig import QUICK
+from tests.waiting import until
 
 TOKEN = "correct-horse-battery-staple"
 CASES = 4

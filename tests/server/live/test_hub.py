@@ -16,6 +16,7 @@ from tapeline.server.app import Server
 from tapeline.server.live.hub import Limits
 from tests.server.conftest import SETTINGS
 from tests.server.fakes import BTC, ETH, T0, bar, book_event, metrics, quote, status, trade
+from tests.waiting import until
 
 US = T0 // 1000
 
@@ -237,14 +238,9 @@ async def test_no_timer_without_viewers(server):
     async with viewing(server) as viewer:
         await viewer.subscribe("trades", BTC)
         assert server.hub._timer is not None
-    await eventually(lambda: not server.hub.viewers)
+    await until(lambda: not server.hub.viewers)
     assert server.hub._timer is None
     assert server.hub._feeds == {}
-
-
-async def eventually(condition):
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -314,7 +310,7 @@ async def test_a_stuck_viewer_is_dropped_without_harm_to_another(source, tmp_pat
 
             reader = asyncio.create_task(read())
             total = await flood(source, lambda: server.hub.dropped and len(server.hub.viewers) == 1)
-            await eventually(lambda: len(seen) >= total)
+            await until(lambda: len(seen) >= total)
             reader.cancel()
             assert seen == list(range(total))  # each trade once, in order
             assert server.hub.status()["dropped_viewers"] == 1

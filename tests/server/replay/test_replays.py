@@ -20,8 +20,9 @@ from tapeline.server.query.query import Queries
 from tapeline.server.replay import replays
 from tapeline.sim import SimServer
 from tapeline.tape import layout, reader
-from tests.live.rig import NATIVE, SIM_BTC, settings, until
+from tests.live.rig import NATIVE, SIM_BTC, settings
 from tests.server.fakes import T0, FakeSource
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
