@@ -3,6 +3,7 @@
 What must not be believed (damage, another program's state, a forged one) is passed over, and the replay begins earlier.
 """
 
+import enum
 import gzip
 import io
 import json
@@ -101,6 +102,18 @@ def test_cut_anywhere_on_redundant_connections(seed: int, dies_at: int, who: int
     frames = begin + weave(messages, random.Random(seed), 6, dies_at, who, {(1, 40), (2, 60)})
     cuts = sorted(data.draw(st.lists(st.integers(0, len(frames)), max_size=6)))
     same(cut_at(frames, cuts), played(frames))
+
+
+def test_members_of_enums_do_not_depend_on_the_python_that_put_them_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.11.4, which Debian 12 has, a member came back through `getattr`, and no state may name that."""
+    frames = story(7)
+    whole, half = played(frames), len(frames) // 2
+    monkeypatch.setattr(enum.Enum, "__reduce_ex__", lambda self, _: (getattr, (type(self), self._name_)))
+    same(cut_at(frames, [half]), whole)
+    table = checkpoint._Pickler.dispatch_table
+    monkeypatch.setattr(checkpoint._Pickler, "dispatch_table", {k: v for k, v in table.items() if k not in checkpoint.ENUMS})
+    with pytest.raises(TapeError, match="getattr"):
+        cut_at(frames, [half])
 
 
 @pytest.mark.parametrize("venue", RECORDED)
