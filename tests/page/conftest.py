@@ -10,19 +10,21 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, Request, async_playwright
+from playwright.async_api import Page, Request, async_playwright, expect
 
 from tapeline.clock import LiveClock
 from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tapeline.server.static import PAGE
 from tests.page.market import FakeSource
+from tests.waiting import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The sandbox needs rights that root in a container has not; the other flags keep the browser from looking for its maker's hosts.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
          "--disable-sync"]  # fmt: skip
 HISTORY = 180  # seconds of market before the page opens
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 class Stage:
@@ -121,7 +123,7 @@ async def screen(browser: Any, stage: Stage) -> AsyncIterator[Stage]:
     stage.watch(stage.page)
     stage.source.tick()
     await stage.page.goto(stage.address)
-    await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for(timeout=5000)
+    await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for()
     yield stage
     stage.check()
     await context.close()

@@ -41,7 +41,7 @@ async def opened(browser: Any, data: str, errors: list[str]) -> AsyncIterator[Pa
         try:
             await live.connect("simulated")
             await page.goto(live.address)
-            await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC, timeout=15_000)
+            await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
             await page.get_by_role("tab", name="Alerts").first.click()
             yield page
         finally:
@@ -68,7 +68,7 @@ async def test_a_rule_is_mended_as_it_is_written_raised_told_muted_and_removed(b
         await expect(page.get_by_test_id("rule-place")).to_be_hidden()
         await text.press("Enter")
         await expect(says).to_contain_text("Added as")
-        await expect(toast).to_contain_text("SIMULATED", timeout=15_000)
+        await expect(toast).to_contain_text("SIMULATED")
         await expect(toast.locator(".severity")).to_have_text("▲ warning")
         rule = page.locator(".rule:not([data-rule=never])")
         await expect(rule.locator(".rule-state")).to_have_attribute("data-value", "raised")

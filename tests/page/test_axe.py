@@ -33,7 +33,7 @@ async def test_nothing_serious(browser, stage, size: str, scheme: Any) -> None:
     stage.watch(page)
     stage.source.tick()
     await page.goto(stage.address)
-    await page.get_by_test_id("state").get_by_text("SIMULATED", exact=True).wait_for(timeout=5000)
+    await page.get_by_test_id("state").get_by_text("SIMULATED", exact=True).wait_for()
     assert await findings(page) == []
     await page.keyboard.press("?")
     await page.get_by_role("dialog").wait_for()

@@ -165,7 +165,7 @@ async def test_rules_are_lines_alerts_marks_and_a_price_begins_a_rule(browser, t
         added = next(rule for rule in answer["rules"] if rule["origin"] == "added")
         assert added["lines"] == [{"instrument": BTC, "field": "mid", "value": 1.0}]
         await expect(page.get_by_test_id("chart-lines")).to_contain_text(f"{added['name']} mid 1.00")
-        await expect(page.get_by_test_id("chart-alerts")).to_contain_text(f"▲ {added['name']}", timeout=15_000)
+        await expect(page.get_by_test_id("chart-alerts")).to_contain_text(f"▲ {added['name']}")
         assert errors == []
 
 

@@ -65,7 +65,7 @@ async def test_panels_live_in_frames_of_another_site_and_say_what_they_are(brows
     async with framed(browser, stage, frames) as frame:
         stage.move()
         for name in frames:
-            await expect(frame(name).get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+            await expect(frame(name).get_by_test_id("state")).to_have_text("SIMULATED")
             await expect(frame(name).get_by_test_id("reason")).to_contain_text("no real market")
         before = await frame("book").get_by_test_id("price").get_attribute("data-value")
         await expect(frame("book").get_by_test_id("price")).not_to_have_attribute("data-value", str(before))
@@ -128,12 +128,12 @@ async def test_with_a_token_a_frame_shows_what_its_own_token_opens(browser, stag
     frames = {"chart": f"/embed/chart?instrument={BTC}#token={token}", "tape": f"/embed/tape?instrument={BTC}#token={token}"}
     async with framed(browser, stage, frames) as frame:
         for name in frames:
-            await expect(frame(name).get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+            await expect(frame(name).get_by_test_id("state")).to_have_text("SIMULATED")
         await expect(frame("chart").get_by_test_id("legend")).to_have_attribute("data-value", re.compile(r"\d"))
         await expect(frame("tape").get_by_test_id("tape").locator(".price").first).to_be_visible()
         assert stage.errors == []
     async with framed(browser, stage, {"chart": f"/embed/chart?instrument={BTC}"}) as frame:
-        await expect(frame("chart").get_by_test_id("state")).to_have_text("SIGN IN", timeout=15_000)
+        await expect(frame("chart").get_by_test_id("state")).to_have_text("SIGN IN")
 
 
 async def test_a_page_whose_token_is_another_now_says_so_and_leads_to_the_form(browser, stage, monkeypatch):
@@ -146,11 +146,11 @@ async def test_a_page_whose_token_is_another_now_says_so_and_leads_to_the_form(b
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(f"{stage.address}/?token={TOKEN}")
-    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
     await stage.server.stop()
     monkeypatch.setenv("TAPELINE_SERVER_TOKEN", f"{TOKEN}-2")
     await stage.restart()
-    await expect(page.get_by_test_id("state")).to_have_text("SIGN IN", timeout=20_000)
+    await expect(page.get_by_test_id("state")).to_have_text("SIGN IN")
     await page.get_by_test_id("mode-strip").get_by_role("link", name="Enter the token").click()
     await expect(page.locator("#token")).to_be_visible()
     await context.close()

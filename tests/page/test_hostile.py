@@ -53,7 +53,7 @@ RUBBISH = (
 
 
 async def live(stage: Stage) -> None:
-    await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for(timeout=20_000)
+    await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for()
 
 
 async def test_names_and_reasons_are_text(screen: Stage) -> None:
@@ -67,7 +67,7 @@ async def test_names_and_reasons_are_text(screen: Stage) -> None:
     await screen.page.reload()
     await live(screen)
     row = screen.page.get_by_text(MARKUP).first
-    await row.wait_for(timeout=10_000)
+    await row.wait_for()
     await row.click()
     for tab in await screen.page.get_by_role("tab").all():
         if await tab.is_visible():

@@ -17,7 +17,7 @@ async def test_metrics_appear_move_and_are_the_apis(screen):
     vwap = page.get_by_test_id("metric-vwap_5m")
     before = await vwap.get_attribute("data-value")
     screen.move()
-    await expect(vwap).not_to_have_attribute("data-value", str(before), timeout=5000)
+    await expect(vwap).not_to_have_attribute("data-value", str(before))
     await screen.hold()
     (row,) = (await screen.get("metrics", instrument=BTC, kind="sample"))["metrics"]
     await expect(vwap).to_have_attribute("data-value", js(row["values"]["vwap_5m"]))

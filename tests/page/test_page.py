@@ -21,7 +21,7 @@ async def test_it_goes_live_and_its_numbers_are_the_apis(screen):
     page = screen.page
     before = await screen.raw("mid")
     screen.move()
-    await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(before), timeout=5000)
+    await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(before))
     await expect(page.get_by_test_id("health-latency")).not_to_have_text("–")
     await screen.hold()
 
@@ -180,7 +180,7 @@ async def test_a_server_that_restarts_needs_no_reload(screen):
     await expect(page.get_by_test_id("rules")).to_have_css("opacity", "0.42")
     await screen.restart()
     screen.move()
-    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=10_000)
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
     old = await screen.raw("mid")
     await expect(page.get_by_test_id("mid")).not_to_have_attribute("data-value", str(old))
     assert await page.evaluate("document.body.dataset.loaded") == "once"
@@ -199,11 +199,11 @@ async def test_a_connection_that_says_nothing_is_never_called_live(screen):
     await page.reload()
     await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
     silent.append(True)
-    await expect(page.get_by_test_id("state")).to_have_text("RECONNECTING", timeout=6000)
-    await expect(page.get_by_test_id("state")).to_have_text("OFFLINE", timeout=12_000)
+    await expect(page.get_by_test_id("state")).to_have_text("RECONNECTING")
+    await expect(page.get_by_test_id("state")).to_have_text("OFFLINE")
     await expect(page.get_by_test_id("reason")).to_contain_text(re.compile(r"nothing from the server for 1\d s"))
     silent.clear()
-    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED", timeout=15_000)
+    await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
 
 
 async def test_keys_select_instruments_intervals_and_colours(screen):

@@ -46,7 +46,7 @@ async def opened(browser: Any, stage: Stage, size: tuple[int, int], scheme: Any,
     await page.clock.set_fixed_time(T / 1e9)
     stage.watch(page)
     await page.goto(f"{stage.address}/{fragment}")
-    await page.get_by_test_id("state").get_by_text(state, exact=True).wait_for(timeout=5000)
+    await page.get_by_test_id("state").get_by_text(state, exact=True).wait_for()
     await page.locator(".panel-chart, .panel-ladder").first.wait_for()
     await page.keyboard.press("1")
     return page
@@ -87,7 +87,7 @@ async def test_a_server_that_is_gone(browser, still, tmp_path: Path) -> None:
     page = await opened(browser, still, WIDE, "dark", "SIMULATED")
     await page.wait_for_timeout(1500)
     await still.server.stop()
-    await page.get_by_test_id("state").get_by_text("OFFLINE", exact=True).wait_for(timeout=30_000)
+    await page.get_by_test_id("state").get_by_text("OFFLINE", exact=True).wait_for()
     png = await page.screenshot(
         mask=[page.locator("[data-testid^=health-], [data-testid=reason]")], mask_color="#808080", animations="disabled"
     )

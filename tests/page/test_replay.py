@@ -106,7 +106,7 @@ async def test_a_page_whose_replay_was_closed_says_so_and_leads_back(replay, tap
     page, (_, info) = replay.page, tape
     replay.allowed = "/replay/"  # its socket and its question are turned away
     await page.request.delete(f"{replay.address}/api/v1/replays", params={"session": info.id})
-    await expect(page.get_by_test_id("state")).to_have_text("REPLAY CLOSED", timeout=15_000)
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY CLOSED")
     await expect(page.locator("html")).to_have_attribute("data-link", "dead")
     strip = page.get_by_test_id("mode-strip")
     await expect(strip).to_contain_text("not open any more")
@@ -114,7 +114,7 @@ async def test_a_page_whose_replay_was_closed_says_so_and_leads_back(replay, tap
     await expect(page.get_by_test_id("state")).to_have_text(re.compile("^(PAUSED|REPLAY)"))
     await expect(strip.get_by_role("link")).to_have_count(0)
     await page.request.delete(f"{replay.address}/api/v1/replays", params={"session": info.id})
-    await strip.get_by_role("link", name="Back to live").click(timeout=15_000)
+    await strip.get_by_role("link", name="Back to live").click()
     await page.wait_for_url(f"{replay.address}/")
     await expect(page.get_by_test_id("state")).to_have_text("SIMULATED")
 
@@ -192,7 +192,7 @@ async def test_the_timeline_tells_gaps_in_words_and_has_a_twin(replay):
             await asyncio.sleep(0.2)
     gap = next(g for g in line["gaps"] if g["kind"] == "disconnected")
     twin = page.get_by_test_id("replay-twin")
-    await expect(twin).to_contain_text("disconnected", timeout=30_000)
+    await expect(twin).to_contain_text("disconnected")
     box = await page.get_by_test_id("replay-line").bounding_box()
     place = (gap["ts"] - line["from"]) / (line["to"] - line["from"])
     await page.mouse.move(box["x"] + place * box["width"], box["y"] + 20)
