@@ -16,7 +16,8 @@ from tapeline.server.app import Server
 from tapeline.server.live import stream
 from tapeline.server.live.hub import Limits
 from tests.server.fakes import BTC, ETH, T0, FakeSource, bar, metrics, trade
-from tests.server.live.test_hub import eventually, flood, serving, viewing
+from tests.server.live.test_hub import flood, serving, viewing
+from tests.waiting import until
 
 
 class Events:
@@ -97,7 +98,7 @@ async def test_the_very_messages_of_the_socket(server: Server, source: FakeSourc
         assert await events.message() == await viewer.subscribe("trades", BTC)
         assert await events.message() == await viewer.subscribe("metrics", BTC)
         assert events.retry == "2000"
-        await eventually(lambda: not any(v.behind for v in server.hub.viewers))
+        await until(lambda: not any(v.behind for v in server.hub.viewers))
         source.push(trade(2), metrics(2))
         assert await events.update("trades") == await viewer.update("trades")
         assert await events.update("metrics") == await viewer.update("metrics")
@@ -180,7 +181,7 @@ async def test_who_goes_is_forgotten(server: Server) -> None:
     async with streaming(server, f"channel=trades&instrument={BTC}") as events:
         await events.message()
         assert len(server.hub.viewers) == 1
-    await eventually(lambda: not server.hub.viewers)
+    await until(lambda: not server.hub.viewers)
     assert server.hub._timer is None
     assert server.hub._feeds == {}
 
@@ -222,7 +223,7 @@ async def test_a_stuck_reader_is_dropped_without_harm_to_another(source: FakeSou
         async with streaming(server, query, small=True) as stuck:
             stuck.writer.transport.pause_reading()
             total = await flood(source, lambda: server.hub.dropped and len(server.hub.viewers) == 1)
-        await eventually(lambda: len(seen) >= total)
+        await until(lambda: len(seen) >= total)
         reader.cancel()
         assert seen == list(range(total))
         assert server.hub.status()["dropped_viewers"] == 1
