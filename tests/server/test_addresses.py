@@ -28,6 +28,7 @@ async def test_the_links_for_others_hold_the_token_and_are_answered(source, tmp_
     async with server as address:
         port = address.rpartition(":")[2]
         assert all(link.endswith(f":{port}/?token={server.lock.token}") for link in server.links())
+        assert server.elsewhere() == [link.partition("/?")[0] for link in server.links()]
         for link in server.links():
             host = link.removeprefix("http://").partition("/")[0]
             async with httpx.AsyncClient(base_url=address, trust_env=False) as http:

@@ -71,7 +71,7 @@ class LiveSession:
         self.runners: list[SinkRunner] = []
         self.collector: LiveCollector
         self.alerts: Room | None = None
-        self.address = ""  # of the page, where there is one
+        self.address = ""  # of the page, where there is one, for who reads of an alert somewhere else
         self._market: SimulatedMarket | None = None
         self._stack = AsyncExitStack()
         self._repair: asyncio.Task[None] | None = None

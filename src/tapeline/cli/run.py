@@ -70,7 +70,8 @@ async def run(
             recordings=session.data,
             finder=finder_of(session.collector, chosen.settings),
         )  # fmt: skip
-        session.address = await server.start()
+        address = await server.start()
+        session.address = next(iter(server.elsewhere()), address)
         say(f"page and API at {server.link()}")
         if links := server.links():
             say(f"from other machines, where nothing between forbids it: {' or '.join(links)}")

@@ -257,12 +257,20 @@ class Server:
 
     def link(self) -> str:
         """The address for a person: with the token in it where one was made for this start. Never for a log."""
-        return f"{self.address}/?token={self.lock.token}" if self.lock.random else self.address
+        return f"{self.address}{self._query}"
 
     def links(self) -> list[str]:
-        """The same for people at other machines, where it listens for them: by this machine's name and address."""
-        port, query = self.address.rpartition(":")[2], self.link().removeprefix(self.address)
-        return [f"{written(host, int(port))}{query}" for host in reachable(self._settings.host)]
+        """The same for people at other machines, where it listens for them."""
+        return [f"{address}{self._query}" for address in self.elsewhere()]
+
+    def elsewhere(self) -> list[str]:
+        """By what others may reach it, where it listens for them: this machine's addresses and name; without a token."""
+        port = self.address.rpartition(":")[2]
+        return [written(host, int(port)) for host in reachable(self._settings.host)]
+
+    @property
+    def _query(self) -> str:
+        return f"/?token={self.lock.token}" if self.lock.random else ""
 
     def ticket(self) -> str:
         """The address for a browser that we open ourselves: good once, within a minute."""

@@ -111,6 +111,7 @@ METRICS = (
     Exposed("tapeline_sink_depth", "gauge", "Events waiting", ("name",), _each("sinks", "depth", "name")),
     Exposed("tapeline_sink_dropped", "counter", "Events left to the tape", ("name",), _each("sinks", "dropped", "name")),
     Exposed("tapeline_sink_lag_seconds", "gauge", "How overdue the oldest is", ("name",), _each("sinks", "lag_seconds", "name")),
+    Exposed("tapeline_sink_due_seconds", "gauge", "How long one may wait", ("name",), _each("sinks", "due_seconds", "name")),
     Exposed("tapeline_alert_rules", "gauge", "Rules that are watched", (), _alerts("rules")),
     Exposed("tapeline_alert_rules_raised", "gauge", "Rules that are raised now", (), _alerts("raised_now")),
     Exposed("tapeline_alerts_raised", "counter", "Alerts raised", (), _alerts("raised")),
