@@ -26,7 +26,7 @@ class Answers:
         feed, ts = self._feed_of_answer(answer), frame.ts_recv
         if self._lanes.ended and answer.native and feed.decoder.instrument(answer.native) in self._lanes.ended:
             return
-        if answer.purpose == POLL:
+        if answer.purpose == POLL and not self._is_carried(feed, answer.native):
             polling.answered(feed, answer, ts, out)
         try:
             if answer.status == 200 and answer.purpose == "instruments":
@@ -51,6 +51,12 @@ class Answers:
                 Status("", ts, ts, feed.flags, "rejected", feed.label, answer.purpose, str(e)[:LONGEST_REASON], None, None, 1)
             )
             self._unanswered(feed, answer, "the answer could not be read", ts, out)
+
+    def _is_carried(self, feed: Feed, native: str) -> bool:
+        """Whether an open connection of the feed speaks for it: its question was on its way when that opened."""
+        name = feed.decoder.instrument(native)
+        mine = [c for c in self._connections.values() if c.feed is feed]
+        return any(name == instrument for c in mine for _, instrument in c.streams.values())
 
     def _listed(self, feed: Feed, body: bytes, ts: int, out: list[Event]) -> None:
         refused = feed.registry.fill(feed.venue.read_instruments(body, feed.label))

@@ -1,7 +1,8 @@
 """What the pipeline makes of quotes that are polled over HTTP (wire/poller.py): a status where polling begins, fails and ends.
 
 The frames decide, as of everything: polling begins with the first answer to a "poll" question, and ends when a connection of the
-feed opens. A question that failed is said once, until one is answered again or fails otherwise.
+feed opens. A question that failed is said once, until one is answered again or fails otherwise. What is answered only after the
+connection that carries it opened says nothing of the socket: its quote is given out, and that is all.
 """
 
 from tapeline.engine.connections import Feed
