@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -239,3 +241,19 @@ def test_the_address_where_it_decides_what_a_symbol_means(flags: tuple[str, ...]
     }
     (made,) = events(decode("bybit", *flags, stdin=timed(quote)), type="quote")
     assert (made["instrument"], made["ask"]) == (instrument, 101.0)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_program_that_is_stopped_and_goes_on_loses_nothing(tmp_path: Path, unbuffered: str) -> None:
+    """Ctrl-Z and `fg` interrupt its writing in the middle. 3,000 trades are more than a pipe holds."""
+    path = tmp_path / "lines"
+    path.write_bytes(timed(*(trade(i, T0 // 1_000_000 + i) for i in range(1, 3001))))
+    words = [sys.executable, "-m", "tapeline", "decode", "binance", str(path), "--events", "trade"]
+    env, read = os.environ | {"PYTHONUNBUFFERED": unbuffered}, b""
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
+        assert program.stdout is not None
+        while piece := os.read(program.stdout.fileno(), 5000):
+            read += piece
+            program.send_signal(signal.SIGSTOP)
+            program.send_signal(signal.SIGCONT)
+    assert [json.loads(line)["id"] for line in read.splitlines()] == [str(i) for i in range(1, 3001)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from tapeline.cli import streams
 from tapeline.errors import TapelineError
 
 INTERRUPTED = 130
@@ -18,7 +19,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    _stand_in()
+    streams.stand_in()
     from tapeline.cli.app import launch
 
     try:
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """The program: `main`, and then the end of the process."""
+    streams.write_whole()
     leave(main())
 
 
@@ -51,19 +53,6 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _stand_in() -> None:
-    """Where a standard stream was closed (`>&-`), nothing stands in for it: Python has None there, and the next file that is
-    opened, a segment of the tape perhaps, would get its number and whatever is printed.
-    """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
-            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
-
-
 def complain(text: str) -> None:
     from tapeline.masking import mask
 
@@ -78,7 +67,7 @@ def _code_of(error: BaseException) -> int:
             raise error
         error = wanted.exceptions[0]
     if isinstance(error, BrokenPipeError):
-        _stop_writing()
+        streams.stop_writing()
         return 0
     if isinstance(error, KeyboardInterrupt):
         complain("interrupted")
@@ -90,10 +79,3 @@ def _code_of(error: BaseException) -> int:
         complain(": ".join(str(p) for p in (error.filename, error.strerror or error) if p))
         return 1
     raise error
-
-
-def _stop_writing() -> None:
-    """The reader is gone: let Python's own flush at exit write into nothing."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
