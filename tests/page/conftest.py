@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -90,6 +91,18 @@ class Stage:
         assert [e for e in self.errors if not self.allowed or self.allowed not in e] == []
 
 
+async def painted(page: Page) -> None:
+    """Until what was touched before has been drawn."""
+    await page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+async def gone_live(page: Page) -> None:
+    """Until the chosen instrument's bars, book and trades are on the page, which asks for all else before them."""
+    await expect(page.get_by_test_id("legend")).to_have_attribute("data-value", re.compile(r"\d"))
+    await expect(page.get_by_test_id("bids").locator(".price").first).to_have_attribute("data-value", re.compile(r"\d"))
+    await expect(page.get_by_test_id("tape").locator(".trade").first).to_be_visible()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Any]:
     if CHROMIUM is None:
@@ -124,6 +137,7 @@ async def screen(browser: Any, stage: Stage) -> AsyncIterator[Stage]:
     stage.source.tick()
     await stage.page.goto(stage.address)
     await stage.page.get_by_test_id("state").and_(stage.page.get_by_text("SIMULATED", exact=True)).wait_for()
+    await gone_live(stage.page)
     yield stage
     stage.check()
     await context.close()

@@ -1,7 +1,8 @@
 """A small made-up market behind the `Source` that faces see, moved by hand, so that a test knows what the page must show.
 
 `tick()` publishes one batch: for each instrument a trade, the touch, the metrics and, when a second is over, its bars. All that
-is published stays as it is until the next tick: between ticks the API and the page must say the same numbers.
+is published stays as it is until the next tick: between ticks the API and the page must say the same numbers. The trades of a tick are
+of one time, so that no second ends between two instruments.
 """
 
 import random
@@ -18,6 +19,7 @@ from tapeline.market.profile import Profile
 
 START = {"BTC-USDT": (67_250.0, 0.01, 2, 5), "ETH-USDT": (3_512.0, 0.01, 2, 4), "SOL-USDT": (182.4, 0.01, 2, 3), "DOGE-USDT": (0.16, 0.00001, 5, 0)}  # fmt: skip
 LEVELS = 60
+DELAY = 5_000_000  # from the venue's clock to ours
 END = 2**62  # of a bar that is not full yet
 
 
@@ -58,7 +60,8 @@ class FakeInstrument:
             units += step * rng.choice((1, 1, 2, 3, 5))
         return out
 
-    def move(self, now: int) -> list[Event]:
+    def move(self, at: int, now: int) -> list[Event]:
+        """`at`: the venue's time."""
         rng, i = self.rng, self.instrument.id
         self.seq += rng.randint(1, 9)
         self.units += rng.choice((-2, -1, -1, 0, 0, 0, 1, 1, 2)) * max(1, round(self.units * 1e-6))
@@ -68,7 +71,6 @@ class FakeInstrument:
         if len(self.sizes) > 4000:
             self.sizes.clear()
         self.last_event = now
-        at = now - rng.randint(2_000_000, 9_000_000)
         return [self.trade(i, at, now), *self.touch(i, at, now)]
 
     def sample(self, now: int, incomplete: str | None) -> Metrics:
@@ -150,8 +152,9 @@ class FakeSource:
     def tick(self, now: int | None = None, *also: Event) -> None:
         now = now or self.clock()
         ripe = now - 20_000_000  # as late as a trade may be here
+        at = now - DELAY
         closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= ripe]
-        events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(now)), *also]
+        events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(at, now)), *also]
         samples = [f.sample(now, self.incomplete) for f in self.all.values() if f.state == "live"]
         self.publish([*events, *samples])
 
