@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bar } from "../src/api/types.ts";
 import { better, type DayBar, pieces } from "../src/state/days.ts";
-import { type Ticker, volumeOf } from "../src/state/tickers.ts";
 import { arrange, type Choices, type Column, fits, moved, parse, PLAIN, put, sortedBy, stepped, toggled, type Values } from "../src/state/watch.ts";
 
 const IDS = ["sim:BTC-USDT", "sim:ETH-USDT", "sim-kraken:BTC-USD", "sim:SOL-USDT"];
@@ -62,16 +60,6 @@ test("what is remembered may be anything", () => {
   const kept: Choices = { sort: { by: "volume", down: true }, group: "own", order: IDS, own: [{ name: "A", ids: ["x"] }], closed: ["own A"], compact: true };
   assert.deepEqual(parse(JSON.stringify(kept)), kept);
   for (const text of [null, "", "{", "3", '"x"', '{"sort": {"by": "nonsense"}, "group": 7, "order": [1, {}], "own": [null, {"ids": 3}]}']) assert.deepEqual(parse(text), PLAIN);
-});
-
-test("volume is the venue's, else the day's, in the quote asset; what is only reckoned says so", () => {
-  const ticker: Ticker = { instrument: "x", volume: 10, notional: 900, change_pct: null, mark: null, index: null, funding_rate: null, next_funding: null, open_interest: null };
-  assert.deepEqual(volumeOf(ticker, undefined, 100), { value: 900, of: "24h", exact: true });
-  assert.deepEqual(volumeOf({ ...ticker, notional: null }, undefined, 100), { value: 1000, of: "24h", exact: false });
-  const bar = { volume: 3, vwap: 50, notional: 151, complete: true } as unknown as Bar;
-  assert.deepEqual(volumeOf({ ...ticker, notional: null, volume: null }, bar, 100), { value: 151, of: "day", exact: true });
-  assert.deepEqual(volumeOf(undefined, { ...bar, complete: false }, 100), { value: 151, of: "day", exact: false });
-  assert.equal(volumeOf(undefined, undefined, 100), null);
 });
 
 test("of two bars of one day the better one counts, and the later day before all", () => {

@@ -1,7 +1,7 @@
 // History by REST. A failed request is no event of its own: the socket's state already says whether the server is there.
 
 import { apiPath } from "./base.ts";
-import type { Bar, BookHistory, Every, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Trade } from "./types.ts";
+import type { Bar, BookHistory, Every, InstrumentInfo, Interval, MetricHistory, MetricInfo, ProfileAnswer, Ticker, Trade } from "./types.ts";
 
 /** The server answered, and not with what was asked for. */
 export class Refused extends Error {
@@ -89,6 +89,11 @@ export interface TradesQuery {
 
 export async function trades(query: TradesQuery, signal?: AbortSignal): Promise<readonly Trade[]> {
   return (await get<{ trades: Trade[] }>("trades", given(query), signal)).trades;
+}
+
+/** Of each instrument whose venue tells such figures. */
+export async function tickers(): Promise<readonly Ticker[]> {
+  return (await get<{ tickers: Ticker[] }>("tickers", {})).tickers;
 }
 
 /** What the venue lists of it; null where it lists no such one. */

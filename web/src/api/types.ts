@@ -43,6 +43,19 @@ export interface Metrics extends Event {
   readonly incomplete?: string | null; // which of them a hole or the warm-up touches, separated by commas
 }
 
+/** The venue's own figures. `volume` in the base asset, `notional` in the quote asset. */
+export interface Ticker {
+  readonly instrument: string;
+  readonly volume: number | null;
+  readonly notional: number | null;
+  readonly change_pct: number | null;
+  readonly mark: number | null;
+  readonly index: number | null;
+  readonly funding_rate: number | null;
+  readonly next_funding: number | null;
+  readonly open_interest: number | null;
+}
+
 /** What one kind of metrics means: /metrics/catalogue. */
 export interface MetricInfo {
   readonly name: string;

@@ -2,8 +2,8 @@
 // EVERY seconds while somebody looks; bars of at most MOST_BARS instruments, all at once, out of the server's memory. Where that
 // lacks the beginning of the day the lake is asked, one by one and each OF_LAKE-th time.
 
-import { apiPath } from "../api/base.ts";
 import * as rest from "../api/rest.ts";
+import type { Ticker } from "../api/types.ts";
 import { byInstrument, type DayBar } from "./days.ts";
 import type { Market } from "./market.ts";
 import type { Store } from "./store.ts";
@@ -11,19 +11,6 @@ import type { Store } from "./store.ts";
 const EVERY = 15;
 const OF_LAKE = 4;
 const MOST_BARS = 60;
-
-/** The venue's own figures. `volume` in the base asset, `notional` in the quote asset. */
-export interface Ticker {
-  readonly instrument: string;
-  readonly volume: number | null;
-  readonly notional: number | null;
-  readonly change_pct: number | null;
-  readonly mark: number | null;
-  readonly index: number | null;
-  readonly funding_rate: number | null;
-  readonly next_funding: number | null;
-  readonly open_interest: number | null;
-}
 
 /** In the quote asset. `of`: "24h" by the venue, "day": since 00:00 UTC; `exact` false: its volume at the price of now. */
 export interface Volume {
@@ -84,9 +71,9 @@ export class Tickers implements Store {
   }
 
   private async ask(): Promise<void> {
-    const found = await get<{ tickers: Ticker[] }>("tickers");
+    const found = await rest.tickers().catch(() => null);
     if (found) this.tickers.clear(); // what the venue tells no more is not of these 24 hours
-    for (const ticker of found?.tickers ?? []) this.tickers.set(ticker.instrument, ticker);
+    for (const ticker of found ?? []) this.tickers.set(ticker.instrument, ticker);
     const untold = [...this.market.rows.keys()].filter((id) => !this.told(id)).slice(0, MOST_BARS);
     if (untold.length > 0) await this.askDays(untold);
     this.changed();
@@ -106,14 +93,5 @@ export class Tickers implements Store {
   private told(id: string): boolean {
     const ticker = this.tickers.get(id);
     return ticker !== undefined && (ticker.notional !== null || ticker.volume !== null);
-  }
-}
-
-async function get<T>(path: string): Promise<T | null> {
-  try {
-    const answer = await fetch(apiPath(path), { headers: { accept: "application/json" } });
-    return answer.ok ? ((await answer.json()) as T) : null;
-  } catch {
-    return null; // the socket's state says whether the server is there
   }
 }
