@@ -7,16 +7,23 @@ missing, a colour that is lost or a layout that broke is some percent, a glyph t
     TAPELINE_PICTURES=write pytest tests/page/test_pictures.py       keeps what is there now as good; look at it before you commit it
 """
 
+import asyncio
 import io
 import os
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tests.waiting import PATIENCE
+
 KEPT = Path(__file__).parent / "pictures"
 SMALLER = 3
 COLOUR = 28  # of 255, in any of the three
+WRITING = os.environ.get("TAPELINE_PICTURES") == "write"
+SETTLED = 1.5  # seconds in which this machine has answered all that a page asks for: counted on only where pictures are written
 
 
 def small(png: bytes) -> Image.Image:
@@ -35,7 +42,7 @@ def changed(one: Image.Image, other: Image.Image) -> float:
 def compare(name: str, png: bytes, failed: Path, most: float) -> None:
     """Raises AssertionError where it differs too much from the one that is kept; both are then in the folder `failed`."""
     now, kept = small(png), KEPT / f"{name}.png"
-    if os.environ.get("TAPELINE_PICTURES") == "write":
+    if WRITING:
         KEPT.mkdir(exist_ok=True)
         now.quantize(128).save(kept, optimize=True)
         return
@@ -46,3 +53,18 @@ def compare(name: str, png: bytes, failed: Path, most: float) -> None:
         raise AssertionError(
             f"{share:.2%} of {name} differ from {kept.name}, more than {most:.1%}; it is {failed / name}-now.png"
         )
+
+
+async def looks(name: str, shoot: Callable[[], Awaitable[bytes]], failed: Path, most: float) -> None:
+    """`compare` until it is so or PATIENCE is over: nobody can say of a page that all it asked for is answered and painted."""
+    if WRITING:
+        await asyncio.sleep(SETTLED)
+    end = time.monotonic() + PATIENCE
+    while True:
+        png = await shoot()
+        try:
+            return compare(name, png, failed, most)
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        await asyncio.sleep(0.3)

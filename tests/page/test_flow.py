@@ -9,7 +9,8 @@ from playwright.async_api import expect
 from tapeline.events import Flag, Metrics, Quote, Trade
 from tapeline.instruments import Instrument
 from tests.page.market import FakeInstrument
-from tests.page.test_page import BTC, js
+from tests.page.test_page import BTC, js, shown
+from tests.waiting import becomes
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 KRAKEN, OKX = "sim-kraken:BTC-USD", "sim-okx:BTC-USDT"
@@ -66,8 +67,8 @@ async def test_venues_stand_side_by_side_with_their_basis(screen):
     await expect(page.get_by_test_id(f"venue-{OKX}")).to_be_visible()
     quotes(screen, **{BTC: (67_000.0, 67_001.0), OKX: (66_990.0, 67_000.5), KRAKEN: (67_100.0, 67_101.0)})
     await expect(page.get_by_test_id(f"venue-bid-{KRAKEN}")).to_have_attribute("data-value", "67100")
-    basis = float(await screen.raw(f"venue-basis-{KRAKEN}"))
-    assert basis == pytest.approx(1e4 * (67_100.5 - 67_000.5) / 67_000.5, rel=1e-12)
+    basis = pytest.approx(1e4 * (67_100.5 - 67_000.5) / 67_000.5, rel=1e-12)
+    await becomes(lambda: shown(screen, f"venue-basis-{KRAKEN}"), basis)
     await expect(page.get_by_test_id(f"venue-basis-{BTC}")).to_have_text("reference")
     await expect(page.get_by_test_id(f"venue-state-{KRAKEN}")).to_have_text("not compared")  # dollars are not tethers
     await expect(page.get_by_test_id(f"venue-bid-{BTC}")).to_have_attribute("data-best", "true")
@@ -76,7 +77,8 @@ async def test_venues_stand_side_by_side_with_their_basis(screen):
     await page.get_by_label("Best among").select_option("dollars")
     verdict = page.get_by_test_id("venues-verdict")
     await expect(verdict).to_contain_text("crossed by 14.8 bps for 2.00000, before fees: bid 67,100.00 at sim-kraken")
-    assert float(await screen.raw("venues-verdict")) == pytest.approx(1e4 * (67_100.0 - 67_000.5) / 67_050.25, rel=1e-12)
+    crossed = pytest.approx(1e4 * (67_100.0 - 67_000.5) / 67_050.25, rel=1e-12)
+    await becomes(lambda: shown(screen, "venues-verdict"), crossed)
     await page.get_by_label(f"Measure the basis from {KRAKEN}").check()
     await expect(page.get_by_test_id(f"venue-basis-{KRAKEN}")).to_have_text("reference")
 
@@ -127,7 +129,7 @@ async def test_flow_says_the_delta_of_each_bar_and_the_volumes_by_size(screen):
         for t in (await screen.get("trades", instrument=BTC, limit=5000))["trades"]
         if t["side"] == "buy" and 1e4 <= t["price"] * t["size"] < 1e5
     )
-    assert float(await screen.raw("flow-buy-10000")) == pytest.approx(small, rel=1e-9)
+    await becomes(lambda: shown(screen, "flow-buy-10000"), pytest.approx(small, rel=1e-9))  # counted once a second
 
 
 async def test_a_footprint_is_the_api_s(screen):
@@ -137,15 +139,18 @@ async def test_a_footprint_is_the_api_s(screen):
     twin = page.get_by_test_id("footprint-twin")
     await expect(twin.locator("tbody tr").first).to_be_attached()
     step = float((await page.get_by_label("Footprint step").locator("option").first.inner_text()).split("(")[1].rstrip(")"))
-    await page.wait_for_timeout(1300)  # the newest bars are asked for each second
     answer = await screen.get("footprint", instrument=BTC, interval="1m", step=step, limit=5)
-    for bar in answer["bars"][-3:]:
+
+    async def told(bar):
+        """Bought, sold and the point of control."""
         cells = await twin.locator(f'tr[data-ts="{bar["ts_open"]}"] td').all_inner_texts()
-        assert float(cells[1]) == pytest.approx(sum(bar["buys"]), rel=1e-12)
-        assert float(cells[2]) == pytest.approx(sum(bar["sells"]), rel=1e-12)
+        return [float(cells[n].replace(",", "")) for n in (1, 2, 5)] if cells else None
+
+    for bar in answer["bars"][-3:]:
         volumes = [b + s for b, s in zip(bar["buys"], bar["sells"], strict=True)]
         poc = (bar["low"] + volumes.index(max(volumes))) * step
-        assert float(cells[5].replace(",", "")) == pytest.approx(poc, abs=0.005)
+        sums = [pytest.approx(sum(bar[side]), rel=1e-12) for side in ("buys", "sells")]
+        await becomes(lambda bar=bar: told(bar), [*sums, pytest.approx(poc, abs=0.005)])  # it asks for the newest each second
     await page.get_by_label("Footprint step").select_option(index=2)
     await expect(twin.locator("tbody tr").first).to_be_attached()
     await page.locator("#panel-footprint canvas").focus()

@@ -8,6 +8,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.page.conftest import Stage
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 TRY = """async (address) => {
@@ -70,7 +71,7 @@ async def framed(page, address: str) -> str:
         address,
     )
     frame = page.frames[-1]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await frame.evaluate("document.title + location.href")
 
 

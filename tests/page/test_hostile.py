@@ -1,6 +1,5 @@
 """A page in bad company: names and reasons that would be markup, memory full of rubbish, a connection that spoils what it carries."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tapeline.instruments import Instrument
 from tests.page.conftest import Stage
 from tests.page.market import FakeInstrument
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MARKUP = "<img/src=x/onerror=globalThis.owned=1>"
@@ -101,6 +101,5 @@ async def test_a_connection_that_spoils_messages_is_opened_anew(screen: Stage) -
     await screen.page.route_web_socket("**/api/v1/ws", between)
     await screen.page.reload()
     await live(screen)
-    while len(opened) < 2:
-        await asyncio.sleep(0.02)
+    await until(lambda: len(opened) >= 2)
     await live(screen)

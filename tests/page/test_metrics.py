@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from tapeline.events import Flag, Metrics
 from tests.page.test_page import BTC, ETH, js
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 
@@ -22,7 +23,7 @@ async def test_metrics_appear_move_and_are_the_apis(screen):
     (row,) = (await screen.get("metrics", instrument=BTC, kind="sample"))["metrics"]
     await expect(vwap).to_have_attribute("data-value", js(row["values"]["vwap_5m"]))
     await expect(vwap).to_have_text(f"{row['values']['vwap_5m']:,.2f}")
-    assert await page.locator("#panel-metrics h4").all_inner_texts() == ["Price", "Flow"]
+    await expect(page.locator("#panel-metrics h4")).to_have_text(["Price", "Flow"], use_inner_text=True)
     await expect(page.get_by_test_id("metrics-asof")).to_contain_text("as of ")
 
 
@@ -33,11 +34,11 @@ async def test_the_lines_are_drawn_from_the_server_s_history(screen):
                       return d.filter((v, i) => i % 4 === 3 && v > 0).length }"""
     screen.allowed = "willReadFrequently"  # Chromium on this test that looks at the drawing
     canvas = screen.page.locator("[data-metric=vwap_5m] canvas")
-    for _ in range(40):
-        if await canvas.evaluate(drawn) > 50:
-            return
-        await screen.page.wait_for_timeout(100)
-    pytest.fail("no line was drawn")
+
+    async def inked() -> bool:
+        return await canvas.evaluate(drawn) > 50
+
+    await until(inked)
 
 
 async def test_what_is_incomplete_says_so_and_what_is_not_known_is_a_dash(screen):
@@ -91,7 +92,7 @@ async def test_the_profile_is_drawn_and_its_numbers_are_the_apis(screen):
     await page.keyboard.press("p")
     await expect(page.get_by_role("button", name="Profile")).to_have_attribute("aria-pressed", "true")
     found = (await screen.get("profile", instrument=BTC))["profile"]
-    await expect(page.get_by_test_id("profile")).to_have_attribute("data-value", repr(found["poc"]))
+    await expect(page.get_by_test_id("profile")).to_have_attribute("data-value", js(found["poc"]))
     await expect(page.get_by_test_id("profile")).to_contain_text(f"POC {found['poc']:,.2f}")
     await expect(page.get_by_test_id("profile")).to_contain_text(f"{found['val']:,.2f} to {found['vah']:,.2f}")
     await page.keyboard.press("p")

@@ -14,7 +14,7 @@ from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tests.page.conftest import Stage
 from tests.page.market import FakeSource
-from tests.page.pictures import KEPT, compare
+from tests.page.pictures import KEPT, looks
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 T = 1_795_255_200_000_000_000  # 2026-11-21T10:00:00Z
@@ -52,10 +52,10 @@ async def opened(browser: Any, stage: Stage, size: tuple[int, int], scheme: Any,
     return page
 
 
-async def picture(page: Page) -> bytes:
+async def picture(page: Page, beside: str = "") -> bytes:
+    """Without the figures of health and what else is named, whose numbers no picture can foresee."""
     await page.evaluate("document.fonts.ready")
-    await page.wait_for_timeout(1500)  # the last request is answered, and a frame painted
-    figures = page.locator("[data-testid^=health-]")
+    figures = page.locator(f"[data-testid^=health-]{beside}")
     return await page.screenshot(mask=[figures], mask_color="#808080", animations="disabled")
 
 
@@ -70,7 +70,7 @@ async def test_a_market_that_is_fed(browser, still, tmp_path: Path, name: str, s
     page = await opened(browser, still, size, scheme, "SIMULATED")
     for key in keys:
         await page.keyboard.press(key)
-    compare(name, await picture(page), tmp_path, MOST)
+    await looks(name, lambda: picture(page), tmp_path, MOST)
     still.check()
     await page.context.close()
 
@@ -79,19 +79,16 @@ async def test_a_feed_that_is_stale(browser, still, tmp_path: Path) -> None:
     for instrument in still.source.all.values():
         instrument.state = "stale"
     page = await opened(browser, still, WIDE, "dark", "STALE")
-    compare("stale-dark", await picture(page), tmp_path, MOST)
+    await looks("stale-dark", lambda: picture(page), tmp_path, MOST)
     await page.context.close()
 
 
 async def test_a_server_that_is_gone(browser, still, tmp_path: Path) -> None:
     page = await opened(browser, still, WIDE, "dark", "SIMULATED")
-    await page.wait_for_timeout(1500)
+    await looks("trading-dark", lambda: picture(page), tmp_path, MOST)  # it has all that it will keep
     await still.server.stop()
     await page.get_by_test_id("state").get_by_text("OFFLINE", exact=True).wait_for()
-    png = await page.screenshot(
-        mask=[page.locator("[data-testid^=health-], [data-testid=reason]")], mask_color="#808080", animations="disabled"
-    )
-    compare("offline-dark", png, tmp_path, MOST)
+    await looks("offline-dark", lambda: picture(page, ", [data-testid=reason]"), tmp_path, MOST)
     await page.context.close()
 
 

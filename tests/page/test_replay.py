@@ -18,9 +18,9 @@ from tapeline.tape import reader
 from tests.live.rig import settings
 from tests.page.conftest import Stage
 from tests.page.market import FakeSource
-from tests.waiting import until
+from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def tape(tmp_path_factory):
             LiveSession(settings(sim, data, sinks=SinkSettings(sqlite=False))) as session,
         ):
             await session.connect("live")
-            await until(lambda: session.collector.events > 2500, 40)
+            await until(lambda: session.collector.events > 2500, 60)
             sim.fault(f.Close(code=1006))
             await until(lambda: session.collector.events > 7000, 60)
 
@@ -81,10 +81,12 @@ async def asked(stage, path, **params):
 async def paused_at(stage, at):
     """Once it stands there, the page and the API."""
     await expect(stage.page.get_by_test_id("replay-time")).to_have_attribute("data-value", str(at))
-    async with asyncio.timeout(15):
-        while (state := await asked(stage, "replay"))["seeking"] or state["now"] != at:
-            await asyncio.sleep(0.02)
-    return state
+
+    async def stands():
+        state = await asked(stage, "replay")
+        return not state["seeking"] and state["now"] == at
+
+    await until(stands)
 
 
 async def test_a_recording_is_opened_from_the_list_and_left_for_the_live_market(beside, tape):
@@ -95,7 +97,9 @@ async def test_a_recording_is_opened_from_the_list_and_left_for_the_live_market(
     await expect(row).to_contain_text("BTC-USDT")
     await row.get_by_test_id("open-recording").click()
     await page.wait_for_url(f"**/replay/{info.id}/")
-    await expect(page.get_by_test_id("state")).to_have_text(re.compile(r"REPLAY ×1"))
+    await expect(page.get_by_test_id("state")).to_have_text(
+        re.compile(r"^REPLAY (×1|ENDED)$")
+    )  # some seconds: a slow machine sees their end
     await expect(page.get_by_test_id("mode-text")).to_contain_text("a recording of the SIMULATED market")
     await page.get_by_test_id("replay-bar").get_by_test_id("back-to-live").click()
     await page.wait_for_url(f"{beside.address}/")
@@ -124,16 +128,23 @@ async def test_play_pause_and_step_by_keys(replay):
     before = (await asked(replay, "replay"))["now"]
     await page.keyboard.press(".")
     await paused_at(replay, before + 1_000_000)
+    await page.get_by_test_id("replay-speed").select_option("0.1")  # slowly: there are only some seconds of it
+    await page.get_by_test_id("state").click()  # out of the list
     await page.keyboard.press(" ")
     await expect(page.get_by_role("button", name="Pause (Space)")).to_be_visible()
-    await page.get_by_test_id("replay-speed").select_option("2")
-    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×2")
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×0.1")
+    await page.get_by_test_id("replay-speed").select_option("0.5")
+    await expect(page.get_by_test_id("state")).to_have_text("REPLAY ×0.5")
+
+    async def went_on():
+        return (await asked(replay, "replay"))["now"] > before + 1_000_000
+
+    await until(went_on)
     await page.get_by_test_id("replay-line").focus()
     await page.keyboard.press(" ")
     await expect(page.get_by_test_id("state")).to_have_text("PAUSED")
     state = await asked(replay, "replay")
-    assert (state["playing"], state["speed"]) == (False, 2)
-    assert state["now"] > before + 1_000_000
+    assert (state["playing"], state["speed"]) == (False, 0.5)
 
 
 async def test_sought_by_keys_and_pointer_the_page_shows_what_the_api_has_there(replay, tape):
@@ -148,11 +159,11 @@ async def test_sought_by_keys_and_pointer_the_page_shows_what_the_api_has_there(
     box = await line.bounding_box()
     await page.mouse.move(box["x"] + 10, box["y"] + 20)
     await page.mouse.down()
-    await page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 20, steps=5)
+    await page.mouse.move(box["x"] + box["width"] * 0.85, box["y"] + 20, steps=5)  # long after the connection was lost
     await page.mouse.up()
     await expect(line).to_have_attribute("aria-valuetext", re.compile("UTC, paused"))
     state = await asked(replay, "replay")
-    assert abs((state["now"] - first) / (last - first) - 0.6) < 0.01
+    assert abs((state["now"] - first) / (last - first) - 0.85) < 0.01
     await paused_at(replay, state["now"])
     then = await asked(replay, "status")  # recorded on a busy machine, this may be while the connections were lost
     was_live = any(c["state"] == "up" for c in then["connections"]) and any(i["state"] == "live" for i in then["instruments"])
@@ -187,10 +198,14 @@ async def test_at_the_beginning_nothing_of_what_is_to_come_is_shown(replay, tape
 
 async def test_the_timeline_tells_gaps_in_words_and_has_a_twin(replay):
     page = replay.page
-    async with asyncio.timeout(40):  # the process that asks the lake takes its time to start on a busy machine
-        while (line := await asked(replay, "replay/timeline", buckets=400))["volume"][0] is None:
-            await asyncio.sleep(0.2)
+
+    async def told():
+        return (await asked(replay, "replay/timeline", buckets=400))["volume"][0] is not None
+
+    await until(told, 60)  # the process that asks the lake takes its time to start on a busy machine
+    line = await asked(replay, "replay/timeline", buckets=400)
     gap = next(g for g in line["gaps"] if g["kind"] == "disconnected")
+    await page.reload()  # it would ask again by itself, but later each time
     twin = page.get_by_test_id("replay-twin")
     await expect(twin).to_contain_text("disconnected")
     box = await page.get_by_test_id("replay-line").bounding_box()
@@ -205,12 +220,11 @@ async def test_the_timeline_tells_gaps_in_words_and_has_a_twin(replay):
 async def test_nothing_scrolls_sideways(replay, width):
     page = replay.page
     await page.set_viewport_size({"width": width, "height": 844})
-    await expect(page.get_by_test_id("replay-bar")).to_be_visible()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    bar = await page.get_by_test_id("replay-bar").bounding_box()
-    assert bar["width"] <= width
+    bar = page.get_by_test_id("replay-bar")
+    await expect(bar).to_be_visible()
+    await becomes(lambda: page.evaluate(f"document.documentElement.scrollWidth <= {width}"), True)
+    await becomes(lambda: bar.evaluate(f"bar => bar.getBoundingClientRect().width <= {width}"), True)
     await page.keyboard.press("r")
     await expect(page.get_by_test_id("open-recording").first).to_be_visible()
-    dialog = await page.get_by_role("dialog", name="Recordings").bounding_box()
-    assert dialog["x"] >= 0
-    assert dialog["x"] + dialog["width"] <= width
+    inside = f"el => {{ const box = el.getBoundingClientRect(); return box.left >= 0 && box.right <= {width} }}"
+    await becomes(lambda: page.get_by_role("dialog", name="Recordings").evaluate(inside), True)

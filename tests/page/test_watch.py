@@ -1,6 +1,5 @@
 """The list of markets as a person uses it: searched, added to, ordered, grouped, moved, taken from; remembered."""
 
-import asyncio
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +13,11 @@ from tapeline.instruments import Instrument
 from tests.page.control import FakeControl
 from tests.page.market import FakeInstrument
 from tests.page.test_page import BTC, ETH, js
+from tests.waiting import becomes, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 SOL, DOGE = "sim:SOL-USDT", "sim:DOGE-USDT"
+FIGURES = ("mid", "change", "spread")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -28,12 +29,8 @@ async def market(screen):
 
 async def order(page, *wanted):
     """Waits until the rows stand so: the order is made anew once a second, and after a reload when prices have come."""
-    for _ in range(60):
-        there = await page.locator(".watch-row").evaluate_all("rows => rows.map(r => r.dataset.id)")
-        if there == list(wanted):
-            return
-        await page.wait_for_timeout(100)
-    assert there == list(wanted)
+    rows = page.locator(".watch-row")
+    await becomes(lambda: rows.evaluate_all("rows => rows.map(r => r.dataset.id)"), list(wanted))
 
 
 def listed(market, *symbols):
@@ -134,8 +131,8 @@ async def test_groups_of_one_s_own_and_closed_ones_are_remembered(market):
     await name.fill("Majors")
     await name.press("Enter")
     groups = page.locator(".watch [role=group]")
-    await expect(groups).to_have_count(2)
-    assert [await g.get_attribute("aria-label") for g in await groups.all()] == ["Majors", "Others"]
+    labels = "groups => groups.map(g => g.getAttribute('aria-label'))"
+    await becomes(lambda: groups.evaluate_all(labels), ["Majors", "Others"])
     await order(page, ETH, BTC, SOL, DOGE)
     await page.get_by_test_id(f"watch-{SOL}").drag_to(page.get_by_test_id(f"watch-{ETH}"), target_position={"x": 60, "y": 45})
     await order(page, ETH, SOL, BTC, DOGE)
@@ -156,11 +153,11 @@ async def test_volume_says_of_what_it_is(market):
     btc = page.get_by_test_id(f"watch-volume-{BTC}")
     await expect(btc).to_have_text("83.00M")
     await expect(btc).to_have_attribute("data-value", "83000000")
-    assert "24 hours" in await btc.get_attribute("title")
+    await expect(btc).to_have_attribute("title", re.compile("24 hours"))
     (bar,) = (await market.get("bars", instrument=ETH, interval="1d", limit=1))["bars"]
     eth = page.get_by_test_id(f"watch-volume-{ETH}")
     await expect(eth).to_have_attribute("data-value", js(bar["notional"]))
-    assert "since 00:00 UTC" in await eth.get_attribute("title")
+    await expect(eth).to_have_attribute("title", re.compile("since 00:00 UTC"))
     await expect(eth).to_have_text(re.compile(r"^≈?[\d.]+[KMB]? today$"))
     await expect(page.get_by_test_id(f"watch-{ETH}")).to_contain_text(re.compile("volume since 00:00 UTC"))
     await expect(page.get_by_role("button", name="Order by Vol 24h")).to_have_attribute(
@@ -178,43 +175,48 @@ async def test_a_long_venue_name_hides_no_figure(market):
     source.all[name] = FakeInstrument(known, 3_512.0, template.decimals, template.rng)
     source.tick()
     row = page.get_by_test_id(f"watch-{name}")
+
+    async def hidden():
+        """Figures that do not stand in the row, beside the venue. All of one moment: rows move while others come."""
+        boxes = await row.evaluate(
+            """row => Object.fromEntries([['row', row], ['venue', row.querySelector('.venue')],
+                      ...['mid', 'change', 'spread'].map(figure => [figure, row.querySelector(`[data-testid^=watch-${figure}-]`)])]
+                  .map(([name, el]) => { const {left, right, bottom} = el.getBoundingClientRect(); return [name, [left, right, bottom]] }))"""
+        )
+        left, right, bottom = boxes["row"]
+        out = [f for f in FIGURES if not (left <= boxes[f][0] < boxes[f][1] <= right and boxes[f][2] <= bottom)]
+        return out if boxes["venue"][1] <= boxes["spread"][0] else [*out, "venue"]
+
     for width in (1440, 1024, 390):
         await page.set_viewport_size({"width": width, "height": 900})
         if width < 900:
             await page.get_by_role("tab", name="Markets").last.click()
         await row.scroll_into_view_if_needed()
         await expect(row).to_have_attribute("data-state", "live")  # what it is otherwise takes the spread's place
-        for figure in ("mid", "change", "spread"):
+        for figure in FIGURES:
             await expect(page.get_by_test_id(f"watch-{figure}-{name}")).to_have_text(re.compile(r"\d"))
-        boxes = await row.evaluate(  # all in one moment: rows move while others come
-            """row => Object.fromEntries([['row', row], ['venue', row.querySelector('.venue')],
-                      ...['mid', 'change', 'spread'].map(figure => [figure, row.querySelector(`[data-testid^=watch-${figure}-]`)])]
-                  .map(([name, el]) => { const {left, right, bottom} = el.getBoundingClientRect(); return [name, [left, right, bottom]] }))"""
-        )
-        left, right, bottom = boxes["row"]
-        for figure in ("mid", "change", "spread"):
-            at = boxes[figure]
-            assert left <= at[0] < at[1] <= right, (width, figure)
-            assert at[2] <= bottom, (width, figure)
-        assert boxes["venue"][1] <= boxes["spread"][0]
+        await becomes(hidden, [])  # the panels are laid out a little after the window
     await page.set_viewport_size({"width": 1440, "height": 900})
     await row.click()
-    title = await page.locator(".title").bounding_box()
-    for part in ("symbol", "change"):
-        at = await page.get_by_test_id(part).bounding_box()
-        assert at["x"] + at["width"] <= title["x"] + title["width"], part
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", name)
+    beyond = """title => ['symbol', 'change'].filter(part => title.getBoundingClientRect().right
+        < title.querySelector(`[data-testid=${part}]`).getBoundingClientRect().right)"""
+    await becomes(lambda: page.locator(".title").evaluate(beyond), [])
 
 
 async def test_the_lines_of_the_cards_are_there_with_the_market(market):
     page = market.page
     mid, bid = page.locator('[data-card="mid"] canvas'), page.locator('[data-card="bid"] canvas')
-    for _ in range(4):  # seconds go by
-        market.source.tick()
-        await page.wait_for_timeout(1000)
+    market.source.tick()
+    await expect(bid).to_have_attribute("data-points", re.compile(r"^([4-9]|\d{2,})$"))  # seconds go by
+    before = int(await bid.get_attribute("data-points"))
     await page.get_by_test_id(f"watch-{ETH}").click()
     await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
+    of_eth = int(await bid.get_attribute("data-points"))
     await expect(mid).to_have_attribute("data-points", re.compile(r"^\d{2,3}$"))
-    assert int(await bid.get_attribute("data-points")) >= 3  # what the row saw while another was chosen
+    await page.get_by_test_id(f"watch-{BTC}").click()
+    await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
+    assert before <= of_eth <= int(await bid.get_attribute("data-points"))  # the row saw as much while another was chosen
 
 
 async def test_several_hundred_rows_write_only_what_is_in_view(market):
@@ -227,15 +229,27 @@ async def test_several_hundred_rows_write_only_what_is_in_view(market):
         source.all[known.id] = FakeInstrument(known, 10.0 + n, template.decimals, template.rng)
     source.tick()
     await expect(page.locator(".watch-row")).to_have_count(304)
-    await page.wait_for_timeout(300)
-    source.tick()
-    await page.wait_for_timeout(300)
     mid = page.get_by_test_id("watch-mid-sim:X290-USDT")
+
+    async def painted():
+        """Another tick, and whether the list wrote it: a row at the top has the API's number."""
+        source.tick()
+        (quote,) = (await market.get("quotes", instrument=BTC))["quotes"]
+        await expect(page.get_by_test_id(f"watch-mid-{BTC}")).to_have_attribute(
+            "data-value", js((quote["bid"] + quote["ask"]) / 2)
+        )
+
+    async def left_alone():
+        before = await mid.get_attribute("data-value")
+        await painted()
+        return await mid.get_attribute("data-value") == before
+
+    await painted()
+    await until(left_alone)  # it is far below, and the page has noticed
     before = await mid.get_attribute("data-value")
-    source.tick()
-    source.tick()
-    await page.wait_for_timeout(300)
-    assert await mid.get_attribute("data-value") == before  # it is far below
+    for _ in range(3):
+        await painted()
+    assert await mid.get_attribute("data-value") == before
     await page.get_by_test_id("watch-sim:X290-USDT").scroll_into_view_if_needed()
     (quote,) = (await market.get("quotes", instrument="sim:X290-USDT"))["quotes"]
     await expect(mid).to_have_attribute("data-value", js((quote["bid"] + quote["ask"]) / 2))
@@ -256,10 +270,9 @@ async def test_opening_fills_the_list_by_two_requests_that_no_query_is_needed_fo
     (bar,) = (await market.get("bars", instrument=ETH, interval="1d", limit=1))["bars"]
     change = page.get_by_test_id(f"watch-change-{ETH}")
     await expect(change).to_have_attribute("title", re.compile("UTC day"))
-    assert f"{bar['open']:,.2f}" in await change.get_attribute("title")
-    async with asyncio.timeout(10):  # the second follows the first; the page before may have had one of them on its way
-        while {q["interval"][0] for q in asked if len(q["instrument"]) == 4} != {"1d", "1s"}:
-            await page.wait_for_timeout(50)
+    await expect(change).to_have_attribute("title", re.compile(re.escape(f"{bar['open']:,.2f}")))
+    # The second follows the first; the page before may have had one of them on its way.
+    await becomes(lambda: {q["interval"][0] for q in asked if len(q["instrument"]) == 4}, {"1d", "1s"})
     many = [q for q in asked if len(q["instrument"]) == 4]
     assert all(q["past"] == ["memory"] for q in many)
     assert [q for q in asked if q["interval"] in (["1d"], ["1s"]) and q not in many] == []

@@ -6,14 +6,23 @@ from collections.abc import Mapping
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.page.test_page import BTC, js
+from tests.waiting import becomes, until
+
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 Box = Mapping[str, float]
 
 
 async def box(locator: Locator) -> Box:
-    found = await locator.bounding_box()
-    assert found is not None
+    """All four of one moment."""
+    found: Box = await locator.evaluate(
+        "el => { const {x, y, width, height} = el.getBoundingClientRect(); return {x, y, width, height} }"
+    )
     return found
+
+
+async def number(locator: Locator, name: str) -> int:
+    return int(str(await locator.get_attribute(name)))
 
 
 def tab(page: Page, name: str) -> Locator:
@@ -38,13 +47,18 @@ async def test_a_tab_is_dragged_beside_a_panel_and_stands_there_after_a_reload(s
     zone = await box(page.get_by_test_id("drop-zone"))
     await page.mouse.up()
     await expect(page.get_by_test_id("drop-zone")).to_be_hidden()
-    trades, chart = await box(page.locator("#panel-tape")), await box(page.locator("#panel-chart"))
-    assert chart["x"] + chart["width"] < trades["x"] < chart["x"] + chart["width"] + 12
-    assert trades["y"] == chart["y"]
+
+    async def beside() -> bool:
+        trades, chart = await box(page.locator("#panel-tape")), await box(page.locator("#panel-chart"))
+        right = chart["x"] + chart["width"]
+        return right < trades["x"] < right + 12 and trades["y"] == chart["y"]
+
+    await until(beside)
+    trades = await box(page.locator("#panel-tape"))
     assert abs(trades["x"] + trades["width"] - zone["x"] - zone["width"]) > 30  # the room that Trades had went to the others
     await page.reload()
     await expect(tab(page, "Trades")).to_be_visible()
-    assert await box(page.locator("#panel-tape")) == trades
+    await becomes(lambda: box(page.locator("#panel-tape")), trades)
 
 
 async def test_a_tab_is_dragged_into_another_group_and_escape_leaves_it(screen):
@@ -56,7 +70,7 @@ async def test_a_tab_is_dragged_into_another_group_and_escape_leaves_it(screen):
     await page.keyboard.press("Escape")
     await page.mouse.up()
     await expect(page.get_by_test_id("drop-zone")).to_be_hidden()
-    assert await box(page.locator("#panel-tape")) == before
+    await becomes(lambda: box(page.locator("#panel-tape")), before)
     await drag(page, tab(page, "Trades"), book["x"] + 4, book["y"] + 10)
     await expect(page.get_by_role("tablist", name="Trades, Book").get_by_role("tab")).to_have_text(["Trades", "Book"])
     await expect(page.locator("#panel-ladder")).to_be_hidden()
@@ -71,21 +85,20 @@ async def test_borders_move_by_mouse_and_by_arrow_keys_and_stop_in_time(screen):
     before = await box(page.locator("#panel-ladder"))
     at = await box(border)
     await drag(page, border, at["x"] + 3 - 60, at["y"] + 200)
-    after = await box(page.locator("#panel-ladder"))
-    assert after["width"] == before["width"] + 60
-    assert after["x"] == before["x"] - 60
+    ladder = page.locator("#panel-ladder")
+    await becomes(lambda: box(ladder), {**before, "width": before["width"] + 60, "x": before["x"] - 60})
     await border.focus()
-    value = int(str(await border.get_attribute("aria-valuenow")))
+    value = await number(border, "aria-valuenow")
     await page.keyboard.press("ArrowRight")
-    assert (await box(page.locator("#panel-ladder")))["width"] == after["width"] - 16
-    assert int(str(await border.get_attribute("aria-valuenow"))) > value
+    await becomes(lambda: box(ladder), {**before, "width": before["width"] + 44, "x": before["x"] - 44})
+    assert await number(border, "aria-valuenow") > value
     await page.keyboard.press("End")
-    assert (await box(page.locator("#panel-ladder")))["width"] >= 140
-    assert await border.get_attribute("aria-valuenow") == await border.get_attribute("aria-valuemax")
-    width = await box(page.locator("#panel-ladder"))
+    await expect(border).to_have_attribute("aria-valuenow", str(await border.get_attribute("aria-valuemax")))
+    width = await box(ladder)
+    assert width["width"] >= 140
     await page.reload()
     await expect(page.get_by_test_id("symbol")).to_be_visible()
-    assert await box(page.locator("#panel-ladder")) == width
+    await becomes(lambda: box(ladder), width)
 
 
 async def test_panels_move_close_come_back_and_fill_the_screen_by_keyboard(screen):
@@ -95,11 +108,15 @@ async def test_panels_move_close_come_back_and_fill_the_screen_by_keyboard(scree
     await expect(tab(page, "Alerts")).to_be_focused()
     await expect(page.locator("#panel-alerts")).to_be_visible()
     await page.keyboard.press("Alt+ArrowRight")  # out of its group
-    alerts, metrics = (
-        await box(page.locator("#panel-alerts")),
-        await box(tab(page, "Metrics")),
-    )  # whose panel another one covers
-    assert alerts["x"] > metrics["x"] + metrics["width"]
+
+    async def at_the_right() -> bool:
+        alerts, metrics = (
+            await box(page.locator("#panel-alerts")),
+            await box(tab(page, "Metrics")),
+        )  # another one covers its panel
+        return alerts["x"] > metrics["x"] + metrics["width"]
+
+    await until(at_the_right)
     await expect(tab(page, "Alerts")).to_be_focused()
     await page.keyboard.press("Delete")
     await expect(tab(page, "Alerts")).to_be_hidden()
@@ -108,22 +125,28 @@ async def test_panels_move_close_come_back_and_fill_the_screen_by_keyboard(scree
     await page.get_by_role("menuitemcheckbox", name="Trading").press("Enter")
     await expect(tab(page, "Alerts")).to_be_visible()
     await tab(page, "Chart").dblclick()
-    assert (await box(page.locator("#panel-chart")))["width"] > 1400
     await expect(tab(page, "Book")).to_be_hidden()
+
+    async def wide() -> bool:
+        return (await box(page.locator("#panel-chart")))["width"] > 1400
+
+    await until(wide)
     await page.get_by_role("button", name="Restore").click()
     await expect(tab(page, "Book")).to_be_visible()
 
 
 async def test_what_is_covered_is_not_painted(screen):
     page = screen.page
-    await tab(page, "Alerts").click()
     value = page.get_by_test_id("metric-vwap_5m")
+    await expect(value).to_have_attribute("data-value", re.compile(r"\d"))
+    await tab(page, "Alerts").click()
     old = await value.get_attribute("data-value")
     for _ in range(30):
         screen.source.tick()
-    await expect(page.get_by_test_id("tape").locator("> *").first).to_be_visible()
-    (row,) = (await screen.get("metrics", instrument="sim:BTC-USDT", kind="sample"))["metrics"]
+    (trade,) = (await screen.get("trades", instrument=BTC, limit=1))["trades"]
+    await expect(page.get_by_test_id("last")).to_have_attribute("data-value", js(trade["price"]))  # what is seen is painted
+    (row,) = (await screen.get("metrics", instrument=BTC, kind="sample"))["metrics"]
     assert row["values"]["vwap_5m"] != float(str(old))
     assert await value.get_attribute("data-value") == old
     await tab(page, "Metrics").click()
-    await expect(value).to_have_attribute("data-value", repr(row["values"]["vwap_5m"]))
+    await expect(value).to_have_attribute("data-value", js(row["values"]["vwap_5m"]))

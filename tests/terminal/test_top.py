@@ -12,7 +12,7 @@ from tapeline.server.access.access import credentials
 from tapeline.server.app import Server
 from tapeline.terminal.app import Top
 from tests.page.market import FakeSource
-from tests.waiting import until
+from tests.waiting import becomes, until
 
 
 @pytest.fixture
@@ -44,9 +44,8 @@ async def test_all_panes_show_what_the_api_says(market: tuple[FakeSource, Server
         await until(
             lambda: f"{book.asks[0][0]:,.2f}" in text(app, "ladder") and f"{book.bids[0][0]:,.2f}" in text(app, "ladder")
         )
-        watch = text(app, "watch")
-        assert all(name in watch for name in ("sim:BTC-USDT", "sim:ETH-USDT", "sim:SOL-USDT", "sim:DOGE-USDT"))
-        assert "›sim:BTC-USDT" in watch
+        names = ("›sim:BTC-USDT", "sim:ETH-USDT", "sim:SOL-USDT", "sim:DOGE-USDT")
+        await until(lambda: all(name in text(app, "watch") for name in names))
         await pilot.press("down", "j")
         await until(
             lambda: "›sim:SOL-USDT" in text(app, "watch") and app.query_one("#ladder").border_title == "Book sim:SOL-USDT"
@@ -62,10 +61,9 @@ async def test_a_lost_server_is_said_and_found_again(market: tuple[FakeSource, S
     async with app.run_test(size=(140, 40)):
         await until(lambda: "SIMULATED" in text(app, "health"))
         await server.stop()
-        await until(lambda: "RECONNECTING" in text(app, "health"))
-        assert "what is shown is of" in text(app, "health")
+        await until(lambda: "RECONNECTING" in text(app, "health") and "what is shown is of" in text(app, "health"))
         await until(lambda: "old: the connection is lost" in text(app, "ladder"))
-        assert " old " in text(app, "watch")  # in place of an age
+        await until(lambda: " old " in text(app, "watch"))  # in place of an age
         again = Server(source, ServerSettings(port=int(server.address.rpartition(":")[2])), LiveClock(), page=tmp_path)
         await again.start()
         await until(lambda: "SIMULATED" in text(app, "health") and "proved right" in text(app, "ladder"))
@@ -82,7 +80,7 @@ async def test_states_are_words(market: tuple[FakeSource, Server]) -> None:
         source.report("gap", "sim:BTC-USDT", "ids are missing")
         await until(lambda: "NOT proved: invalid" in text(app, "ladder"))
         await until(lambda: "stale" in next(line for line in text(app, "watch").splitlines() if "ETH" in line))
-        assert "1 of 4 instruments not live: sim:ETH-USDT" in text(app, "health")
+        await until(lambda: "1 of 4 instruments not live: sim:ETH-USDT" in text(app, "health"))
 
 
 async def test_pause_holds_the_picture_and_goes_on_with_what_is(market: tuple[FakeSource, Server]) -> None:
@@ -101,7 +99,7 @@ async def test_pause_holds_the_picture_and_goes_on_with_what_is(market: tuple[Fa
         await pilot.press("p")
         last = server.history.trades["sim:BTC-USDT"].items[-1]
         await until(lambda: f"{last.price:,.2f}" in text(app, "tape").splitlines()[1])
-        assert len(app.shown.trades) == 7  # each once
+        await becomes(lambda: len(app.shown.trades), 7)  # each once
 
 
 async def test_narrow_terminals_show_one_pane(market: tuple[FakeSource, Server]) -> None:
@@ -114,15 +112,14 @@ async def test_narrow_terminals_show_one_pane(market: tuple[FakeSource, Server])
             await until(lambda name=name: app.query_one(f"#{name}").size.width > 50)  # type: ignore[misc]
             assert [app.query_one(f"#{n}").display for n in ("watch", "ladder", "tape")].count(True) == 1
         await pilot.press("c")
-        assert app.colours == "classic"
+        await until(lambda: app.colours == "classic")
         assert all(len(line) <= 60 for line in text(app, "watch").splitlines())
 
 
 async def test_nobody_there_is_said(unused_port: int) -> None:
     app = Top(f"http://127.0.0.1:{unused_port}")
     async with app.run_test(size=(100, 20)) as pilot:
-        await until(lambda: "nobody listens there" in text(app, "health"))
-        assert "CONNECTING" in text(app, "health")
+        await until(lambda: "nobody listens there" in text(app, "health") and "CONNECTING" in text(app, "health"))
         await pilot.press("q")
     assert app.return_code == 0
 
