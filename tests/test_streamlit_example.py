@@ -10,6 +10,8 @@ import tapeline as tl
 from tapeline.cli import main
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "streamlit_dashboard.py"
+PATIENT = 120  # seconds: a busy machine takes its time to import pandas, Arrow and DuckDB
+pytestmark = pytest.mark.timeout(3 * PATIENT)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.filterwarnings("ignore")  # Streamlit's own affairs, and those of what it imports
 def test_it_shows_what_the_lake_holds_and_embeds_the_live_panels(recorded: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["streamlit_dashboard.py", recorded])
-    app = AppTest.from_file(str(EXAMPLE), default_timeout=60).run()
+    app = AppTest.from_file(str(EXAMPLE), default_timeout=PATIENT).run()
     assert not app.exception
     app.sidebar.selectbox[1].select("1s").run()
     assert not app.exception
@@ -37,7 +39,7 @@ def test_it_shows_what_the_lake_holds_and_embeds_the_live_panels(recorded: str, 
 @pytest.mark.filterwarnings("ignore")
 def test_an_empty_lake_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["streamlit_dashboard.py", str(tmp_path)])
-    app = AppTest.from_file(str(EXAMPLE), default_timeout=60).run()
+    app = AppTest.from_file(str(EXAMPLE), default_timeout=PATIENT).run()
     assert not app.exception
     assert "there is no lake" in app.info[0].value
 

@@ -59,7 +59,7 @@ async def test_a_lost_server_is_said_and_found_again(market: tuple[FakeSource, S
     source, server = market
     app = Top(server.address)
     async with app.run_test(size=(140, 40)):
-        await until(lambda: "SIMULATED" in text(app, "health"))
+        await until(lambda: "SIMULATED" in text(app, "health") and "proved right" in text(app, "ladder"))
         await server.stop()
         await until(lambda: "RECONNECTING" in text(app, "health") and "what is shown is of" in text(app, "health"))
         await until(lambda: "old: the connection is lost" in text(app, "ladder"))
