@@ -10,7 +10,7 @@ ARGS ?=
 PAGE_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check web-check bench fmt docs screenshots soak clean
+.PHONY: help setup run test check bench fmt docs screenshots soak stutter clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ screenshots: setup ## take the pictures of docs/img from the simulated market
 
 soak: setup ## hours under load and faults, watching memory and integrity; ARGS="--venues all" for every venue in peace
 	$(BIN)/python tools/soak.py $(ARGS)
+
+stutter: setup ## tests while every process is stopped for a moment now and then, as on a busy machine; ARGS="tests/live"
+	$(BIN)/python tools/stutter.py -- $(BIN)/python -m pytest $(ARGS)
 
 clean: ## remove the environment, the built page and all caches; recorded data stays
 	rm -rf .venv src/tapeline/server/page web/node_modules web/dist dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
