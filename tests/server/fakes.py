@@ -113,7 +113,7 @@ class FakeSource:
             ],
             "tape": {"state": "recording", "reason": "", "path": "data/tape", "bytes": 4096, "frames": 120, "lag_frames": 3},
             "disk": {"path": "data", "free": 5 * 10**9, "total": 10**10},
-            "sinks": [{"name": "sqlite", "events": 50, "commits": 2, "depth": 4, "dropped": 0, "lag_seconds": 0.5, "error": ""}],
+            "sinks": [{"name": "sqlite", "events": 50, "commits": 2, "depth": 4, "dropped": 0, "lag_seconds": 0.5, "due_seconds": 1.0, "error": ""}],
             "alerts": {"rules": 2, "raised_now": ["btc-high"], "raised": 3, "resolved": 2, "held": 0, "lost": 1, "dropped": 4, "error": "",
                        "targets": [{"name": "ops", "address": "", "depth": 5, "sent": 6, "failures": 7, "given_up": 8, "error": "", "late": False}]},
         }  # fmt: skip

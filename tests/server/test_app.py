@@ -190,6 +190,7 @@ async def test_metrics_have_the_values_of_the_status(http, server, source):
     assert values["tapeline_book_synced", (BTC,)] == 1
     assert values["tapeline_tape_lag_frames", ()] == 3
     assert values["tapeline_sink_events_total", ("sqlite",)] == 50
+    assert values["tapeline_sink_due_seconds", ("sqlite",)] == 1.0
     assert values["tapeline_bus_depth", ("sqlite",)] == 1
     assert values["tapeline_viewers", ()] == 0
     assert values["tapeline_alert_rules_raised", ()] == 1
