@@ -23,7 +23,7 @@ KEPT = Path(__file__).parent / "pictures"
 SMALLER = 3
 COLOUR = 28  # of 255, in any of the three
 WRITING = os.environ.get("TAPELINE_PICTURES") == "write"
-SETTLED = 1.5  # seconds in which this machine has answered all that a page asks for: counted on only where pictures are written
+SETTLED = 4.0  # seconds: only where pictures are written, and looked at, it is counted on that all is answered
 
 
 def small(png: bytes) -> Image.Image:
