@@ -61,7 +61,7 @@ async def test_stop_is_quick_with_viewers_reading_or_not(source, tmp_path):
         while not any(s.pipe.backlog() for s in states):
             source.push(*(trade(n) for n in range(1000)))
             await asyncio.sleep(0.02)
-        async with asyncio.timeout(2):  # what Ctrl-C may take at most; `stop` itself promises less than one
+        async with asyncio.timeout(10):  # a second by itself, and a busy machine; who is stuck alone would take twenty and more
             await server.stop()
         with pytest.raises(ConnectionClosed) as closed:
             await read_all(good)

@@ -16,7 +16,7 @@ from tapeline.server.app import Server
 from tapeline.server.live import stream
 from tapeline.server.live.hub import Limits
 from tests.server.fakes import BTC, ETH, T0, FakeSource, bar, metrics, trade
-from tests.server.live.test_hub import flood, serving, viewing
+from tests.server.live.test_hub import STUCK, flood, serving, viewing
 from tests.waiting import until
 
 
@@ -207,7 +207,7 @@ async def test_a_slow_reader_is_told_what_it_missed(source: FakeSource, tmp_path
 
 
 async def test_a_stuck_reader_is_dropped_without_harm_to_another(source: FakeSource, tmp_path: Any) -> None:
-    limits = Limits(stuck_seconds=0.2)
+    limits = Limits(stuck_seconds=STUCK)
     query = f"channel=trades&instrument={BTC}"
     async with serving(source, tmp_path, limits) as server, streaming(server, query) as good:
         await good.message()

@@ -163,7 +163,7 @@ async def test_the_channel_gives_a_column_a_step(server, source):
         }  # fmt: skip
         assert [c["ts"] for c in snapshot["data"]] == [(T0 + n * SECOND) // MICRO for n in range(3)]
         play(source, T0 + 3 * SECOND, n=3)
-        update = json.loads(await asyncio.wait_for(ws.recv(), 5))
+        update = json.loads(await asyncio.wait_for(ws.recv(), 30))
         assert (update["type"], [c["ts"] for c in update["data"]]) == ("update", [(T0 + 3 * SECOND) // MICRO])
         assert update["data"][0]["sizes"] == [3, 2, 1, 0, 2, 3]
 

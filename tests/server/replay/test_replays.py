@@ -73,7 +73,7 @@ async def control(http, path, **wish):
 
 async def stands(http, path, what):
     """The replay's state, once `what` holds of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not what(state := (await http.get(f"{path}api/v1/replay")).json()):
             await asyncio.sleep(0.01)
     return state
