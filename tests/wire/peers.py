@@ -18,9 +18,10 @@ from tapeline.frames import Closed, Frame, FrameKind, Opened, unpack_closed, unp
 from tapeline.plans import ConnectionPlan, Dialect, Limits, Stream
 from tapeline.wire.budget import ConnectBudget
 from tapeline.wire.supervisor import Supervisor
+from tests.waiting import PATIENCE
 
 LIMITS = Limits(messages_per_second=1000, streams_per_connection=200, connects_per_5_minutes=300, http_weight_per_minute=6000)
-QUICK = WireSettings(connect_seconds=2, silence_seconds=5, backoff_first=0.01, backoff_most=0.05, stable_seconds=60)
+QUICK = WireSettings(connect_seconds=10, silence_seconds=30, backoff_first=0.01, backoff_most=0.05, stable_seconds=60)
 
 
 def ws_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
@@ -193,7 +194,7 @@ class Watch:
     def opened(self) -> list[Opened]:
         return [unpack_opened(f.data) for f in self.of(FrameKind.OPENED)]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 self._changed.clear()

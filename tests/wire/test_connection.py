@@ -13,6 +13,8 @@ from tapeline.frames import FrameKind
 from tapeline.plans import Limits
 
 RECV, SENT, PING, PONG, BINARY = FrameKind.RECV, FrameKind.SENT, FrameKind.PING, FrameKind.PONG, FrameKind.BINARY
+SILENCE = 2.0
+"""Seconds: half of it, which a ping has for its answer, is longer than a busy machine stands still."""
 
 
 async def test_frames_of_a_plain_life() -> None:
@@ -240,12 +242,12 @@ async def test_a_half_open_connection_is_found_by_its_silence() -> None:
     async def deaf(peer: Peer) -> None:
         peer.send(text("x"))
         heard.append(await peer.read())
-        await asyncio.sleep(10)
+        await asyncio.sleep(30)
 
-    settings = WireSettings(silence_seconds=0.2, backoff_first=0.01, backoff_most=0.01)
+    settings = WireSettings(silence_seconds=SILENCE, backoff_first=0.01, backoff_most=0.01)
     async with venue(deaf, Peer.until_gone) as v, supervised(plan(v.url), settings) as (_, watch):
         await watch.until(lambda: len(watch.opened()) == 2)
-    assert (watch.closed()[0].code, watch.closed()[0].reason) == (1006, "silent for 0.2 s")
+    assert (watch.closed()[0].code, watch.closed()[0].reason) == (1006, "silent for 2 s")
     assert heard == [(9, b"tapeline")]
 
 
@@ -253,18 +255,18 @@ async def test_a_quiet_peer_that_answers_pings_lives() -> None:
     answered = asyncio.Event()
 
     async def quiet(peer: Peer) -> None:
-        for _ in range(4):
+        for _ in range(3):  # half as often as it would be found dead
             opcode, payload = await peer.read()
             assert opcode == 9
             peer.send(ws_frame(10, payload))
         answered.set()
         await peer.until_gone()
 
-    settings = WireSettings(silence_seconds=0.1)
+    settings = WireSettings(silence_seconds=SILENCE)
     async with venue(quiet) as v, supervised(plan(v.url), settings) as (_, watch):
-        await asyncio.wait_for(answered.wait(), 5)
+        await asyncio.wait_for(answered.wait(), 30)
         assert watch.closed() == []
-    assert len(watch.of(PONG)) >= 3
+    assert len(watch.of(PONG)) >= 2
 
 
 async def test_the_venues_own_ping_is_sent_and_secrets_are_masked() -> None:
@@ -289,7 +291,7 @@ async def test_the_venues_own_ping_is_sent_and_secrets_are_masked() -> None:
         venue(script) as v,
         supervised(plan(v.url, hello=hello, limits=limits, client_ping=b'{"op":"ping"}')) as (_, watch),
     ):
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 30)
     assert got == [hello[0], *[b'{"op":"ping"}'] * 3]
     assert watch.data(SENT)[:2] == [b'{"op":"login","apiKey":"***","passphrase":"***"}', b'{"op":"ping"}']
 
@@ -396,4 +398,4 @@ async def test_a_handler_that_raises_is_our_fault_and_ends_run() -> None:
             budget=ConnectBudget(300),
         )
         with pytest.raises(KeyError, match="broken handler"):
-            await asyncio.wait_for(supervisor.run(), 5)
+            await asyncio.wait_for(supervisor.run(), 30)

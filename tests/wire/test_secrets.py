@@ -1,6 +1,5 @@
 """A venue that says our key back, in every place and spelling: nothing that leaves the wire may bear it."""
 
-import asyncio
 import traceback
 
 import pytest
@@ -13,6 +12,7 @@ from tapeline.errors import Refused, VenueError
 from tapeline.frames import FrameKind
 from tapeline.masking import hide
 from tapeline.plans import ConnectionPlan
+from tests.waiting import until
 
 KEY = "c0ffee/5ecret+key"
 SPELT = (KEY, "c0ffee\\/5ecret+key", "\\u0063\\u0030ffee/5ecret\\u002bkey", "c0ffee%2F5ecret%2Bkey", "c0ffee&#x2F;5ecret+key")
@@ -73,9 +73,7 @@ async def test_a_connection_without_a_secret_is_left_as_it_is() -> None:
 )
 async def test_a_handshake_that_fails_says_nothing_of_it(raw: bytes) -> None:
     async with venue(raw) as v, supervised(with_key(v.url)) as (supervisor, _):
-        async with asyncio.timeout(5):
-            while supervisor.last_fault is None:
-                await asyncio.sleep(0.01)
+        await until(lambda: supervisor.last_fault)
         with pytest.raises(VenueError) as caught:
             await supervisor.wait_open(0.2)
         assert v.peers >= 1
