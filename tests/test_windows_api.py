@@ -152,7 +152,7 @@ class Feed:
 
 async def test_the_clock_closes_what_is_silent_without_losing_the_next_event():
     now = LiveClock().now()
-    start = now - now % (100 * MILLI)
+    start = now - now % (100 * MILLI) + SECOND  # nothing is silent before both have come
     feed = Feed(trade(start, recv=start), trade(start + MILLI, recv=start + MILLI, name=Y))
     made = tl.windows(feed, tl.tumbling("100ms"), "count", grace="20ms", clock=LiveClock())
     one, two = await anext(made), await anext(made)
@@ -168,8 +168,8 @@ async def test_the_clock_closes_what_is_silent_without_losing_the_next_event():
 
 
 async def test_leaving_the_loop_closes_the_source_also_while_it_is_waited_for():
-    now = LiveClock().now()
-    feed = Feed(trade(now, recv=now))
+    soon = LiveClock().now() + SECOND
+    feed = Feed(trade(soon, recv=soon))
     made = tl.windows(feed, tl.tumbling("10ms"), "count", grace=0, clock=LiveClock())
     await anext(made)
     assert not feed.closed

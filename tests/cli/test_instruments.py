@@ -236,7 +236,7 @@ async def test_venues_that_do_not_answer_cost_one_line_each(monkeypatch, capsys,
 async def test_venues_are_asked_side_by_side(monkeypatch, capsys):
     """None gets its answer before all have asked."""
     names = ("binance", "binance-usdm", "kraken")
-    together = threading.Barrier(len(names), timeout=10)
+    together = threading.Barrier(len(names), timeout=60)
 
     class Waiting(Found):
         def do_GET(self):

@@ -33,7 +33,7 @@ def test_it_serves_until_interrupted(tmp_path):
         assert any("tapeline run --set venues.binance.ws_url=ws://" in line for line in said)
         process.send_signal(signal.SIGINT)
         assert "messages sent" in process.stderr.read()
-        assert process.wait(timeout=10) == 130
+        assert process.wait(timeout=60) == 130
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def recorded(tmp_path_factory):
             assert run.collector.checkpoints is not None
             run.collector.checkpoints.every = SECOND // 2
             run.collector.checkpoints._due = 0
-            await run.until(lambda: run.collector.events > 12_000, 60)
-            assert run.collector.checkpoints.taken > 1
+            states = run.collector.checkpoints
+            await run.until(lambda: run.collector.events > 12_000 and states.taken > 1, 60)
 
     asyncio.run(record())
     (info,) = reader.sessions(data)
@@ -168,7 +168,7 @@ async def test_a_subscriber_is_not_given_what_a_seek_runs_through(recorded):
 
 async def test_pausing_stepping_and_speed(recorded):
     data, info = recorded
-    player, _ = watched(data, info, speed=2.0)
+    player, _ = watched(data, info, speed=0.5)
     async with performing(player):
         await until(lambda: player.instant > info.first_ts + SECOND // 5)
         player.pause()

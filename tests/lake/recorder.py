@@ -62,8 +62,8 @@ async def main(data: Path, seconds: float) -> None:
                     seq += 1
                 await asyncio.sleep(0.002 if queue.depth < MOST_WAITING else 0.05)
             say(bus.published)
-        upkeep.join(5)
-        await runner.close(10)
+        upkeep.join(30)
+        await runner.close(30)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ async def test_a_commit_under_way(tmp_path, at):
             scene.sink.sink.commit("s", 59, [e for events in made for e in events])  # as if the commit had just gone through
             assert await scene.count() == scene.bus.published
         scene.sink.gate.set()
-        await scene.runner.close(10)
+        await scene.runner.close(30)
         assert await scene.count() == scene.bus.published
 
 
@@ -205,7 +205,7 @@ async def test_two_sessions_and_what_a_table_cannot_hold(tmp_path):
         trades = [e.id for e in made if type(e) is Trade]
         assert [(r["session_id"], r["n"]) for r in rows] == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
         assert [r["id"] for r in rows] == [*trades, "?", *trades]
-        await scene.runner.close(10)
+        await scene.runner.close(30)
 
 
 async def test_what_memory_cannot_hold_is_said(tmp_path):
@@ -224,7 +224,7 @@ async def test_what_memory_cannot_hold_is_said(tmp_path):
         while scene.queue.depth or scene.runner.stats.depth:
             await asyncio.sleep(0.01)
             assert await scene.count() >= found
-        await scene.runner.close(10)
+        await scene.runner.close(30)
 
 
 async def test_a_session_that_does_not_answer_is_said(tmp_path):
@@ -233,7 +233,7 @@ async def test_a_session_that_does_not_answer_is_said(tmp_path):
     async with TailServer(tmp_path, scene.runner.tail):
         for batch in batches(made, "s", 10):
             scene.bus.publish(batch)
-        await scene.runner.close(10)
+        await scene.runner.close(30)
         door = root(tmp_path) / DOOR
         door.write_bytes(msgspec.json.encode(Door(os.getpid(), str(tmp_path / "nowhere"))))
         assert await scene.count() == scene.bus.published
@@ -247,7 +247,7 @@ async def test_a_path_too_long_for_a_socket(tmp_path):
     async with TailServer(data, scene.runner.tail):
         scene.bus.publish(Batch("s", 0, 0, one_of_each()))
         assert await scene.ask("select count(*) c from trades") == [{"c": 2}]
-    await scene.runner.close(10)
+    await scene.runner.close(30)
 
 
 async def test_a_session_that_cannot_make_a_socket_records_all_the_same(tmp_path, monkeypatch):
@@ -257,7 +257,7 @@ async def test_a_session_that_cannot_make_a_socket_records_all_the_same(tmp_path
         scene.bus.publish(Batch("s", 0, 0, one_of_each()))
         assert await scene.ask("select count(*) c from trades") == [{"c": 0}]
         assert scene.lake.reach == 0
-    await scene.runner.close(10)
+    await scene.runner.close(30)
     assert await scene.ask("select count(*) c from trades") == [{"c": 2}]
     assert scene.lake.reach is None
 
@@ -274,4 +274,4 @@ async def test_nonsense_at_the_door(tmp_path, said):
         writer.close()
         scene.bus.publish(Batch("s", 0, 0, one_of_each()))
         assert await scene.ask("select count(*) c from trades") == [{"c": 2}]
-    await scene.runner.close(10)
+    await scene.runner.close(30)

@@ -11,6 +11,7 @@ from tapeline.sinks.registry import make
 from tests.lake.upkeep_helpers import DAY, Hands, fill, flat, folders, rows, upkeep
 from tests.sinks.helpers import T0, frames, in_order
 from tests.sinks.subjects.lake_subject import read_lake
+from tests.waiting import wait_until
 
 LATER = T0 + 2 * DAY
 
@@ -22,11 +23,11 @@ def test_it_works_by_itself_beside_commits_and_ends(sink, tmp_path):
     made = frames(200)
     for at in range(0, 200, 20):
         sink.commit("s", at + 19, flat(made[at : at + 20]))
+    wait_until(lambda: keeper.stats.made_files)
     assert keeper.join(30)
     assert said == []
     assert in_order(read_lake(tmp_path)) == rows(flat(made))
     folders(tmp_path)
-    assert keeper.stats.made_files > 0
 
 
 def test_asked_to_stop_it_throws_away_what_is_not_finished(sink, tmp_path, monkeypatch):

@@ -54,7 +54,7 @@ def consumed(brokers: str, prefix: str, isolation: str = "read_committed", *, cr
     config = {"bootstrap.servers": brokers, "group.id": "tests", "isolation.level": isolation, "enable.partition.eof": True}
     consumer = Consumer({**config, "enable.auto.commit": False, "check.crcs": crcs})
     try:
-        topics = consumer.list_topics(timeout=10).topics
+        topics = consumer.list_topics(timeout=30).topics
         places = [
             TopicPartition(t, n, OFFSET_BEGINNING)
             for t, about in topics.items()
@@ -64,7 +64,7 @@ def consumed(brokers: str, prefix: str, isolation: str = "read_committed", *, cr
         consumer.assign(places)
         left = len(places)
         while left:
-            message = consumer.poll(10)
+            message = consumer.poll(30)
             assert message is not None, "the broker gives nothing"
             if message.error():
                 assert message.error().name() == "_PARTITION_EOF", message.error()

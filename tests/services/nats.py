@@ -38,7 +38,7 @@ class Raw:
 
     def __init__(self, url: str) -> None:
         host, _, port = url.rpartition("/")[2].rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=10)
+        self._socket = socket.create_connection((host, int(port)), timeout=30)
         self._file = self._socket.makefile("rb")
         self._file.readline()
         self._own = f"raw.{secrets.token_hex(8)}"  # consumers of earlier connections deliver to names of their own

@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.services.server import free_port
 
 USER, PASSWORD = "tapeline", "right horse"
 FOLDER = "POSTGRES_OF_THE_TESTS"
@@ -56,17 +57,15 @@ class Server:
         )  # fmt: skip
 
     def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1] if not self._port.exists() else self.port
+        port = self.port if self._port.exists() else free_port()
         options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
         options += f" -p {port} -h 127.0.0.1 -k {self.folder}"
-        self._run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.folder / "log"), "-o", options)
+        self._run("pg_ctl", "start", "-w", "-t", "120", "-D", str(self.data), "-l", str(self.folder / "log"), "-o", options)
         self._port.write_text(str(port))
 
     def stop(self, mode: str = "immediate") -> None:
         """`immediate` is a crash: no checkpoint, nobody is asked."""
-        self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
+        self._run("pg_ctl", "stop", "-w", "-t", "120", "-m", mode, "-D", str(self.data))
 
     def pause(self) -> Callable[[], None]:
         """Stop every process of it where it stands; what is returned wakes them."""

@@ -25,6 +25,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
+from tests.services.server import free_port
+
 PLACE = "QUESTDB_STAND_IN"
 Row = dict[str, Any]
 _CREATE = re.compile(
@@ -95,7 +97,7 @@ class QuestDB:
             server_of = stand_in
 
         ThreadingHTTPServer.allow_reuse_address = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port or free_port()), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -6,6 +6,7 @@ the environment. Whoever wants to kill or stop one takes an instance of its own.
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 PLACE = "TEST_SERVICES_PLACE"
 if PLACE not in os.environ:
     os.environ[PLACE] = tempfile.mkdtemp(prefix="tapeline-services-")
@@ -25,9 +26,25 @@ if PLACE not in os.environ:
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """One that the kernel gives to nobody by itself: it stays free until the server that it is for begins, and while that is away.
+    (Who keeps dialling a port of the kernel's own may even be given that very port as his own end, and talk to himself.)
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, _kernels_first_port())
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def _kernels_first_port() -> int:
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32_768
+    return first if first > 12_000 else 32_768
 
 
 def program(name: str) -> str:

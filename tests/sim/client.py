@@ -75,7 +75,7 @@ class Book:
 
 
 async def receive(ws: aiohttp.ClientWebSocketResponse) -> dict:
-    message = await ws.receive(timeout=10)
+    message = await ws.receive(timeout=30)
     assert message.type is aiohttp.WSMsgType.TEXT, message
     return json.loads(message.data)
 

@@ -152,7 +152,7 @@ async def test_a_shutdown_that_is_announced_loses_nothing():
     async with collecting("binance") as (sim, collector, told):
         await until(lambda: synced(collector))
         told.clear()
-        sim.fault(f.Shutdown(grace=1.0))
+        sim.fault(f.Shutdown(grace=8.0))
         await until(lambda: any(s.kind == "disconnected" for s in told))
         await equal(sim, collector, "binance")
         assert not [s for s in told if s.kind == "gap"]
@@ -162,7 +162,7 @@ async def test_silence_is_noticed_on_an_open_connection():
     async with collecting("binance", stale_seconds=0.5) as (sim, collector, told):
         await until(lambda: synced(collector))
         told.clear()
-        sim.fault(f.Silence(seconds=1.5))
+        sim.fault(f.Silence(seconds=5.0))
         await until(lambda: any(s.kind == "stale" for s in told))
         assert not any(s.kind == "disconnected" for s in told)
         await equal(sim, collector, "binance")
@@ -180,8 +180,7 @@ async def test_a_book_that_knows_few_levels_is_renewed_as_the_market_moves(venue
     monkeypatch.setattr(venue_class(venue), "depth", (5, 5))  # a market moves past five levels at once
     monkeypatch.setattr(renewal, "PAUSE", 100_000_000)
     async with collecting(venue) as (sim, collector, told):
-        async with asyncio.timeout(20):
-            await until(lambda: sum(s.kind == "synced" and "renewed" in s.reason for s in told) >= 3)
+        await until(lambda: sum(s.kind == "synced" and "renewed" in s.reason for s in told) >= 3)
         await until(lambda: synced(collector))
         sim.pause()
         truth = sim.book(venue, "BTCUSDT")

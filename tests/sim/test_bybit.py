@@ -38,7 +38,7 @@ class Client:
         """Send it, and give the answer; what else comes is kept."""
         await self.ws.send_str(message if isinstance(message, str) else json.dumps(message))
         while True:
-            got = json.loads((await self.ws.receive(timeout=10)).data)
+            got = json.loads((await self.ws.receive(timeout=30)).data)
             if "topic" not in got:
                 return got
             self.got.append(got)
@@ -238,7 +238,7 @@ async def test_who_says_nothing_is_cut_and_a_ping_is_something():
     async with SimServer(venues=["bybit"], live=False, patience=0.001) as sim, aiohttp.ClientSession() as session:  # 0.6 s
         address = f"{sim.ws_url('bybit')}/v5/public/linear"
         async with session.ws_connect(address) as mute, session.ws_connect(address) as alive:
-            mute_is_cut = asyncio.ensure_future(mute.receive(timeout=10))
+            mute_is_cut = asyncio.ensure_future(mute.receive(timeout=30))
             while not mute_is_cut.done():
                 assert (await Client(alive).say({"op": "ping"}))["ret_msg"] == "pong"
                 await asyncio.sleep(0.1)

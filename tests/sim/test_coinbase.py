@@ -35,7 +35,7 @@ async def said(ws: aiohttp.ClientWebSocketResponse, *messages: dict[str, Any], u
         await ws.send_str(json.dumps(message))
     got: list[dict[str, Any]] = []
     while not got or until not in {got[-1].get("type"), got[-1].get("channel")}:
-        got.append(json.loads(await ws.receive_str(timeout=10)))
+        got.append(json.loads(await ws.receive_str(timeout=30)))
     return got
 
 
@@ -148,7 +148,7 @@ async def test_who_subscribes_to_nothing_is_disconnected(session):
     async with SimServer(venues=[EXCHANGE], seed=1) as sim:
         sim.wires[EXCHANGE].patience = 0.02
         async with session.ws_connect(sim.ws_url(EXCHANGE)) as ws:
-            message = await ws.receive(timeout=5)
+            message = await ws.receive(timeout=30)
         assert message.type is aiohttp.WSMsgType.CLOSE
 
 
@@ -194,7 +194,7 @@ async def test_silence_ends_an_advanced_connection_unless_it_hears_heartbeats(se
         sim.wires[ADVANCED].patience = 0.02  # 75 s become 1.5
         async with session.ws_connect(sim.ws_url(ADVANCED)) as silent, session.ws_connect(sim.ws_url(ADVANCED)) as alive:
             await alive.send_str('{"type":"subscribe","channel":"heartbeats"}')
-            assert (await silent.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+            assert (await silent.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
             await asyncio.sleep(0.3)
             assert not alive.closed
 

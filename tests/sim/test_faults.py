@@ -12,6 +12,7 @@ from tapeline.errors import UsageError
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tests.sim.client import Book, drain
+from tests.waiting import until
 
 DEPTH = "/ws/btcusdt@depth@100ms"
 
@@ -32,7 +33,7 @@ async def diffs(sim, session, *armed, seconds=2.0, path=DEPTH):
 
 
 async def payload(ws):
-    message = await ws.receive(timeout=10)
+    message = await ws.receive(timeout=30)
     return message.data if isinstance(message.data, bytes) else str(message.data).encode()
 
 
@@ -87,7 +88,7 @@ async def test_what_cannot_be_read(sim, session, how):
     async with session.ws_connect(sim.ws_url("binance") + "/ws/btcusdt@trade", decode_text=False) as ws:
         sim.fault(f.Malformed(stream="*@trade", how=how))
         await sim.play(2)
-        received.append((await ws.receive(timeout=5)).data)
+        received.append((await ws.receive(timeout=30)).data)
     with pytest.raises((UnicodeDecodeError, json.JSONDecodeError)):
         json.loads(received[0])
 
@@ -140,7 +141,7 @@ async def test_ids_begin_anew(sim, session):
 async def test_every_way_to_close(sim, session, code):
     async with session.ws_connect(sim.ws_url("binance") + DEPTH) as ws:
         sim.fault(f.Close(code=code, reason="test"))
-        message = await ws.receive(timeout=5)
+        message = await ws.receive(timeout=30)
         if code == 1006:
             assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
         else:
@@ -150,11 +151,11 @@ async def test_every_way_to_close(sim, session, code):
 
 async def test_silence_keeps_the_line_open_and_says_nothing(sim, session):
     async with session.ws_connect(sim.ws_url("binance") + DEPTH) as ws:
-        sim.fault(f.Silence(seconds=1.5))
+        sim.fault(f.Silence(seconds=3.0))
         await sim.play(0.5)  # little, so that a busy machine is done with it long before the silence ends
         with pytest.raises(asyncio.TimeoutError):
             await ws.receive(timeout=0.1)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3.0)
         await sim.play(1)
         assert len(await drain(ws, session)) > 3
 
@@ -165,10 +166,10 @@ async def test_a_shutdown_is_announced_then_done(sim, session):
         session.ws_connect(sim.ws_url("binance") + "/stream") as combined,
     ):
         sim.fault(f.Shutdown(grace=0.1))
-        assert list(await raw.receive_json(timeout=5)) == ["e", "E"]
-        wrapped = await combined.receive_json(timeout=5)
+        assert list(await raw.receive_json(timeout=30)) == ["e", "E"]
+        wrapped = await combined.receive_json(timeout=30)
         assert (wrapped["stream"], wrapped["data"]["e"]) == ("!serverShutdown", "serverShutdown")
-        assert (await raw.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+        assert (await raw.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_acks_that_fail_or_never_come(sim, session):
@@ -178,8 +179,8 @@ async def test_acks_that_fail_or_never_come(sim, session):
         await ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1})
         await ws.send_json({"method": "SUBSCRIBE", "params": ["btcusdt@depth"], "id": 2})
         await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 3})
-        assert await ws.receive_json(timeout=5) == {"code": 2, "msg": "Invalid request: no", "id": 2}
-        assert await ws.receive_json(timeout=5) == {"result": ["btcusdt@trade"], "id": 3}
+        assert await ws.receive_json(timeout=30) == {"code": 2, "msg": "Invalid request: no", "id": 2}
+        assert await ws.receive_json(timeout=30) == {"result": ["btcusdt@trade"], "id": 3}
 
 
 @pytest.mark.parametrize("status", [403, 418, 429, 451, 503])
@@ -208,10 +209,9 @@ async def test_stale_and_late_snapshots(sim, session):
     assert (await (await session.get(url)).json())["lastUpdateId"] > old
     for fresh in (False, True):
         before = sim.book("binance", "BTCUSDT").last_update_id
-        armed = sim.fault(f.LateSnapshot(seconds=1.5, fresh=fresh))
+        armed = sim.fault(f.LateSnapshot(seconds=3.0, fresh=fresh))
         asking = asyncio.create_task(session.get(url))
-        while not armed.hits:  # until it was heard
-            await asyncio.sleep(0.005)
+        await until(lambda armed=armed: armed.hits)
         await sim.play(0.5)
         assert not asking.done()
         assert ((await (await asking).json())["lastUpdateId"] > before) is fresh

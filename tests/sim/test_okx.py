@@ -21,8 +21,8 @@ SHAPES = {
 
 @pytest.fixture
 async def okx():
-    """Time stands until `sim.play(seconds)`."""
-    async with SimServer(venues=["okx"], seed=3, live=False) as sim:
+    """Time stands until `sim.play(seconds)`, which may take a busy machine longer than the venue waits for a word."""
+    async with SimServer(venues=["okx"], seed=3, live=False, patience=10.0) as sim:
         yield sim
 
 
@@ -39,7 +39,7 @@ async def until_pong(ws):
     """All that was sent up to now."""
     await ws.send_str("ping")
     got = []
-    while (text := await ws.receive_str(timeout=10)) != "pong":
+    while (text := await ws.receive_str(timeout=30)) != "pong":
         got.append(json.loads(text))
     return got
 
@@ -298,5 +298,5 @@ async def test_the_notice_before_the_end(okx, session, shared_frames):
 async def test_a_connection_without_a_word_is_closed(okx, session):
     okx.wires["okx"].patience = 0.005
     async with connect(okx, session) as ws:
-        message = await ws.receive(timeout=10)
+        message = await ws.receive(timeout=30)
     assert (message.data, message.extra) == (4004, "No data received in 30s")

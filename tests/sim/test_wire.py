@@ -33,7 +33,7 @@ async def until_pong(ws):
     """All that was sent up to now."""
     await ws.send_str("ping")
     got = []
-    while (text := await ws.receive_str(timeout=10)) != "pong":
+    while (text := await ws.receive_str(timeout=30)) != "pong":
         got.append(json.loads(text))
     return got
 
@@ -79,7 +79,7 @@ class Client:
 
 async def test_several_acks_then_snapshots_then_what_continues_them(toys, session):
     async with connect(toys, session) as ws:
-        assert await ws.receive_json(timeout=5) == {"status": "online", "n": 0}
+        assert await ws.receive_json(timeout=30) == {"status": "online", "n": 0}
         await toys.play(1)
         await subscribe(ws, BOOK, CUT, "nope:BTC-USD", TRADES)
         first = await until_pong(ws)
@@ -153,13 +153,14 @@ async def test_a_drop_leaves_a_hole_in_the_connections_sequence(toys, session):
 async def test_who_says_nothing_is_closed(session):
     async with SimServer(venues=[Toy], live=False, patience=0.02) as sim:
         async with connect(sim, session) as ws:
-            assert await ws.receive_json(timeout=5) == {"status": "online", "n": 0}
-            await ws.receive(timeout=5)
+            assert await ws.receive_json(timeout=30) == {"status": "online", "n": 0}
+            await ws.receive(timeout=30)
             assert ws.close_code == 1008
+        sim.wires["toy"].subscribe_seconds = 1500.0  # it may take its time to ask
         async with connect(sim, session) as ws:
             await subscribe(ws, "trades:BTC-USD")
             while ws.close_code is None:
-                await ws.receive(timeout=5)
+                await ws.receive(timeout=30)
             assert ws.close_code == 4004
         assert sim.status()["closed_by_rule"] == 2
 
@@ -210,7 +211,7 @@ async def test_ack_faults(toys, session):
             await subscribe(ws, BOOK, *([TRADES] if isinstance(fault, f.AckError) else []))
             got = []
             while len(got) < len(wanted):
-                message = await ws.receive_json(timeout=5)
+                message = await ws.receive_json(timeout=30)
                 if "status" not in message:
                     what = message.get("why") or message.get("type") or message.get("error") or "ack"
                     got.append((what, message.get("topic", "")))

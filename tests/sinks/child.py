@@ -4,6 +4,7 @@ import csv as csv_module  # noqa: F401 - as below; whoever has become nobody may
 import json
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def sink_of(name: str, data: str) -> Sink:
     return subject(name).make(Path(data))
 
 
-def write(name: str, data: str, session: str, count: str, step: str, quiet: str) -> None:
-    """Resume where the sink stands and commit `step` frames at a time, up to `count`.
+def write(name: str, data: str, session: str, count: str, step: str, quiet: str, most: str) -> None:
+    """Resume where the sink stands and commit `step` frames at a time, up to `count`, at most `most` frames; then wait to be killed.
 
     It says that it is at work after `quiet` commits; 0: before it opens the sink.
     """
@@ -36,11 +37,12 @@ def write(name: str, data: str, session: str, count: str, step: str, quiet: str)
     sink = sink_of(name, data)
     sink.open()
     first = sink.position(session) + 1
-    for n, i in enumerate(range(first, len(made), int(step)), 1):
+    for n, i in enumerate(range(first, min(first + int(most), len(made)), int(step)), 1):
         part = made[i : i + int(step)]
         sink.commit(session, i + len(part) - 1, [e for events in part for e in events])
         if n == int(quiet):
             say("working", os.getpid())
+    signal.pause()
 
 
 def forbidden(name: str, data: str) -> None:

@@ -158,7 +158,7 @@ def test_topics_are_made_with_their_partitions_or_it_is_said_that_they_cannot(si
     from confluent_kafka.admin import AdminClient
 
     prefix = settings.topic.removesuffix("{kind}")
-    topics = AdminClient({"bootstrap.servers": settings.brokers}).list_topics(timeout=5).topics
+    topics = AdminClient({"bootstrap.servers": settings.brokers}).list_topics(timeout=30).topics
     made = {t.removeprefix(prefix): len(about.partitions) for t, about in topics.items() if t.startswith(prefix)}
     assert made == {**dict.fromkeys(TYPES, 2), "positions": 1}
     strict = KafkaServer()
@@ -204,7 +204,7 @@ def test_librdkafkas_own_mock_cluster_takes_it_too(tmp_path):
     from confluent_kafka import Producer
 
     cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "log_level": 0})
-    (broker,) = cluster.list_topics(timeout=10).brokers.values()
+    (broker,) = cluster.list_topics(timeout=30).brokers.values()
     for kind in (*TYPES, "positions"):
         cluster.produce(f"tapeline.{kind}", None, "made")
     assert cluster.flush(10) == 0

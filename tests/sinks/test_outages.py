@@ -42,7 +42,7 @@ def sink(peer: Peer, tmp_path) -> Iterator[Sink]:
 
 def persist(sink: Sink, seq: int, upto: int) -> None:
     """As the runner does: again until it goes through, from where the sink says that it stands."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             if sink.position("s") < upto:
@@ -119,7 +119,7 @@ def test_the_program_ends_in_time_while_the_server_hangs(peer, tmp_path):
         code, seconds = program.stop()
         peer.server.resume()
     assert code == 130
-    assert seconds < 6
+    assert seconds < 15, "it is not waited for: the server never answers"
 
 
 def test_a_recording_catches_up_with_a_server_that_was_away(peer, tmp_path):
@@ -134,7 +134,7 @@ def test_a_recording_catches_up_with_a_server_that_was_away(peer, tmp_path):
         wait_until(lambda: len(peer.bodies(settled=False)) > before + 100)
         code, seconds = program.stop()
     assert code == 130
-    assert seconds < 10
+    assert seconds < 20
     (session,) = {session for session, _ in peer.bodies()}
     events = [e for batch in batches(tmp_path / "data", session) for e in batch.events]
     found = peer.bodies()

@@ -15,7 +15,7 @@ from tapeline.config import PostgresSettings
 from tapeline.errors import ConfigError, IntegrityError
 from tapeline.events import Alert, Bar, BookUpdate, Event, Quote, Status, Trade
 from tapeline.sinks import postgres_rows
-from tapeline.sinks.postgres import PostgresSink
+from tapeline.sinks.postgres import PATIENCE, PostgresSink
 from tapeline.sinks.postgres_link import Patience
 from tests.services import postgres
 from tests.services.postgres import Server
@@ -149,6 +149,7 @@ def test_every_event_has_the_number_it_has_in_the_lake(server, sink, schema, tmp
 
 
 def test_a_connection_killed_within_copy_leaves_nothing_of_that_commit(server, sink, schema):
+    """One that stands still, for want of a lock, until it is killed: a quick one could be missed."""
     made = frames(20_000)
     sink.commit("s", 0, made[0])
     killed = threading.Event()
@@ -159,10 +160,12 @@ def test_a_connection_killed_within_copy_leaves_nothing_of_that_commit(server, s
             while not killed.is_set() and not db.execute(statement, (f'COPY "{schema}".%',)).fetchall():
                 pass
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with pytest.raises(OSError, match=r"terminating connection|closed the connection"):
-        sink.commit("s", len(made) - 1, flat(made[1:]))
+    killer = threading.Thread(target=kill, daemon=True)
+    with server.connect() as other, other.transaction():
+        other.execute(f'LOCK TABLE "{schema}".quotes IN ACCESS EXCLUSIVE MODE')
+        killer.start()
+        with pytest.raises(OSError, match=r"terminating connection|closed the connection"):
+            sink.commit("s", len(made) - 1, flat(made[1:]))
     killed.set()
     killer.join()
     holds(server, schema, made[0])
@@ -216,10 +219,11 @@ def test_a_server_that_is_killed_while_it_commits(frail):
 
 
 def test_a_server_that_stands_still_is_given_up_and_what_it_does_later_is_not_done_twice(frail):
-    sink = PostgresSink(PostgresSettings(url=frail.url(), schema="market"), DOWN)
+    sink = PostgresSink(PostgresSettings(url=frail.url(), schema="market"))
     sink.open()
     made = frames(200)
     sink.commit("s", 99, flat(made[:100]))
+    sink._patience = DOWN  # from now on: before, a busy machine may take its time
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(frail.pid)], capture_output=True, text=True, check=True)
     stunned = [frail.pid, *map(int, children.stdout.split())]
     for pid in stunned:
@@ -234,6 +238,7 @@ def test_a_server_that_stands_still_is_given_up_and_what_it_does_later_is_not_do
     finally:
         for pid in stunned:
             os.kill(pid, signal.SIGCONT)
+    sink._patience = PATIENCE
     if sink.position("s") == 99:
         sink.commit("s", 199, flat(made[100:]))
     sink.close()

@@ -73,5 +73,5 @@ async def test_it_goes_away_and_comes_back(server: Server, trouble: Callable[[Se
     await until(lambda: runner.stats.error == "" and sink.position("s") == len(made) - 1)
     assert runner.stats.missed > 0
     assert runner.stats.dropped == 0
-    assert await runner.close(5.0)
+    assert await runner.close(30.0)
     assert in_order(read(server, "market")) == in_order(latest_bars([[e for events in made for e in events]]))

@@ -149,13 +149,13 @@ def test_a_server_that_goes_away_and_comes_back(server, sink):
 
 
 def test_a_server_that_stands_still_is_given_up(server, tmp_path):
-    sink = QuestdbSink(tmp_path, QuestdbSettings(address=server.address), seconds=0.3)
+    sink = QuestdbSink(tmp_path, QuestdbSettings(address=server.address), seconds=1.5)
     sink.open()
     sink.commit("s", 0, [])
     goes_on = threading.Event()
 
     def stand_still(_: str) -> None:
-        goes_on.wait(10)
+        goes_on.wait(60)
 
     server.trouble = stand_still
     with pytest.raises(OSError, match="timeout"):

@@ -113,7 +113,7 @@ async def test_flushed_while_it_is_written_it_begins_again_from_the_tape(sink, s
     for batch in parts[20:]:
         bus.publish(batch)
     await reaches(server, 299)
-    assert await runner.close(5)
+    assert await runner.close(30)
     assert read_redis(settings) == expected("s", flat(MADE))
 
 

@@ -67,7 +67,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Make]:
     for made in scenes:
         made.sink.gate.set()
         await made.runner.close()
-        made.runner._worker.join(5)
+        made.runner._worker.join(30)
         made.sink.close()  # a test may have opened it again
 
 
@@ -132,7 +132,7 @@ async def test_what_the_queue_could_not_hold_comes_from_the_tape(scene, policy):
         await asyncio.sleep(0)
     s.sink.gate.set()
     await s.until(lambda: s.queue.depth == 0)
-    assert await s.runner.close(10) in (
+    assert await s.runner.close(30) in (
         True,
         False,
     )  # a marker may stand at the very end: then the tape is left for the next start
@@ -281,7 +281,7 @@ async def test_closing_does_not_wait_for_a_sink_that_hangs_and_the_next_start_re
     await s.until(lambda: s.runner.stats.depth > 0)
     assert not await s.runner.close(0.05)
     s.sink.gate.set()
-    s.runner._worker.join(5)
+    s.runner._worker.join(30)
     s.sink.open()
     assert s.sink.position("s") < 49
     (report,) = repair(s.data, [s.sink.sink], {"s": 49}, s.tape.catch_up)
@@ -297,7 +297,7 @@ async def test_closing_with_patience_waits_for_a_slow_sink_that_must_catch_up(sc
     for batch in batches(made, "s", 5):
         s.bus.publish(batch)
         await asyncio.sleep(0)
-    closing = asyncio.create_task(s.runner.close(10.0, patience=30))
+    closing = asyncio.create_task(s.runner.close(30.0, patience=30))
     await asyncio.sleep(0.2)
     assert not closing.done()
     s.sink.gate.set()
@@ -363,7 +363,7 @@ async def test_what_a_server_lost_at_the_very_end_is_left_to_the_next_start_and_
     s.bus.publish(parts[1])
     await s.until(lambda: s.runner._gathered.waiting)
     sink.forget()
-    assert not await s.runner.close(10)
+    assert not await s.runner.close(30)
     assert (sink.kept, sink.seq) == ([], -1)
 
 
@@ -406,7 +406,7 @@ async def test_whatever_happens_every_event_is_there_once(scene, seed):
         at = last + 1
         await asyncio.sleep(r.choice((0, 0, 0, 0.001)))
     await s.runner.close(r.choice((0.01, 5)))
-    s.runner._worker.join(5)
+    s.runner._worker.join(30)
     s.sink.open()
     repair(s.data, [s.sink.sink], ["s"], s.tape.catch_up)
     s.holds(made)

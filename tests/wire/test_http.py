@@ -118,9 +118,7 @@ async def test_the_weight_budget_is_one_for_all() -> None:
         return web.Response()
 
     limits = Limits(messages_per_second=5, streams_per_connection=9, connects_per_5_minutes=9, http_weight_per_minute=100)
-    midnight = ReplayClock(
-        1_770_000_000 // 86_400 * 86_400 * SECOND
-    )  # the minute, and with it the budget, does not turn meanwhile
+    still = ReplayClock(1_770_000_000 * SECOND)  # else the minute, and with it the budget, could turn meanwhile
     async with serving(handler, limits=limits, clock=still) as (url, http, _watch):
         for i in range(5):
             http.submit(request(f"{url}/{i}", native=str(i)))
