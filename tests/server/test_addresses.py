@@ -31,6 +31,6 @@ async def test_the_links_for_others_hold_the_token_and_are_answered(source, tmp_
         assert server.elsewhere() == [link.partition("/?")[0] for link in server.links()]
         for link in server.links():
             host = link.removeprefix("http://").partition("/")[0]
-            async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
                 assert (await http.get(link.rpartition("/")[2], headers={"host": host})).status_code == 303
     assert Server(source, ServerSettings(port=0), ReplayClock(T0), page=tmp_path / "none").links() == []

@@ -34,7 +34,7 @@ async def room(tmp_path) -> AsyncIterator[Room]:
 @pytest.fixture
 async def http(room, tmp_path) -> AsyncIterator[httpx.AsyncClient]:
     server = Server(FakeSource(), SETTINGS, ReplayClock(T0), page=tmp_path / "none", alerts=room)
-    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as client:
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as client:
         yield client
 
 
@@ -152,7 +152,7 @@ async def test_a_form_of_another_page_is_no_json(http):
 async def test_a_recording_has_the_alerts_on_its_tape_and_no_rules(tmp_path):
     source = FakeSource("replay")
     server = Server(source, SETTINGS, ReplayClock(T0), page=tmp_path / "none")
-    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         source.push(*(alert(n) for n in range(3)))
         body = (await http.get(PATH, params={"limit": 2})).json()
         assert ([a["id"] for a in body["alerts"]], body["more"]) == (["a2", "a1"], True)

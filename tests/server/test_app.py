@@ -77,7 +77,7 @@ async def read_all(ws):
 async def test_history_is_kept_from_before_the_start(source, tmp_path):
     server = make(source, tmp_path)
     source.push(trade(1))
-    async with server as address, httpx.AsyncClient(trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(trust_env=False, timeout=30) as http:
         rows = (await http.get(f"{address}/api/v1/trades", params={"instrument": BTC})).json()["trades"]
     assert [t["id"] for t in rows] == ["1"]
 
@@ -148,7 +148,7 @@ async def test_the_page_and_its_headers(source, tmp_path):
     (tmp_path / "assets" / "index-abc123.css").write_text("3")
     secret = tmp_path.parent / "secret.txt"
     secret.write_text("no")
-    async with make(source, tmp_path) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with make(source, tmp_path) as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         index = await http.get("/")
         assert index.text.startswith("<!doctype html>")
         assert index.headers["content-type"].startswith("text/html")
@@ -202,7 +202,7 @@ async def test_metrics_have_the_values_of_the_status(http, server, source):
 @pytest.mark.parametrize("mode", ["live", "simulated", "replay"])
 async def test_the_mode_is_on_everything(tmp_path, mode):
     source = FakeSource(mode)
-    async with make(source, tmp_path) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with make(source, tmp_path) as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         for path in ("status", "instruments", "quotes", "metrics", "book?instrument=sim:BTC-USDT", "trades", "nothing"):
             answer = await http.get(f"/api/v1/{path}")
             assert (answer.json()["mode"], answer.headers["x-tapeline-mode"]) == (mode, mode)

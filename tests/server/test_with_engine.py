@@ -42,7 +42,7 @@ async def played(shared_frames, tmp_path):
 
 async def test_the_api_shows_what_the_engine_published(played):
     address, events = played
-    async with httpx.AsyncClient(base_url=f"{address}/api/v1", trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=f"{address}/api/v1", trust_env=False, timeout=30) as http:
 
         async def get(path, **params):
             answer = await http.get(path, params=params)

@@ -235,7 +235,7 @@ async def test_what_is_no_request(client):
 
 
 async def test_who_says_nothing_is_cut_and_a_ping_is_something():
-    async with SimServer(venues=["bybit"], live=False, patience=0.001) as sim, aiohttp.ClientSession() as session:  # 0.6 s
+    async with SimServer(venues=["bybit"], live=False, patience=0.005) as sim, aiohttp.ClientSession() as session:  # 3 s
         address = f"{sim.ws_url('bybit')}/v5/public/linear"
         async with session.ws_connect(address) as mute, session.ws_connect(address) as alive:
             mute_is_cut = asyncio.ensure_future(mute.receive(timeout=30))

@@ -191,7 +191,7 @@ async def test_a_usdc_product_is_acknowledged_and_told_by_the_usd_name(sim, sess
 
 async def test_silence_ends_an_advanced_connection_unless_it_hears_heartbeats(session):
     async with SimServer(venues=[ADVANCED], instruments=["LTC-USD"], seed=1, rate=0.001) as sim:
-        sim.wires[ADVANCED].patience = 0.02  # 75 s become 1.5
+        sim.wires[ADVANCED].patience = 0.06  # 75 s become 4.5; a heartbeat comes every second, and later on a busy machine
         async with session.ws_connect(sim.ws_url(ADVANCED)) as silent, session.ws_connect(sim.ws_url(ADVANCED)) as alive:
             await alive.send_str('{"type":"subscribe","channel":"heartbeats"}')
             assert (await silent.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE

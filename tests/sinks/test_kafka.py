@@ -183,7 +183,7 @@ def test_options_that_are_none_are_said(server, tmp_path):
 
 
 def test_password(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 5.0)
     server = KafkaServer("right horse").start()
     try:
         options = ("security.protocol=SASL_PLAINTEXT", "sasl.mechanism=PLAIN", "sasl.username=me")
@@ -207,7 +207,7 @@ def test_librdkafkas_own_mock_cluster_takes_it_too(tmp_path):
     (broker,) = cluster.list_topics(timeout=30).brokers.values()
     for kind in (*TYPES, "positions"):
         cluster.produce(f"tapeline.{kind}", None, "made")
-    assert cluster.flush(10) == 0
+    assert cluster.flush(30) == 0
     settings = KafkaSettings(brokers=f"{broker.host}:{broker.port}")
     sink = KafkaSink(tmp_path, settings)
     sink._read_positions, first = dict, sink._read_positions  # the messages that made the topics are no positions

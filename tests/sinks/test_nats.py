@@ -210,7 +210,7 @@ def test_password_and_rights(tmp_path, monkeypatch):
     server = NatsServer("-c", str(tmp_path / "conf"))
     (tmp_path / "conf").write_text(RIGHTS)
     server.start()
-    monkeypatch.setattr("tapeline.sinks.nats.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("tapeline.sinks.nats.ANSWER_SECONDS", 2.0)
     try:
         refused(NatsSettings(servers=server.url()), tmp_path / "d", "lets nobody in.*TAPELINE_NATS_PASSWORD")
         writer = NatsSettings(servers=server.url().replace("//", "//writer@"))

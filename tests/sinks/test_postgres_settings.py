@@ -16,6 +16,7 @@ from tapeline.sinks.postgres_link import Patience
 from tapeline.sinks.registry import make
 from tests.services import postgres
 from tests.services.postgres import PASSWORD, Server
+from tests.services.server import free_port
 from tests.sinks.helpers import in_order, one_of_each
 from tests.sinks.subjects.postgres_subject import latest_bars, read, schema_of
 
@@ -125,7 +126,7 @@ def test_without_the_package_it_says_which_extra(monkeypatch, tmp_path):
 
 
 def record(tmp_path: Path, url: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    words = ["record", "--simulate", "--for", "2s", "--data", str(tmp_path / "data"), "--set", "sinks.postgres=true"]
+    words = ["record", "--simulate", "--for", "4s", "--data", str(tmp_path / "data"), "--set", "sinks.postgres=true"]
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "TAPELINE_"))}
     return subprocess.run(
         [sys.executable, "-m", "tapeline", *words, "--set", f"postgres.url={url}"],
@@ -137,9 +138,7 @@ def record(tmp_path: Path, url: str, **environment: str) -> subprocess.Completed
 
 
 def test_wrong_settings_end_the_program_with_3_and_one_line(server, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"postgresql://127.0.0.1:{free.getsockname()[1]}/x"
+    nobody = f"postgresql://127.0.0.1:{free_port()}/x"
     wrong = {"TAPELINE_POSTGRES_PASSWORD": "wrong-horse"}
     inside = server.tcp().replace("tapeline@", "tapeline:wrong-horse@")
     right = {"TAPELINE_POSTGRES_PASSWORD": PASSWORD}

@@ -243,7 +243,7 @@ def test_without_the_package_it_says_which_extra(monkeypatch, tmp_path):
 
 
 def test_a_recording_and_a_server_that_is_not_there(server, tmp_path):
-    words = ["record", "--simulate", "--for", "2s", "--data", str(tmp_path / "data"), "--set", "sinks.questdb=true"]
+    words = ["record", "--simulate", "--for", "4s", "--data", str(tmp_path / "data"), "--set", "sinks.questdb=true"]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TAPELINE_")}
     clean["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
 

@@ -210,8 +210,7 @@ def refused(settings, data, match):
     return str(caught.value)
 
 
-def test_wrong_settings_are_one_clear_line_each(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.3)
+def test_wrong_settings_are_one_clear_line_each(server, tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         refused(

@@ -271,7 +271,7 @@ async def test_without_a_token_set_the_link_holds_one(source, tmp_path, monkeypa
     monkeypatch.setattr(masking, "_hidden", {})
     monkeypatch.delenv("TAPELINE_SERVER_TOKEN", raising=False)
     server = Server(source, ServerSettings(port=0, host="0.0.0.0"), ReplayClock(T0), page=tmp_path / "none")
-    async with server as address, httpx.AsyncClient(trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(trust_env=False, timeout=30) as http:
         assert server.link() == f"{address}/?token={server.lock.token}"
         assert (await http.get(address)).status_code == 401
         assert (await http.get(server.link(), follow_redirects=True)).status_code == 200

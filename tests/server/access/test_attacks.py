@@ -22,7 +22,7 @@ def make(source, page, **settings) -> Server:
 
 
 def client(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, trust_env=False)
+    return httpx.AsyncClient(base_url=address, trust_env=False, timeout=30)
 
 
 async def raw(server: Server, request: bytes) -> bytes:

@@ -355,7 +355,7 @@ async def test_stopping_while_a_viewer_says_goodbye(source, tmp_path):
 async def test_a_push_that_has_no_time_for_all_is_counted(source, tmp_path):
     """Twenty nanoseconds a push: the first message is paid for, and then for long."""
     server = Server(source, SETTINGS, ReplayClock(T0), page=tmp_path / "none", limits=Limits(updates_share=1e-6))
-    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         assert (await http.get("/api/v1/status")).json()["short_pushes"] == 0
         async with connect(f"ws{address.removeprefix('http')}/api/v1/ws", proxy=None) as socket:
             await socket.send(json.dumps({"method": "subscribe", "params": {"channel": "quotes", "instruments": ["*"]}}))

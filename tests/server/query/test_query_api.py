@@ -170,7 +170,7 @@ async def test_there_is_no_lake(source, tmp_path, limits, kept):
         page=tmp_path / "none",
         queries=Queries(tmp_path / "empty", limits) if kept else None,
     )
-    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         await refused(http, "select 1", 404, "no_lake")
 
 

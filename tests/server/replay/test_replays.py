@@ -118,13 +118,16 @@ async def test_sought_and_paused_the_api_shows_that_instant_and_nothing_later(be
     path = await opened(http, session)
     whole = Player(tape[0], session, speed=0)
     await whole.run()
-    straight = Player(tape[0], session, speed=0, playing=False)
-    while straight.frames < whole.frames // 2 or straight.open_bar(SIM_BTC, "1s") is None:
+    straight, half = Player(tape[0], session, speed=0, playing=False), whole.frames // 2
+
+    def between():
+        """All of a microsecond has been, and a bar is open: the next frame may close it."""
+        return straight._cursor.peek().ts_recv // MICRO > straight.clock.now() // MICRO and straight.open_bar(SIM_BTC, "1s")
+
+    while straight.frames < half or not between():
         straight._cursor.peek()
-        straight._publish(*straight._cursor.take(None, max(1, min(256, whole.frames // 2 - straight.frames))))
+        straight._publish(*straight._cursor.take(None, max(1, min(256, half - straight.frames))))
     middle = straight.clock.now() // MICRO
-    while straight._cursor.peek().ts_recv // MICRO == middle:
-        straight._publish(*straight._cursor.take(None, 1))
     await control(http, path, at=whole.last // MICRO)
     end = await stands(http, path, lambda s: not s["seeking"])
     assert end["finished"]
@@ -273,7 +276,7 @@ async def test_without_a_lake_the_volume_is_not_known(tape, tmp_path):
     (tmp_path / "index.html").write_text("page")
     player = Player(data, session, playing=False)
     server = Server(player, ServerSettings(port=0), ReplayClock(T0), page=tmp_path, recordings=data)
-    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with server as address, httpx.AsyncClient(base_url=address, trust_env=False, timeout=30) as http:
         found = (await http.get("/api/v1/replay/timeline", params={"buckets": 5})).json()
         assert found["volume"] == [None] * 5
         assert sum(found["frames"]) > 0
