@@ -17,6 +17,7 @@ def run(tmp_path: Path, body: str, *, ci: bool, shared: bool = False) -> tuple[i
     if shared:
         (tmp_path / "shared" / "frames").mkdir(parents=True)
     env = {k: v for k, v in os.environ.items() if k not in {"CI", "TAPELINE_SHARED"} and not k.startswith("PYTEST")}
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take a slow machine longer to load than all else here
     if ci:
         env["CI"] = "true"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
