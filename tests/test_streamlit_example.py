@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(3 * PATIENT)
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> str:
     data = str(tmp_path_factory.mktemp("streamlit") / "data")
-    assert main(["record", "--simulate", "binance:BTC-USDT", "--channels", "trades", "--data", data, "--for", "4"]) == 0
+    assert main(["record", "--simulate", "binance:BTC-USDT", "--channels", "trades", "--data", data, "--for", "6"]) == 0
     return data
 
 

@@ -36,7 +36,7 @@ def simulated(text: str) -> str:
 def place(tmp_path_factory) -> Path:
     """A folder in which `tapeline record` has just recorded into `data`."""
     place = tmp_path_factory.mktemp("docs")
-    command = "record binance:BTC-USDT binance-usdm:BTC-USDT-PERP --simulate --for 4s --data data --set sinks.lake_seconds=1"
+    command = "record binance:BTC-USDT binance-usdm:BTC-USDT-PERP --simulate --for 8s --data data --set sinks.lake_seconds=1"
     subprocess.run(
         [sys.executable, "-m", "tapeline", *command.split()],
         cwd=place,
