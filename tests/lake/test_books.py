@@ -76,7 +76,7 @@ def check(lake: Catalogue, name: str, seen: list[Seen], count: int) -> None:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[Seen]]]:
     """A recording of every simulated venue with books, put into a lake in small commits; and the books that there were."""
     tape, data = tmp_path_factory.mktemp("tape"), tmp_path_factory.mktemp("lake")
-    command = [sys.executable, "-m", "tapeline", "record", *SIMULATED, "--simulate", "--channels", "book,trades", "--for", "12s"]
+    command = [sys.executable, "-m", "tapeline", "record", *SIMULATED, "--simulate", "--channels", "book,trades", "--for", "9s"]
     subprocess.run([*command, "--data", str(tape)], check=True, capture_output=True, timeout=200)
     (info,) = reader.sessions(tape)
     frames = [frame for _, frame in reader.read(tape, info.id)]
