@@ -151,9 +151,8 @@ class FakeSource:
 
     def tick(self, now: int | None = None, *also: Event) -> None:
         now = now or self.clock()
-        ripe = now - 20_000_000  # as late as a trade may be here
         at = now - DELAY
-        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= ripe]
+        closing = [b for f in self.all.values() for b in f.bars.values() if b.ts_event <= at]  # before others take their places
         events = [*closing, *(e for f in self.all.values() if f.state == "live" for e in f.move(at, now)), *also]
         samples = [f.sample(now, self.incomplete) for f in self.all.values() if f.state == "live"]
         self.publish([*events, *samples])

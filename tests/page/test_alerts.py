@@ -14,7 +14,9 @@ from tapeline.config import AlertsSettings, RuleSettings, ServerSettings, Settin
 from tapeline.events import Alert, Flag
 from tapeline.server.app import Server
 from tests.live.rig import QUICK
+from tests.page.conftest import gone_live
 from tests.page.test_page import BTC
+from tests.waiting import becomes
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 SEVERE = RuleSettings(rule="binance:BTC-USDT mid < 0", severity="critical")
@@ -42,6 +44,7 @@ async def opened(browser: Any, data: str, errors: list[str]) -> AsyncIterator[Pa
             await live.connect("simulated")
             await page.goto(live.address)
             await expect(page.get_by_test_id("symbol")).to_have_attribute("data-value", BTC)
+            await gone_live(page)
             await page.get_by_role("tab", name="Alerts").first.click()
             yield page
         finally:
@@ -188,7 +191,8 @@ async def test_notices_are_asked_for_by_a_click_only(screen):
     assert not await box.is_checked()
     await box.check()
     await expect(box).to_be_checked()
-    assert await page.evaluate("localStorage.getItem(Object.keys(localStorage).find(k => k.endsWith('notices')))") == "on"
+    kept = "localStorage.getItem(Object.keys(localStorage).find(k => k.endsWith('notices')))"
+    await becomes(lambda: page.evaluate(kept), "on")  # once the browser has answered
 
 
 async def test_a_recording_says_that_no_rules_are_watched(screen):

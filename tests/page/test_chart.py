@@ -1,14 +1,17 @@
 """The chart by what a person does with it. Each number that it shows is reckoned here from the API's bars, indicators by TA-Lib."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 import talib
 from playwright.async_api import Page, expect
 
+from tests.page.conftest import painted
 from tests.page.test_flow import KRAKEN, also
 from tests.page.test_page import BTC, ETH, js
+from tests.waiting import becomes
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -18,11 +21,12 @@ async def bars_of(screen, interval="1s", instrument=BTC, limit=1000):
 
 
 async def on(screen, interval="1s") -> Page:
-    """The chart with bars of a second, at an instant when nothing moves."""
+    """The chart with bars of a second, all of them, at an instant when nothing moves."""
     await screen.hold()
     await screen.page.get_by_role("button", name=interval, exact=True).click()
-    newest = (await bars_of(screen, interval))[-1]
-    await expect(screen.page.get_by_test_id("legend")).to_have_attribute("data-value", js(newest["close"]))
+    bars = await bars_of(screen, interval)
+    await expect(screen.page.get_by_test_id("chart")).to_have_attribute("data-bars", str(len(bars)))
+    await expect(screen.page.get_by_test_id("legend")).to_have_attribute("data-value", js(bars[-1]["close"]))
     return screen.page
 
 
@@ -32,10 +36,14 @@ async def add(page: Page, title: str) -> None:
     await page.keyboard.press("Escape")
 
 
-async def number(page: Page, key: str) -> float:
-    found = page.get_by_test_id(f"study-{key}")
-    await expect(found).to_have_attribute("data-value", re.compile(r"\d"))
-    return float(await found.get_attribute("data-value"))
+async def reads(page: Page, key: str, expected: float, **within: Any) -> None:
+    """An indicator says this number, once it has been reckoned from all the bars."""
+
+    async def number() -> float | None:
+        text = await page.get_by_test_id(f"study-{key}").get_attribute("data-value")
+        return float(text) if text else None
+
+    await becomes(number, pytest.approx(float(expected), **(within or {"rel": 1e-9})))
 
 
 async def test_indicators_are_what_ta_lib_reckons_from_the_apis_bars(screen):
@@ -48,17 +56,17 @@ async def test_indicators_are_what_ta_lib_reckons_from_the_apis_bars(screen):
     }  # fmt: skip
     for title, (key, column) in expected.items():
         await add(page, title)
-        assert await number(page, key) == pytest.approx(column[-1], rel=1e-9), title
+        await reads(page, key, column[-1])
     cents = 100 * expected["SMA"][1][-1]  # of the middle between two of them, the last digit of a float64 decides
     shown = "|".join(f"{c / 100:,.2f}" for c in {np.floor(cents + 0.5 - 1e-3), np.floor(cents + 0.5 + 1e-3)})
     await expect(page.get_by_test_id("study-sma 20")).to_have_text(re.compile(rf"SMA.20\s+({shown})\s*$"))
     await page.reload()  # what was chosen is remembered
-    assert await number(page, "rsi 14") == pytest.approx(expected["RSI"][1][-1], rel=1e-9)
+    await reads(page, "rsi 14", expected["RSI"][1][-1])
     await page.get_by_role("button", name="Indicators").click()
     length = page.get_by_role("spinbutton", name="SMA: Bars")
     await length.fill("5")
     await length.press("Enter")
-    assert await number(page, "sma 5") == pytest.approx(talib.SMA(close, 5)[-1], rel=1e-9)
+    await reads(page, "sma 5", talib.SMA(close, 5)[-1])
     await page.get_by_role("dialog", name="Indicators").get_by_role("button", name="Remove RSI 14").click()
     await expect(page.get_by_test_id("study-rsi 14")).to_have_count(0)
 
@@ -70,12 +78,17 @@ async def test_vwap_and_delta_follow_the_day_and_say_what_they_lack(screen):
     bars = await bars_of(screen)
     day = [b for b in bars if b["ts_open"] // 86_400_000_000 == bars[-1]["ts_open"] // 86_400_000_000]
     vwap = sum(b["vwap"] * b["volume"] for b in day) / sum(b["volume"] for b in day)
-    assert await number(page, "vwap") == pytest.approx(vwap, rel=1e-9)
+    await reads(page, "vwap", vwap)
     last = day[-1]
-    assert await number(page, "delta") == pytest.approx(2 * last["buy_volume"] - last["volume"], abs=1e-9)
+    await reads(page, "delta", 2 * last["buy_volume"] - last["volume"], abs=1e-9)
     total = sum(2 * b["buy_volume"] - b["volume"] for b in day)
-    text = (await page.get_by_test_id("study-delta").inner_text()).replace("−", "-")
-    assert float(re.search(r"cumulative\s(-?[\d.,]+)", text)[1].replace(",", "")) == pytest.approx(total, abs=1e-3)
+
+    async def cumulative() -> float | None:
+        text = (await page.get_by_test_id("study-delta").inner_text()).replace("−", "-")
+        found = re.search(r"cumulative\s(-?[\d.,]+)", text)
+        return float(found[1].replace(",", "")) if found else None
+
+    await becomes(cumulative, pytest.approx(total, abs=1e-3))
     partial = len(day) == len(bars)  # the day began before the first bar that is here
     await expect(page.get_by_test_id("study-vwap").locator("..").locator(".partial")).to_be_visible(visible=partial)
 
@@ -127,11 +140,14 @@ async def test_the_bars_in_view_are_a_table(screen):
     bars = await bars_of(screen)
     await page.get_by_role("button", name="Table").click()
     table = page.get_by_test_id("chart-table").get_by_role("table")
-    cells = await table.get_by_role("row").nth(1).locator("th, td").all_inner_texts()
     b = bars[-1]
-    assert cells[1:5] == [f"{b[name]:,.2f}" for name in ("open", "high", "low", "close")]
     sma = talib.SMA(np.array([x["close"] for x in bars]), 20)[-1]
-    assert cells[10].removesuffix(" ◌") == f"{sma:,.2f}"
+
+    async def newest() -> list[str]:
+        cells = await table.get_by_role("row").nth(1).locator("th, td").all_inner_texts()
+        return [*cells[1:5], *(cell.removesuffix(" ◌") for cell in cells[10:11])]
+
+    await becomes(newest, [*(f"{b[name]:,.2f}" for name in ("open", "high", "low", "close")), f"{sma:,.2f}"])
     assert await table.get_by_role("columnheader").all_inner_texts() == [
         "Time", "Open", "High", "Low", "Close", "Volume", "Bought", "Delta", "VWAP", "Trades", "SMA 20", "Notes",
     ]  # fmt: skip
@@ -177,6 +193,7 @@ async def test_lines_are_drawn_moved_by_keys_and_mouse_remembered_and_removed(sc
     await levels.press("ArrowUp")
     await levels.press("Shift+ArrowUp")
     await expect(levels).to_have_attribute("aria-valuenow", js(round(price + 0.11, 2)))
+    await painted(page)  # the line stands there, too
     await page.mouse.move(box["x"] + 150, box["y"] + (y := await height(page)))
     await page.mouse.down()
     await page.mouse.move(box["x"] + 150, box["y"] + y - 60, steps=4)
@@ -315,6 +332,8 @@ async def test_the_credit_of_the_chart_library_is_seen_at_every_width(screen):
         await screen.page.set_viewport_size({"width": width, "height": 844})
         if width < 900:
             await screen.page.get_by_role("tab", name="Chart").last.click()
-        await expect(screen.page.get_by_role("link", name="TradingView")).to_be_visible()
-        box = await screen.page.get_by_role("link", name="TradingView").bounding_box()
+        credit = screen.page.get_by_role("link", name="TradingView")
+        await expect(credit).to_be_visible()
+        await painted(screen.page)
+        box = await credit.bounding_box()
         assert 0 <= box["x"] < width - box["width"] + 1

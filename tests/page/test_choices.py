@@ -12,6 +12,7 @@ from tapeline.instruments import Instrument
 from tests.page.market import FakeInstrument
 from tests.page.test_axe import findings
 from tests.page.test_page import BTC, ETH, js
+from tests.waiting import becomes, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 KOLKATA = "Asia/Kolkata"
@@ -31,7 +32,7 @@ async def test_settings_hold_at_once_and_after_a_reload(screen):
     await expect(root).to_have_attribute("data-palette", "red-up")
     row = await page.locator(".level[data-side=bid]").first.evaluate("e => e.offsetHeight")
     await settings.get_by_role("radio", name="Comfortable").check(force=True)
-    assert await page.locator(".level[data-side=bid]").first.evaluate("e => e.offsetHeight") > row
+    await until(lambda: page.locator(".level[data-side=bid]").first.evaluate("(e, row) => e.offsetHeight > row", row))
     await settings.get_by_role("radio", name="Reduced").check(force=True)
     await expect(root).to_have_attribute("data-motion", "reduce")
     await settings.get_by_label("Volume").fill("20")
@@ -69,8 +70,8 @@ async def test_times_are_utc_local_or_the_exchanges(browser, stage):
         event = stage.source.last_status[BTC].ts_recv
         told = datetime.fromtimestamp(event / 1e9, ZoneInfo(zone))
         await expect(page.get_by_test_id("events").locator("time").first).to_have_text(told.strftime("%H:%M:%S"))
-        axis = await page.locator(".chart-zone").evaluate("e => getComputedStyle(e, '::after').content")
-        assert name in axis
+        written = "(e, name) => getComputedStyle(e, '::after').content.includes(name)"
+        await until(lambda: page.locator(".chart-zone").evaluate(written, name))
 
     now = datetime.now(UTC)
     await shown(BTC, "UTC", "UTC")
@@ -154,9 +155,8 @@ async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen,
     await page.keyboard.press("l")
     await page.get_by_role("menuitem", name="Copy a link").click()
     await expect(page.get_by_test_id("notice")).to_contain_text("link")
+    await expect(page).to_have_url(re.compile(r"#layout=1~.*&instrument=sim:ETH-USDT&interval=5s$"))
     link = page.url
-    assert "#layout=1~" in link
-    assert link.endswith("&instrument=sim:ETH-USDT&interval=5s")
     boxes = """() => [...document.querySelectorAll('.group')].map(e => {
         const { x, y, width, height } = e.getBoundingClientRect(); return [x, y, width, height] })"""
     mine = await page.evaluate(boxes)
@@ -166,7 +166,7 @@ async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen,
     await other.goto(link)
     await expect(other.get_by_test_id("symbol")).to_have_attribute("data-value", ETH)
     await expect(other.get_by_role("button", name="5s", exact=True)).to_have_attribute("aria-pressed", "true")
-    assert await other.evaluate(boxes) == mine
+    await becomes(lambda: other.evaluate(boxes), mine)
     await expect(tab(other, "Trades")).to_be_hidden()
     await other.get_by_role("button", name="Back to mine").click()
     await expect(tab(other, "Trades")).to_be_visible()
@@ -179,13 +179,13 @@ async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen,
     await page.keyboard.press("l")
     await page.get_by_role("menuitemcheckbox", name="Trading").click()
     await expect(tab(page, "Trades")).to_be_visible()
-    assert "#" not in page.url
+    await expect(page).not_to_have_url(re.compile("#"))
     await page.reload()
     await expect(tab(page, "Trades")).to_be_visible()
     await page.keyboard.press("l")
     await page.get_by_role("menuitemcheckbox", name="My desk").click()
     await expect(tab(page, "Trades")).to_be_hidden()
-    assert await page.evaluate(boxes) == mine
+    await becomes(lambda: page.evaluate(boxes), mine)
 
 
 async def test_the_title_tells_the_price_and_of_dead_data_none(screen):
@@ -195,7 +195,7 @@ async def test_the_title_tells_the_price_and_of_dead_data_none(screen):
     (quote,) = (await screen.get("quotes", instrument=BTC))["quotes"]
     price = f"{(quote['bid'] + quote['ask']) / 2:,.3f}"
     await expect(page).to_have_title(f"{price} BTC-USDT · Tapeline")
-    assert js(quote["bid"]) == await screen.raw("bid")
+    await expect(page.get_by_test_id("bid")).to_have_attribute("data-value", js(quote["bid"]))
     screen.allowed = f"{screen.address.partition(':')[2]}/api/v1/"
     await screen.server.stop()
     await expect(page).to_have_title("RECONNECTING · BTC-USDT · Tapeline")

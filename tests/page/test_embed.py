@@ -18,6 +18,7 @@ from tapeline.config import ServerSettings
 from tapeline.server.app import Server
 from tests.page.conftest import Stage
 from tests.page.test_page import BTC, ETH, js
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
 TOKEN = "correct-horse-battery-staple"
@@ -113,16 +114,21 @@ async def test_a_site_that_is_not_allowed_gets_no_frame(browser, stage):
     await stage.start()
     async with framed(browser, stage, {"book": f"/embed/book?instrument={BTC}"}) as frame:
         await expect(frame("book").locator("body")).to_contain_text("refused to connect")
-        assert any("frame-ancestors" in e for e in stage.errors)
+        await until(lambda: any("frame-ancestors" in e for e in stage.errors))
 
 
-async def test_with_a_token_a_frame_shows_what_its_own_token_opens(browser, stage, monkeypatch):
+async def locked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server stands again, and asks for the token."""
     monkeypatch.setattr(masking, "_hidden", {})
     monkeypatch.setenv("TAPELINE_SERVER_TOKEN", TOKEN)
     await stage.server.stop()
     stage.server = Server(stage.source, ServerSettings(port=0), LiveClock())
     await stage.start()
     stage.source.tick()
+
+
+async def test_with_a_token_a_frame_shows_what_its_own_token_opens(browser, stage, monkeypatch):
+    await locked(stage, monkeypatch)
     async with httpx.AsyncClient(base_url=stage.address, trust_env=False, headers={"authorization": f"Bearer {TOKEN}"}) as http:
         token = (await http.get("/api/v1/access")).json()["embed_token"]
     frames = {"chart": f"/embed/chart?instrument={BTC}#token={token}", "tape": f"/embed/tape?instrument={BTC}#token={token}"}
@@ -137,12 +143,7 @@ async def test_with_a_token_a_frame_shows_what_its_own_token_opens(browser, stag
 
 
 async def test_a_page_whose_token_is_another_now_says_so_and_leads_to_the_form(browser, stage, monkeypatch):
-    monkeypatch.setattr(masking, "_hidden", {})
-    monkeypatch.setenv("TAPELINE_SERVER_TOKEN", TOKEN)
-    await stage.server.stop()
-    stage.server = Server(stage.source, ServerSettings(port=0), LiveClock())
-    await stage.start()
-    stage.source.tick()
+    await locked(stage, monkeypatch)
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(f"{stage.address}/?token={TOKEN}")

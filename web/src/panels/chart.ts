@@ -99,6 +99,7 @@ export class Chart implements Shown {
     canvas.mid(this.settings.mid && !session.health.dead && row?.info?.state === "live" ? row.mid : null);
     canvas.markAlerts();
     show(this.empty, view.series.bars.length === 0);
+    mark(this.box, "bars", String(view.series.bars.length)); // drawn now: what a test waits for
     this.renderLines(dirty.has("theme"));
     this.renderProfile();
     this.renderWords();

@@ -39,12 +39,13 @@ export class Palette {
       void asked.then((commands) => {
         parts[i] = commands;
         this.all = parts.flatMap((p) => p ?? []);
-        this.search(this.at);
+        this.search(this.shown[this.at]);
       });
     });
   }
 
-  private search(at = 0): void {
+  /** The best is chosen; or the one that was, where others came beside it: Enter does what it would have done just before. */
+  private search(chosen?: Command): void {
     this.shown = found(this.input.value, this.all);
     this.list.replaceChildren();
     let group = "";
@@ -54,7 +55,7 @@ export class Palette {
       this.list.append(this.option(command, i));
     });
     this.none.hidden = this.shown.length > 0;
-    this.choose(Math.max(0, Math.min(this.shown.length - 1, at)));
+    this.choose(chosen ? Math.max(0, this.shown.indexOf(chosen)) : 0);
   }
 
   private option(command: Command, i: number): HTMLElement {
