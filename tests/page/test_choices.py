@@ -1,12 +1,13 @@
 """What a viewer chooses of the page: settings, time zones, the command palette, layouts by link, the title of the tab."""
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tapeline.instruments import Instrument
 from tests.page.market import FakeInstrument
@@ -136,6 +137,34 @@ async def test_playing_is_offered_in_a_replay_alone(screen):
     await page.keyboard.type("recording")
     await expect(palette.get_by_role("option", name=re.compile("^Recordings"))).to_be_visible()
     await expect(palette.get_by_role("option", name=re.compile("^(Play|Step)"))).to_have_count(0)
+
+
+async def test_what_comes_later_to_the_palette_does_not_take_the_place_of_what_is_chosen(screen):
+    page = screen.page
+    answer = asyncio.Event()
+    tape = {
+        "session": "20261121T100500Z-1a2b",
+        "first": 1_763_719_500_000_000,
+        "last": 1_763_719_600_000_000,
+        "bytes": 1e6,
+        "live": False,
+    }
+
+    async def late(route: Route) -> None:
+        await answer.wait()
+        await route.fulfill(json={"recordings": [tape]})
+
+    await page.route("**/api/v1/recordings", late)
+    await page.keyboard.press("/")
+    await page.keyboard.type("20")
+    found = page.get_by_role("listbox", name="Found")
+    chosen = found.get_by_role("option", selected=True)
+    await expect(chosen).to_contain_text("tick:20")
+    answer.set()
+    await expect(found.get_by_role("option").first).to_contain_text("2025-11-21")  # it fits better, and stands before it
+    await expect(chosen).to_contain_text("tick:20")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Bars of other kinds")).to_have_value("tick:20")
 
 
 async def test_a_layout_is_named_and_shared_and_opens_the_same_elsewhere(screen, browser):
