@@ -6,13 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from peers import LIMITS, QUICK, Peer, close, plan, supervised, text, venue
+from peers import LIMITS, QUICK, Peer, close, plan, supervised, text, venue, ws_frame
 
 from tapeline.config import WireSettings
 from tapeline.errors import Refused, Unreachable
 from tapeline.frames import FrameKind
 from tapeline.plans import Limits
 from tapeline.wire import connection, handshake
+from tapeline.wire import supervisor as supervising
 from tests.waiting import until
 
 ACK = text('{"result":null,"id":1}')
@@ -285,6 +286,35 @@ async def test_messages_that_arrive_while_leaving_are_kept(monkeypatch: pytest.M
     async with venue(script) as v, supervised(plan(v.url)) as (_, watch):
         await watch.until(watch.opened)
     assert [f.kind for f in watch.frames] == [FrameKind.OPENED, FrameKind.RECV, FrameKind.CLOSED]
+
+
+async def test_one_that_was_replaced_is_heard_out_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where we are behind: what it said before our goodbye comes for a while after that, and its answer comes last."""
+    monkeypatch.setattr(connection, "LEAVE_SECONDS", 1.5)  # longer than any pause here
+    monkeypatch.setattr(supervising, "HEAR_OUT_SECONDS", 30.0)
+    said = [f"n{number}".encode() for number in range(9)]
+
+    async def behind(peer: Peer) -> None:
+        await peer.read()
+        peer.send(ACK)
+        opcode, payload = await peer.read()
+        assert opcode == 8
+        for message in said:
+            await asyncio.sleep(0.2)
+            peer.send(text(message))
+        peer.send(ws_frame(8, payload))
+
+    async def new(peer: Peer) -> None:
+        await peer.read()
+        peer.send(ACK)
+        await peer.until_gone()
+
+    async with venue(behind, new) as v, supervised(plan(v.url, hello=(b"s",), acks=1)) as (supervisor, watch):
+        await watch.until(lambda: watch.of(FrameKind.RECV))
+        supervisor.replace("age")
+        await watch.until(watch.closed)
+        assert watch.closed()[0].planned
+        assert [f.data for f in watch.of(FrameKind.RECV) if f.conn == 1][1:] == said
 
 
 async def test_the_connect_budget_is_shared_and_kept() -> None:

@@ -6,7 +6,9 @@ picows parses; this listener makes frames of what it parses and answers what mus
         │                 ├──peer's CLOSE, lost, silent, protocol fault───────────▶ closed
         └──anything else──▶ VenueError, no frame at all
 
-* OPENED is the first frame, CLOSED the last, and each OPENED gets one CLOSED. Messages that arrive while leaving are kept.
+* OPENED is the first frame, CLOSED the last, and each OPENED gets one CLOSED. Messages that arrive while leaving are kept, and of
+  a peer whose messages a successor was begun to continue, all are heard out: on a machine that is behind, half a second of them is
+  not all, and what is missed is in neither connection.
 * A PING is answered within the message rate. Of several that come faster, the last is answered (RFC 6455 §5.5.3).
 * A connection that gave nothing for half of `silence_seconds` is pinged; one that gives nothing for all of it is dead, whatever
   TCP says. Without the ping a quiet stream would be taken for a dead one: Binance's futures ping every 3 minutes only.
@@ -173,13 +175,16 @@ class Connection(WSListener):
         self._unsaid = function
         self._pump_and_flush()
 
-    def close(self, code: int, reason: str, *, planned: bool = False) -> None:
-        """Say goodbye; CLOSED follows with the peer's answer, or after half a second without."""
+    def close(self, code: int, reason: str, *, planned: bool = False, hear_out: float = LEAVE_SECONDS) -> None:
+        """Say goodbye; CLOSED follows with the peer's answer, or after half a second without. `hear_out`: for so many seconds what
+        the peer had said before is taken first, where more of that keeps coming.
+        """
         if self.closed.done() or self._leaving is not None:
             return
         self._leaving = closed = Closed(code=code, reason=reason, planned=planned)
         self._send_close(code, reason)
-        self._later("leave", LEAVE_SECONDS, lambda: self._finish(closed))
+        until = self._loop.time() + hear_out
+        self._later("leave", LEAVE_SECONDS, lambda: self._leave(closed, until))
 
     def abandon(self, reason: str) -> None:
         """Give up on a handshake; where it succeeded meanwhile, end the connection at once."""
@@ -347,6 +352,14 @@ class Connection(WSListener):
         self._later("watch", max(until, silence / 100), self._watch)
 
     # Ending
+
+    def _leave(self, closed: Closed, until: float) -> None:
+        """End without the peer's answer, unless what it said before that is still coming in."""
+        now = self._loop.time()
+        if now < until and (self._paused or now - self._heard < LEAVE_SECONDS):
+            self._later("leave", LEAVE_SECONDS / 10, lambda: self._leave(closed, until))
+        else:
+            self._finish(closed)
 
     def _fail(self, code: int, reason: str) -> None:
         """We found a fault of the peer's: tell it and end."""

@@ -46,6 +46,7 @@ from tapeline.wire.state import ConnectionState, State
 __all__ = ["ConnectionState", "Deliver", "Supervisor"]
 
 GRACE_SECONDS = 1.0
+HEAR_OUT_SECONDS = 3.0  # of one that was replaced: what it said before the goodbye may be a while on its way
 MOST_UNSENT = 500
 HOPELESS = frozenset({401, 403, 451})
 AGE_MARGIN = 0.05
@@ -267,7 +268,7 @@ class Supervisor:
         while True:
             new = await self._establish(old)
             if await self._took_over(new, old):
-                old.close(1000, f"replaced by connection {new.id}", planned=True)
+                old.close(1000, f"replaced by connection {new.id}", planned=True, hear_out=HEAR_OUT_SECONDS)
                 return new
             await self._after(new)
             if old.closed.done():
