@@ -34,6 +34,14 @@ def wait_until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
         time.sleep(PAUSE)
 
 
+def wait_becomes(read: Callable[[], object], wanted: object, seconds: float = PATIENCE) -> None:
+    """`becomes` where nothing is asynchronous."""
+    end = time.monotonic() + seconds
+    while (found := read()) != wanted and time.monotonic() < end:
+        time.sleep(PAUSE)
+    assert found == wanted
+
+
 async def _answer(ask: Callable[[], object]) -> object:
     found = ask()
     return await found if inspect.isawaitable(found) else found

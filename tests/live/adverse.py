@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import pytest
 from tapeline.engine.replay import batches
 from tapeline.events import Event
 from tapeline.tape import reader
-from tests.live.program import ROOT, Program
+from tests.live.program import PATIENCE, ROOT, Program
 from tests.sinks.helpers import in_order
 from tests.sinks.subjects import subject
 
@@ -31,7 +32,6 @@ HASTY = {
     "tape.flush_ms": "20",
     "tape.sync_ms": "50",
 }
-PATIENCE = 40.0
 
 
 def words(sets: dict[str, str]) -> list[str]:
@@ -55,7 +55,7 @@ class Status:
         self._url = f"{address}/api/v1/status"
 
     def now(self) -> dict[str, Any]:
-        with urllib.request.urlopen(self._url, timeout=10) as answer:
+        with urllib.request.urlopen(self._url, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -90,6 +90,14 @@ def assert_sinks_hold_the_tape(data: Path, *names: str) -> list[list[Event]]:
     for name in names:
         assert in_order(subject(name).read(data)) == in_order(subject(name).kept(sessions)), name
     return sessions
+
+
+def assert_ended(program: Program, data: Path, sets: dict[str, str], number: int = signal.SIGINT) -> None:
+    """It ends as it should. What a busy machine gave its sinks no time for is brought in, as it said, by the next that starts."""
+    assert program.stop(number)[0] == 130
+    if "the last events are on the tape only" in program.said:
+        mended = tapeline("repair", data, *words(sets), cwd=data.parent)
+        assert mended.returncode == 0, mended.stdout + mended.stderr
 
 
 def tapeline(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -23,6 +23,7 @@ from tapeline.sim.registry import simulated
 from tapeline.venues.registry import venue_class
 from tests.live.rig import Run, running
 from tests.venues.wire_talk import natives_of
+from tests.waiting import becomes
 
 VENUES = tuple(simulated())
 BOOKS = tuple(v for v in VENUES if "book" in venue_class(v).channels)
@@ -155,24 +156,22 @@ class Everywhere(Run):
         }
         return "; ".join(f"{name}, {side}: {how}" for side, pair in sides.items() if (how := _differ(*pair)))
 
-    async def none_left(self, what: Callable[[], Collection[str]], seconds: float = 20.0) -> None:
+    async def none_left(self, what: Callable[[], Collection[str]]) -> None:
         """Until nothing is listed any more; what still is, is the test's failure."""
-        with suppress(TimeoutError):
-            await self.until(lambda: not what(), seconds)
-        left = list(what())
-        assert not left, left
+        await becomes(lambda: list(what()), [])
 
-    async def in_step_everywhere(self, seconds: float = 25.0) -> None:
+    async def in_step_everywhere(self, seconds: float = 60.0) -> None:
         """Stop the market where every book is the simulator's. A market that stands still mends no book, so it goes on between."""
-        ends, parted = asyncio.get_running_loop().time() + seconds, ["never synced"]
+        ends, parted, patience = asyncio.get_running_loop().time() + seconds, ["never synced"], 0.5
         while parted and asyncio.get_running_loop().time() < ends:
             with suppress(TimeoutError):
                 await self.synced(seconds=ends - asyncio.get_running_loop().time())
             self.sim.pause()
             with suppress(TimeoutError):
-                await self.until(lambda: not self.differences(), 0.5)
+                await self.until(lambda: not self.differences(), patience)
             if parted := self.differences():
                 self.sim.resume()
+                patience *= 2
                 await asyncio.sleep(0.3)
         assert not parted, parted
 

@@ -1,7 +1,7 @@
 """A collector against a simulated market over real sockets, with what was published kept to be compared."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from tapeline.config import PipelineSettings, Settings, TapeSettings, VenueSettings, WireSettings
 from tapeline.engine.collector import Collector
 from tapeline.engine.replay import batches
-from tapeline.events import Event, Status, Trade, to_json
+from tapeline.events import Event, Flag, Status, Trade, to_json
 from tapeline.sim import SimServer
 from tests.waiting import PATIENCE, until
 
@@ -18,8 +18,9 @@ SIM_BTC, SIM_ETH, SIM_PERP = "sim:BTC-USDT", "sim:ETH-USDT", "sim:BTC-USDT-PERP"
 ALL = (BTC, ETH, PERP)
 NATIVE = {SIM_BTC: ("binance", "BTCUSDT"), SIM_ETH: ("binance", "ETHUSDT"), SIM_PERP: ("binance-usdm", "BTCUSDT")}
 CHANNELS = ("trades", "book", "quotes", "bars", "ticker", "liquidations")
-QUICK = WireSettings(connect_seconds=3.0, silence_seconds=20.0, backoff_first=0.05, backoff_most=0.2, stable_seconds=0.2)
+QUICK = WireSettings(connect_seconds=10.0, silence_seconds=20.0, backoff_first=0.05, backoff_most=0.2, stable_seconds=0.2)
 PIPELINE = PipelineSettings(bar_grace_ms=100, stale_seconds=1.0, quiet_seconds=3.0)
+"""Where the whole process stands still for a moment, as on a busy machine, trades come `LATE` and streams are called stale."""
 
 
 def settings(sim: SimServer, data: Path, **changes: Any) -> Settings:
@@ -87,20 +88,21 @@ class Run:
         view = self.collector.book(instrument, 1)
         return "none" if view is None else view.state
 
-    async def quiet(self, *instruments: str, seconds: float = 15.0) -> None:
+    async def quiet(self, *instruments: str, seconds: float = 60.0) -> None:
         """Stop the market where every book stands where the simulator's own stands.
 
         A market that stands still proves no book that is being joined: then it goes on for a while, and is stopped again.
         """
-        names = instruments or tuple(self.natives)
+        names, patience = instruments or tuple(self.natives), 0.5
         async with asyncio.timeout(seconds):
             while True:
                 await self.synced(*names, seconds=seconds)
                 self.sim.pause()
                 with suppress(TimeoutError):
-                    await until(lambda: all(self.in_step(name) for name in names), 0.5)
+                    await until(lambda: all(self.in_step(name) for name in names), patience)
                     return
                 self.sim.resume()
+                patience *= 2
                 await asyncio.sleep(0.3)
 
     def in_step(self, name: str) -> bool:
@@ -135,6 +137,11 @@ async def running(
         yield run
     finally:
         await collector.stop()
+
+
+def flags_of(trades: Iterable[Trade]) -> set[int]:
+    """All that were given but LATE, which the machine decides."""
+    return {t.flags & ~Flag.LATE for t in trades}
 
 
 def contiguous(trades: list[Trade]) -> bool:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.live.adverse import (
     MARKET,
     Filler,
     Status,
+    assert_ended,
     assert_sinks_hold_the_tape,
     session,
     sink_rows,
@@ -33,18 +35,20 @@ from tests.sinks.peers import PEERS, Peer, expected
 from tests.sinks.subjects.postgres_subject import latest_bars
 from tests.sinks.subjects.postgres_subject import read as read_postgres
 
+pytestmark = pytest.mark.timeout(400)
 LOCAL = ("lake", "sqlite", "csv")
 LOCAL_SINKS = ("lake", "sqlite")
 
 
-def says_full(row: dict[str, Any]) -> bool:
-    return "o space left" in row["error"] or "full" in row["error"]
+def says_why(row: dict[str, Any]) -> bool:
+    """The disk was full, or, where everything that is on the tape was in the sink by then, what came later never reached the tape."""
+    return any(text in row["error"] for text in ("o space left", "full", "are not on the tape"))
 
 
 def still_full(filler: Filler, found: dict[str, Any]) -> bool:
     """Whether every sink says so, while what anybody frees is taken again."""
     filler.fill()
-    return all(map(says_full, found["sinks"]))
+    return all(map(says_why, found["sinks"]))
 
 
 @pytest.mark.slow
@@ -52,7 +56,8 @@ def still_full(filler: Filler, found: dict[str, Any]) -> bool:
 def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, hold_mb: int) -> None:
     with small_disk(tmp_path / "disk", "24m") as disk:
         data = disk / "data"
-        with session(data, tmp_path, {"sinks.csv": "true", "tape.hold_mb": str(hold_mb)}) as (program, status):
+        sets = {"sinks.csv": "true", "tape.hold_mb": str(hold_mb)}
+        with session(data, tmp_path, sets) as (program, status):
             status.until(lambda s: all(row["events"] for row in s["sinks"]))
             filler = Filler(disk)
             filler.fill()
@@ -61,20 +66,18 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path: Path, hold_mb: int) -> None
             for _ in range(3):
                 filler.fill()
                 status.goes_on()
+            found = status.until(lambda s: s["tape"]["held_frames" if hold_mb else "lost_frames"] > 0)
             if hold_mb == 0:  # a sink's next commit may be seconds away
                 status.until(lambda s: still_full(filler, s))
-            found = status.now()
             filler.free()
             status.well()
             status.goes_on()
-            assert program.stop()[0] == 130
+            assert_ended(program, data, sets)
         said = program.said
         assert "the tape cannot be written; the feed goes on" in said
         assert "the tape is written again" in said
         assert "Traceback" not in said
         assert (found["tape"]["held_frames"] > 0, found["tape"]["lost_frames"] > 0) == (hold_mb > 0, hold_mb == 0)
-        if hold_mb == 0:
-            assert all(says_full(row) for row in found["sinks"]), found["sinks"]
         proof = tapeline("verify", data, cwd=tmp_path)
         assert proof.returncode == 0, proof.stdout
         assert ("as a LOST frame says: No space left" in proof.stdout) == (hold_mb == 0)
@@ -102,7 +105,8 @@ def test_a_disk_that_is_full_to_the_end_is_not_called_kept(tmp_path: Path) -> No
 def shut(folder: Path, writable: bool) -> None:
     """As an administrator would: every folder below, too."""
     for place, _, _ in os.walk(folder):
-        Path(place).chmod(0o755 if writable else 0o555)
+        with suppress(FileNotFoundError):  # what was merged meanwhile may be gone
+            Path(place).chmod(0o755 if writable else 0o555)
 
 
 def obedient() -> list[str]:
@@ -116,18 +120,17 @@ def obedient() -> list[str]:
 
 @pytest.mark.slow
 def test_a_folder_that_may_not_be_written_for_a_while(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with session(data, tmp_path, {"sinks.csv": "true"}, through=obedient()) as (program, status):
+    data, sets = tmp_path / "data", {"sinks.csv": "true"}
+    with session(data, tmp_path, sets, through=obedient()) as (program, status):
         status.until(lambda s: all(row["events"] for row in s["sinks"]))
         shut(data, writable=False)
         status.until(lambda s: sink_rows(s)["lake"]["error"])
         status.goes_on()
-        error = sink_rows(status.now())["lake"]["error"]
-        assert "ermission denied" in error
+        status.until(lambda s: "ermission denied" in sink_rows(s)["lake"]["error"])
         shut(data, writable=True)
         status.well()
         status.goes_on()
-        assert program.stop()[0] == 130
+        assert_ended(program, data, sets)
     assert "the sink is written again" in program.said
     assert "Traceback" not in program.said
     proof = tapeline("verify", data, cwd=tmp_path)
@@ -171,13 +174,16 @@ def servers() -> Iterator[tuple[Postgres, list[Peer]]]:
     database.remove()
 
 
+def of(status: dict[str, Any], names: set[str]) -> list[dict[str, Any]]:
+    return [row for name, row in sink_rows(status).items() if name in names]
+
+
 def assert_only_these_suffer(status: Status, away: set[str]) -> None:
     """The feed and the others go on; whoever is away lags, and misses what its queue cannot hold."""
     here = LOCAL_SINKS
     before = sink_rows(status.now())
     status.until(lambda s: all(sink_rows(s)[name]["events"] > before[name]["events"] + 300 for name in here))
-    found = sink_rows(status.until(lambda s: all(sink_rows(s)[name]["missed"] for name in away)))
-    assert all(found[name]["lag_seconds"] > 0.5 for name in away), found
+    found = sink_rows(status.until(lambda s: all(row["missed"] and row["lag_seconds"] > 0.5 for row in of(s, away))))
     assert all(found[name]["depth"] <= 1000 + 4000 for name in away), (
         found
     )  # the queue, and what was gathered before the trouble

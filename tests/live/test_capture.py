@@ -11,6 +11,7 @@ import pytest
 from tapeline.cli import main
 from tests.cli.talking import talking
 from tests.live.program import Program
+from tests.live.spans import bring_at_least
 
 PERP = "binance-usdm:BTC-USDT-PERP"
 T = 1_795_132_800_000
@@ -97,7 +98,8 @@ def record(tmp_path, monkeypatch, *words: str) -> int:
 
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz"])
 def test_several_instruments_in_one_file_and_nothing_beside_it(tmp_path, monkeypatch, capsys, name):
-    words = [PERP, "binance:ETH-USDT", "--for", "0.7", "--csv", name, "--rate", "3"]
+    bring_at_least(monkeypatch, Trade=3)
+    words = [PERP, "binance:ETH-USDT", "--for", "0.3", "--csv", name, "--rate", "3"]
     assert record(tmp_path, monkeypatch, *words) == 0
     assert [p.name for p in tmp_path.iterdir()] == [name]
     found = rows(tmp_path / name)
@@ -108,9 +110,9 @@ def test_several_instruments_in_one_file_and_nothing_beside_it(tmp_path, monkeyp
 
 
 def test_with_a_data_directory_everything_is_kept_as_usual(tmp_path, monkeypatch):
-    assert (
-        record(tmp_path, monkeypatch, "binance:ETH-USDT", "--for", "0.7", "--csv", "out.csv", "--data", "d", "--rate", "3") == 0
-    )
+    bring_at_least(monkeypatch, Trade=3, BookUpdate=2)
+    words = ["binance:ETH-USDT", "--for", "0.3", "--csv", "out.csv", "--data", "d", "--rate", "3"]
+    assert record(tmp_path, monkeypatch, *words) == 0
     found = [(r["id"], float(r["price"]), float(r["size"])) for r in rows(tmp_path / "out.csv")]
     from tapeline.engine.replay import replay
     from tapeline.events import BookUpdate, Trade
@@ -123,14 +125,16 @@ def test_with_a_data_directory_everything_is_kept_as_usual(tmp_path, monkeypatch
 
 
 def test_keep_and_no_keep_have_the_last_word(tmp_path, monkeypatch):
+    bring_at_least(monkeypatch, Trade=1)
     for words, there in ((["--csv", "a.csv", "--keep"], True), (["--summary", "1s", "--no-keep"], False)):
-        assert record(tmp_path, monkeypatch, "binance:ETH-USDT", "--for", "0.5", *words) == 0
+        assert record(tmp_path, monkeypatch, "binance:ETH-USDT", "--for", "0.2", *words) == 0
         assert (tmp_path / "data").exists() is there
         for path in sorted(tmp_path.rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
 
 
 def test_the_summary_adds_up_to_the_file(tmp_path, monkeypatch, capfd):
+    bring_at_least(monkeypatch, Trade=3)
     words = [PERP, "binance:ETH-USDT", "--for", "1.4", "--summary", "0.5s", "--csv", "out.csv", "--rate", "3"]
     assert record(tmp_path, monkeypatch, *words) == 0
     lines = [line.split() for line in capfd.readouterr().out.splitlines()]
@@ -153,9 +157,10 @@ def test_the_summary_adds_up_to_the_file(tmp_path, monkeypatch, capfd):
 
 
 def test_tickers_are_added_run_by_run_to_each_instruments_own_file(tmp_path, monkeypatch, capsys):
+    bring_at_least(monkeypatch, Ticker=1)
     counts = []
     for _ in range(2):
-        words = ["binance:BTC-USDT", "binance:ETH-USDT", "--for", "1.3", "--ticker-csv", "tickers"]
+        words = ["binance:BTC-USDT", "binance:ETH-USDT", "--for", "0.3", "--ticker-csv", "tickers"]
         assert record(tmp_path, monkeypatch, *words) == 0
         counts.append(len(rows(tmp_path / "tickers" / "sim_BTC-USDT.csv")))
     assert 0 < counts[0] < counts[1]
@@ -215,7 +220,7 @@ def test_ctrl_c_before_anything_came_in_leaves_no_file(tmp_path):
 
 
 def test_to_standard_output(tmp_path):
-    words = ["record", "binance:ETH-USDT", "--simulate", "--for", "1", "--rate", "3", "--csv", "-"]
+    words = ["record", "binance:ETH-USDT", "--simulate", "--for", "3", "--rate", "3", "--csv", "-"]
     with Program(*words, cwd=tmp_path) as program:
         assert program.wait() == 0
     header, *lines = program.printed.splitlines()

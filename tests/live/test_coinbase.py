@@ -46,6 +46,10 @@ async def equal(run: rig.Run, venue: str) -> None:
     assert all(len(run.sim.book(venue, name.partition(":")[2]).bids) > 50 for name in names(venue))
 
 
+def whole(run: rig.Run, name: str) -> bool:
+    return rig.contiguous(sorted(run.trades(name), key=lambda t: int(t.id)))
+
+
 def prints_where_aggressors_do(run: rig.Run, name: str) -> tuple[int, int]:
     """(right, wrong): trades whose side agrees with the venue's quote before them. A buy prints at the ask or above."""
     right = wrong = 0
@@ -64,7 +68,7 @@ def prints_where_aggressors_do(run: rig.Run, name: str) -> tuple[int, int]:
 async def test_the_simulated_venue(tmp_path: Path, venue: str) -> None:
     name = names(venue)[0]
     async with market(venue, 5) as sim, feed(venue, tmp_path, sim, history=True) as run:
-        await run.until(lambda: len(run.trades(name)) > 20)
+        await run.until(lambda: len(run.trades(name)) > 20 and all(map(run.trades, names(venue))))
         kinds = {"Quote", "Ticker", "BookUpdate", "Trade", "Bar"}
         await run.until(lambda: kinds <= {type(e).__name__ for e in run.events})
         await run.until(lambda: {e.interval for e in run.events if isinstance(e, Bar) and e.origin == "venue"} >= {"1m", "1d"})
@@ -78,9 +82,8 @@ async def test_the_simulated_venue(tmp_path: Path, venue: str) -> None:
         assert not run.statuses("rejected")
         right, wrong = prints_where_aggressors_do(run, name)
         assert right > 5 * wrong
-        waiting = [c.pending for c in run.collector.pipeline.connections.values()]
-        assert waiting == [{}]
-        assert all(s.acked for c in run.collector.pipeline.connections.values() for s in c.silences.values())
+        (connection,) = run.collector.pipeline.connections.values()
+        await run.until(lambda: not connection.pending and all(s.acked for s in connection.silences.values()))
     assert run.replayed() == run.published()
 
 
@@ -103,12 +106,11 @@ async def test_lost_trades_are_noticed_fetched_and_given_once(tmp_path: Path, ve
         sim.fault(Drop(stream=MATCHES[venue], times=3))
         await run.until(lambda: [s for s in run.statuses("recovered") if s.channel == "trades"])
         sim.fault(Close(code=1006))
-        await run.until(lambda: len(run.statuses("connected")) == 2)
+        await run.until(lambda: len(run.statuses("connected")) >= 2)
         before = len(run.trades(name))
         await run.until(lambda: len(run.trades(name)) > before + 5)
         await run.until(lambda: not any(lane.trades.repair.wanted for lane in run.collector.pipeline.lanes.values()))
-        for each in names(venue):
-            assert rig.contiguous(sorted(run.trades(each), key=lambda t: int(t.id)))
+        await run.until(lambda: all(whole(run, each) for each in names(venue)))
         assert any(t.flags & Flag.RECOVERED for each in names(venue) for t in run.trades(each))
     assert run.replayed() == run.published()
 
@@ -122,7 +124,7 @@ async def test_a_heartbeat_tells_of_a_trade_that_nothing_followed(tmp_path: Path
         await run.until(lambda: len(run.trades(name)) > 5)
         sim.fault(Drop(stream="matches:*", times=0))  # from here on no match comes at all
         await run.until(lambda: len([t for t in run.trades(name) if t.flags & Flag.RECOVERED]) > 10)
-        assert rig.contiguous(sorted(run.trades(name), key=lambda t: int(t.id)))
+        await run.until(lambda: whole(run, name))
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -175,7 +177,7 @@ async def test_a_book_without_numbers_survives_a_change_of_connection(tmp_path: 
     async with market(venue, 14) as sim, feed(venue, tmp_path, sim, channels=("book",)) as run:
         await run.until(lambda: all(run.state(name) == "synced" for name in names(venue)))
         run.collector.supervisors[0].replace("a test of it")
-        await run.until(lambda: len(run.statuses("connected")) == 2)
+        await run.until(lambda: len(run.statuses("connected")) >= 2)
         await run.until(lambda: run.statuses("disconnected"))
         seen = len(run.events)
         await run.until(lambda: len([e for e in run.events[seen:] if isinstance(e, BookUpdate)]) > 10)

@@ -17,11 +17,10 @@ from tapeline.engine.replay import replay
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
 from tapeline.sim.web import Doors
-from tests.live.program import Program
+from tests.live.program import SOON, Program
 from tests.live.rig import BTC, running
-from tests.waiting import until
-
-SOON = 5.0  # 2 s is what we promise of a machine that is not busy with other things
+from tests.live.spans import bring_at_least
+from tests.waiting import until, wait_until
 
 
 @pytest.fixture
@@ -90,12 +89,16 @@ def test_live_says_in_one_line_why_a_venue_refuses(tmp_path, capsys, answering, 
 
 
 def test_live_says_in_one_line_that_nobody_answers(tmp_path, capsys, hanging):
-    quick = ["--set", "answer_seconds=1.5"]
     data = ["--data", str(tmp_path / "d")]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: refused
         refused = f"127.0.0.1:{taken.getsockname()[1]}"
-        for where, text in ((refused, "refused"), ("venue.invalid", "resolve"), (hanging, "no answer within")):
+        for where, seconds, text in (
+            (refused, 5, "refused"),
+            ("venue.invalid", 1.5, "resolve"),
+            (hanging, 1.5, "no answer within"),
+        ):
+            quick = ["--set", f"answer_seconds={seconds}"]
             assert main(["record", BTC, "--live", *data, *quick, *addresses(where)]) == 4
             line = only_line(capsys.readouterr().err)
             assert line.startswith("tapeline: binance")
@@ -104,9 +107,10 @@ def test_live_says_in_one_line_that_nobody_answers(tmp_path, capsys, hanging):
             assert only_line(capsys.readouterr().err).startswith("tapeline: binance")
 
 
-def test_without_a_venue_it_goes_on_simulated_and_says_so_in_one_line(tmp_path, capsys, answering):
+def test_without_a_venue_it_goes_on_simulated_and_says_so_in_one_line(tmp_path, capsys, answering, monkeypatch):
+    bring_at_least(monkeypatch, Trade=1)
     where = addresses(answering.says(451), ws=False)
-    assert main(["record", BTC, "--data", str(tmp_path / "d"), "--for", "1", *where]) == 0
+    assert main(["record", BTC, "--data", str(tmp_path / "d"), "--for", "0.2", *where]) == 0
     why, *_ = capsys.readouterr().err.splitlines()
     assert "451" in why
     assert "SIMULATED" in why
@@ -148,10 +152,7 @@ def test_simulated_is_said_everywhere_and_ctrl_c_ends_it_with_a_summary(tmp_path
     with Program("run", "--simulate", "--port", 0, "--no-browser", *fast, cwd=tmp_path) as program:
         address = program.hear(r"page and API at (http://\S+)")[1]
         program.hear("SIMULATED")
-        deadline = time.monotonic() + 30
-        while not json.loads(ask(address, "trades?instrument=sim:BTC-USDT")).get("trades"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: json.loads(ask(address, "trades?instrument=sim:BTC-USDT")).get("trades"))
         with ws_connect(address.replace("http", "ws") + "/api/v1/ws", proxy=None) as viewer:
             subscribe = {"method": "subscribe", "params": {"channel": "trades", "instruments": ["sim:BTC-USDT"]}}
             viewer.send(json.dumps(subscribe))
@@ -193,10 +194,7 @@ def test_simulated_is_said_everywhere_and_ctrl_c_ends_it_with_a_summary(tmp_path
 def test_a_signal_while_still_connecting_ends_it_at_once(tmp_path, hanging, number):
     where = [*addresses(hanging), "--set", "answer_seconds=60"]
     with Program("record", BTC, *where, cwd=tmp_path, env={"TAPELINE_LOG": "json"}) as program:
-        deadline = time.monotonic() + 30
-        while not list(tmp_path.glob("data/tape/*/*")):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: list(tmp_path.glob("data/tape/*/*")))
         time.sleep(0.3)
         code, seconds = program.stop(number)
     assert seconds < SOON
@@ -248,7 +246,7 @@ def test_environment_overrides_reach_a_simulator(tmp_path):
             "TAPELINE_VENUES_BINANCE_WS_URL": sim.ws_url("binance"),
             "TAPELINE_VENUES_BINANCE_HTTP_URL": sim.http_url("binance"),
         }
-        with Program("record", BTC, "--live", "--for", "1.5", cwd=tmp_path, env=env) as program:
+        with Program("record", BTC, "--live", "--for", "3", cwd=tmp_path, env=env) as program:
             assert program.wait() == 0
         assert "simulated data of session" in program.said
     events = list(replay(tmp_path / "data"))

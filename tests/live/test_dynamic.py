@@ -16,7 +16,7 @@ from tapeline.sim import faults as f
 from tapeline.sim.registry import simulated, wire_class
 from tapeline.venues.registry import venue_class
 from tests.live.rig import BTC, ETH, PERP, QUICK, SIM_BTC, SIM_ETH, SIM_PERP, Run, assert_trades_accounted, running
-from tests.waiting import until
+from tests.waiting import becomes, until
 
 SOL = "binance:SOL-USDT"
 
@@ -44,18 +44,18 @@ async def test_one_more_and_one_less_at_every_venue(tmp_path: Path, venue: str, 
         control, told = run.collector.control, {"book": BookUpdate, "trades": Trade}.get(channels[-1])
         spoke = lambda name, mark: [e for e in run.events[mark:] if e.instrument == name and type(e) is not Status]  # noqa: E731
         (kept,) = [s["instrument"] for s in control.subscriptions()]
-        await run.until(lambda: spoke(kept, 0), 20)
+        await run.until(lambda: spoke(kept, 0))
         before = {s.state.id for s in run.collector.supervisors}
         (name,) = (await control.subscribe([second], channels)).done
         (added,) = [s["instrument"] for s in control.subscriptions() if s["name"] == name]
-        await run.until(lambda: spoke(added, 0), 20)
+        await run.until(lambda: spoke(added, 0))
         if told is BookUpdate:
-            await run.synced(kept, added, seconds=20)
+            await run.synced(kept, added)
         changed = await control.unsubscribe([name])
         assert changed.done == (name,)
-        await run.until(lambda: added not in run.collector.pipeline.lanes, 20)
+        await run.until(lambda: added not in run.collector.pipeline.lanes)
         mark = len(run.events)
-        await run.until(lambda: len(spoke(kept, mark)) > 5, 20)
+        await run.until(lambda: len(spoke(kept, mark)) > 5)
         assert spoke(added, mark) == []
         assert {s.state.id for s in run.collector.supervisors} == before
         assert not [s for s in run.events if type(s) is Status and s.kind in {"gap", "crossed"}]
@@ -127,7 +127,8 @@ async def test_a_full_connection_gets_a_neighbour_and_an_empty_one_goes(tmp_path
         await control.unsubscribe([ETH])
         assert loads() == [2], "the first connection had nothing left to carry"
         await until(lambda: len(sim.hub.conns) == 1)
-        assert [s.reason.partition(",")[0] for s in run.statuses("disconnected", "")] == ["connection 1 planned"]
+        ended = lambda: [s.reason.partition(",")[0] for s in run.statuses("disconnected", "")]  # noqa: E731
+        await becomes(ended, ["connection 1 planned"])
         assert run.state("sim:SOL-USDT") == "synced"
         assert not run.statuses("gap")
     assert run.published() == run.replayed()
@@ -225,7 +226,7 @@ async def test_a_venue_that_is_new_is_asked_for_its_list_first(tmp_path):
     ):
         changed = await run.collector.control.subscribe(["kraken:BTC-USD"], ("trades", "book"))
         assert changed.done == ("kraken:BTC-USD",)
-        await run.synced(SIM_BTC, "sim-kraken:BTC-USD", seconds=20)
+        await run.synced(SIM_BTC, "sim-kraken:BTC-USD")
         assert {c["venue"] for c in run.collector.status()["connections"]} == {"sim", "sim-kraken"}
     assert run.published() == run.replayed()
 
@@ -270,7 +271,8 @@ async def test_one_that_refuses_keeps_nobody_waiting_and_is_asked_again(tmp_path
             (row,) = [s for s in run.collector.control.subscriptions() if s["error"]]
             assert row["name"] == "kraken:BTC-USD"
             sim.faults.clear()
-            await run.until(lambda: run.trades("sim-kraken:BTC-USD"), 20)
+            await run.until(lambda: run.trades("sim-kraken:BTC-USD"))
+            await run.until(lambda: told[1:])
             assert told[1] == "kraken answers now, and is streamed"
             assert all(c["state"] == "up" for c in run.collector.status()["connections"])
     assert run.published() == run.replayed()

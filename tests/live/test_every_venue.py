@@ -93,7 +93,7 @@ def acted(armed: Armed) -> bool:
 
 async def all_right(run: Everywhere) -> None:
     await run.in_step_everywhere()
-    await run.until(lambda: not run.repairing(), 10)
+    await run.until(lambda: not run.repairing())
     assert run.doubles() == []
     assert run.collector.pipeline.faults == 0
     assert not run.collector.failed.is_set()
@@ -104,9 +104,9 @@ async def test_a_fault_while_running(tmp_path, fault, wanted):
     async with everywhere(tmp_path) as run:
         venues = places(fault)
         armed = run.arm(fault, venues)
-        await run.none_left(lambda: [f"{v}: hit {a.hits} times" for v, a in armed.items() if not acted(a)], 10)
+        await run.none_left(lambda: [f"{v}: hit {a.hits} times" for v, a in armed.items() if not acted(a)])
         await run.none_left(
-            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10
+            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)]
         )
         await run.goes_on()
         await all_right(run)
@@ -119,9 +119,9 @@ async def test_a_fault_at_the_start(tmp_path, monkeypatch, fault, wanted):
     venues = places(fault)
     async with everywhere(tmp_path, before=lambda sim: [sim.fault(_at(fault, v)) for v in venues]) as run:
         armed = run.sim.faults.armed
-        await run.none_left(lambda: [f"{a.fault.venue}: no hit" for a in armed if not a.hits], 10)
+        await run.none_left(lambda: [f"{a.fault.venue}: no hit" for a in armed if not a.hits])
         await run.none_left(
-            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)], 10
+            lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)]
         )
         await run.goes_on()
         await all_right(run)
@@ -133,8 +133,8 @@ async def test_a_refused_subscription_is_told_and_the_next_connection_has_it(tmp
     fault = f.AckError()
     venues = places(fault)
     async with everywhere(tmp_path, before=lambda sim: [sim.fault(_at(fault, v)) for v in venues]) as run:
-        await run.none_left(lambda: [f"{a.fault.venue}: no hit" for a in run.sim.faults.armed if not a.hits], 10)
-        await run.none_left(lambda: [f"{v}: nothing told" for v in venues if not run.told(v, ("rejected",))], 10)
+        await run.none_left(lambda: [f"{a.fault.venue}: no hit" for a in run.sim.faults.armed if not a.hits])
+        await run.none_left(lambda: [f"{v}: nothing told" for v in venues if not run.told(v, ("rejected",))])
         run.arm(f.Close(code=1001), venues)
         await run.goes_on()
         await all_right(run)
@@ -151,7 +151,7 @@ async def test_trades_that_were_missed_are_fetched_though_the_venue_fails_at_fir
         dropped = run.arm(f.Drop(stream="trades", times=2, after=3), numbered := [v for v in venues if numbers(v)])
         await run.none_left(lambda: [f"{v}: hit {a.hits} times" for v, a in dropped.items() if not a.spent])
         await run.goes_on()
-        await run.until(lambda: not run.repairing(), 30)
+        await run.until(lambda: not run.repairing())
         await all_right(run)
         assert run.holes(venues) == {}
         assert [v for v in numbered if not run.recovered(v)] == []

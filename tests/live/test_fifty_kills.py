@@ -86,11 +86,11 @@ def hasty(data: Path, address: str) -> Settings:
         sinks=SinkSettings(**sinks, commit_seconds=0.05, lake_seconds=0.1, queue_events=1000),
         lake=LakeSettings(compact_seconds=0.1, compact_files=3),
     )
-    return msgspec.structs.replace(chosen, postgres=subject("postgres").settings(data).postgres)
+    return msgspec.structs.replace(chosen, answer_seconds=60.0, postgres=subject("postgres").settings(data).postgres)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_fifty_kills_at_random_leave_what_the_tape_holds(tmp_path):
     data, moments = tmp_path / "data", random.Random(4)
     with SimServer.in_thread(seed=23, rate=8.0, instruments=("BTCUSDT", "ETHUSDT")) as sim:

@@ -23,6 +23,7 @@ from tests.live.program import ROOT
 from tests.sinks.helpers import in_order
 from tests.sinks.subjects import subject
 
+pytestmark = pytest.mark.timeout(400)
 KILLS = int(os.environ.get("KILLS", "3"))
 SINKS = ("lake", "sqlite", "csv")
 CSV = ("--set", "sinks.csv=true")
@@ -123,7 +124,9 @@ def test_the_sinks_hold_the_tape_however_often_it_is_killed(
             mortals.run("repair", *CSV, data)
             assert held(data) == before
             assert not (data / "_rebuild").exists()
-    assert killed
+    while not killed:  # the first run took far longer than these
+        taken /= 2
+        killed += mortals.kill(taken, *arguments, data)
     mortals.run(*arguments, data)
     assert held(data) == before
     assert_sinks_hold_the_tape(data, "lake", "csv")

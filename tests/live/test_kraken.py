@@ -66,9 +66,9 @@ async def test_everything_that_kraken_gives(tmp_path: Path) -> None:
     async with streaming(tmp_path, ("trades", "book", "quotes", "ticker", "bars")) as (_, run):
         await run.synced(*NATIVE)
         await until(lambda: len(run.trades(SIM_BTC)) > 20)
+        kinds = {Trade, BookUpdate, Quote, Ticker, Bar}
+        await until(lambda: kinds <= {type(e) for e in run.events if e.instrument == SIM_BTC})
         await books_equal(run)
-        kinds = {type(e) for e in run.events if e.instrument == SIM_BTC}
-        assert {Trade, BookUpdate, Quote, Ticker, Bar} <= kinds
         assert all(e.flags & Flag.SIMULATED for e in run.events if type(e) is not Bar)
         assert contiguous(run.trades(SIM_BTC))
         assert not run.statuses("rejected")
@@ -84,7 +84,7 @@ async def test_a_book_that_its_checksum_disproves_begins_anew_on_the_same_connec
         await run.synced(*NATIVE)
         sim.fault(fault)
         await until(lambda: run.statuses("gap", SIM_BTC))
-        await until(lambda: len(run.statuses("synced", SIM_BTC)) == 2)
+        await until(lambda: len(run.statuses("synced", SIM_BTC)) >= 2)
         await books_equal(run, 10)
         assert "checksum" in run.statuses("gap", SIM_BTC)[0].reason
         assert len(run.statuses("connected")) == 1
@@ -97,7 +97,7 @@ async def test_a_lost_connection_costs_no_trade_and_no_book(tmp_path: Path) -> N
         await run.synced(*NATIVE)
         await until(lambda: len(run.trades(SIM_BTC)) > 5)
         sim.fault(f.Close(code=1006))
-        await until(lambda: len(run.statuses("synced", SIM_BTC)) == 2)
+        await until(lambda: len(run.statuses("synced", SIM_BTC)) >= 2)
         before = len(run.trades(SIM_BTC))
         await until(lambda: len(run.trades(SIM_BTC)) > before + 5)
         await until(lambda: contiguous(sorted(run.trades(SIM_BTC), key=lambda t: int(t.id))))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapeline.cli import main
+from tests.live.spans import bring_at_least
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
@@ -27,6 +28,7 @@ def test_there_is_a_command_for_each_job():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_does_what_the_page_says(command, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
+    bring_at_least(monkeypatch, **{"Ticker" if "--ticker-csv" in command else "Trade": 1})
     assert main(shortened(command)) == 0
     said = capfd.readouterr()
     left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())

@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
@@ -15,12 +14,12 @@ from tapeline.engine.replay import batches
 from tapeline.events import to_json
 from tapeline.sim import SimServer
 from tapeline.tape import reader
-from tests.live.program import ROOT, Program
+from tests.live.program import ROOT, SOON, Program
 from tests.live.rig import settings
 from tests.sinks.helpers import everything, in_order
 from tests.sinks.subjects.lake_subject import read_lake
 from tests.sinks.subjects.sqlite_subject import read_sqlite, without_repetition
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +45,14 @@ def test_the_api_and_the_sinks_are_fed_as_live(recorded, speed):
     fast = ["--set", "sinks.commit_seconds=0.1", "--set", "sinks.lake_seconds=0.2"]
     with Program("replay", data, "--speed", speed, "--port", 0, *fast, cwd=data.parent) as program:
         address = program.hear(r"on (http://\S+);")[1]
-        deadline = time.monotonic() + 30
-        while True:
-            status = httpx.get(f"{address}/api/v1/status", trust_env=False, timeout=20).json()
-            if status["finished"] and all(s["depth"] == 0 for s in status["sinks"]):
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        ask = lambda path: httpx.get(f"{address}/api/v1/{path}", trust_env=False, timeout=30).json()  # noqa: E731
+        wait_until(lambda: (status := ask("status"))["finished"] and all(s["depth"] == 0 for s in status["sinks"]))
+        status = ask("status")
         assert status["mode"] == "replay"
         assert status["events"] == len(events)
-        trades = httpx.get(f"{address}/api/v1/trades?instrument=sim:BTC-USDT", trust_env=False, timeout=20).json()["trades"]
+        trades = ask("trades?instrument=sim:BTC-USDT")["trades"]
         code, seconds = program.stop()
-    assert (code, seconds < 2.0) == (130, True)
+    assert (code, seconds < SOON) == (130, True)
     last = [e for e in events if to_json(e).startswith(b'{"type":"trade","instrument":"sim:BTC-USDT"')][-1]
     assert trades[-1]["id"] == last.id
     assert "Traceback" not in program.said

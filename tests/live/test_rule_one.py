@@ -6,7 +6,7 @@ from tapeline.engine.player import Player
 from tapeline.events import Bar, to_json
 from tapeline.sim import SimServer
 from tapeline.sim import faults as f
-from tests.live.rig import SIM_BTC, contiguous, running
+from tests.live.rig import NATIVE, SIM_BTC, contiguous, running
 
 
 async def test_live_equals_replay_through_faults_reconnects_and_take_overs(tmp_path):
@@ -26,13 +26,13 @@ async def test_live_equals_replay_through_faults_reconnects_and_take_overs(tmp_p
                 armed = sim.fault(fault)
                 await run.until(lambda armed=armed: armed.hits or isinstance(armed.fault, f.StaleSnapshot | f.HttpFail))
                 await run.synced()
-            sim.fault(f.Shutdown(grace=3.0))
+            sim.fault(f.Shutdown(grace=10.0))
             await run.until(lambda: any("taking over" in s.reason for s in run.statuses("connected")))
             sim.fault(f.Close(code=1006))
             await asyncio.sleep(0.3)
             sim.fault(f.Silence(seconds=2.5))
-            await run.until(lambda: run.statuses("stale"), 20)
-            await run.until(lambda: run.statuses("recovered"), 20)
+            await run.until(lambda: run.statuses("stale"))
+            await run.until(lambda: run.statuses("recovered"))
             await run.synced()
         collector = run.collector
     kinds = {s.kind for s in run.statuses()}
@@ -55,7 +55,7 @@ async def test_timers_fire_at_the_same_place_where_no_frame_comes(tmp_path):
         await run.synced()
         await run.until(lambda: run.trades(SIM_BTC))
         sim.pause()
-        await run.until(lambda: len({s.instrument for s in run.statuses("stale")}) == 3)
+        await run.until(lambda: {s.instrument for s in run.statuses("stale")} >= set(NATIVE))
         frames = run.collector.frames
         await run.until(lambda: run.collector.frames > frames)
         sim.resume()

@@ -56,7 +56,7 @@ async def test_added_by_another_task_with_channels_of_its_own(tmp_path: Path) ->
         assert stream.subscriptions[ETH] == ("quotes",)
         await stream.aclose()
         await reading
-        assert not sim.hub.conns
+        await until(lambda: not sim.hub.conns)
         assert (SIM_ETH, "Trade") not in kinds
     assert [to_json(e) for e in tl.replay(tmp_path)][: len(lines)] == lines
 
@@ -97,7 +97,7 @@ async def test_a_closed_stream_says_that_it_is_closed(tmp_path: Path) -> None:
         await anext(stream)
         await stream.aclose()
         await stream.aclose()
-        assert not sim.hub.conns
+        await until(lambda: not sim.hub.conns)
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
         with pytest.raises(UsageError, match="the stream is closed"):

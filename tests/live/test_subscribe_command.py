@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from tapeline.engine.replay import replay
 from tapeline.engine.subscriptions import load
 from tapeline.events import Trade
 from tapeline.sim import SimServer
-from tests.live.program import PATIENCE, Program
+from tests.live.program import Program
+from tests.waiting import wait_becomes, wait_until
 
 BTC, ETH, SOL = "binance:BTC-USDT", "binance:ETH-USDT", "binance:SOL-USDT"
 
@@ -29,21 +29,20 @@ def port_of(program: Program) -> str:
 
 
 def until_streamed(capsys: pytest.CaptureFixture[str], port: str, *names: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    def streamed() -> list[str]:
         assert main(["subscriptions", "--json", "--port", port]) == 0
-        rows = json.loads(capsys.readouterr().out)
-        if [r["name"] for r in rows] == list(names):
-            return
-        assert time.monotonic() < deadline, rows
-        time.sleep(0.05)
+        return [row["name"] for row in json.loads(capsys.readouterr().out)]
+
+    wait_becomes(streamed, list(names))
 
 
 def until_kept(folder: Path, wanted: dict[str, tuple[str, ...]]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while kept(folder) != wanted:
-        assert time.monotonic() < deadline, kept(folder)
-        time.sleep(0.05)
+    wait_becomes(lambda: kept(folder), wanted)
+
+
+def traded(folder: Path) -> set[str]:
+    """Instruments of which the tape has a trade."""
+    return {e.instrument for e in replay(folder / "data") if type(e) is Trade}
 
 
 def kept(folder: Path) -> dict[str, tuple[str, ...]]:
@@ -67,11 +66,10 @@ def test_the_set_is_changed_while_it_runs_and_taken_up_after_any_end(tmp_path, c
         assert main(["unsubscribe", BTC, "--channels", "book", "--port", port, "--json"]) == 0
         capsys.readouterr()
         assert kept(tmp_path) == {BTC: ("trades",), ETH: ("trades",)}
-        time.sleep(0.5)
+        wait_until(lambda: {"sim:BTC-USDT", "sim:ETH-USDT"} <= traded(tmp_path))
         program.process.send_signal(signal.SIGKILL)
         program.process.wait()
-    trades = {e.instrument for e in replay(tmp_path / "data") if type(e) is Trade}
-    assert {"sim:BTC-USDT", "sim:ETH-USDT"} <= trades
+    assert {"sim:BTC-USDT", "sim:ETH-USDT"} <= traded(tmp_path)
 
     with started(tmp_path) as program:
         port = port_of(program)
@@ -126,6 +124,7 @@ def test_a_venue_is_added_to_the_simulated_market(tmp_path, capsys):
         until_streamed(capsys, port, BTC)
         assert main(["subscribe", "kraken:BTC-USD", "--port", port]) == 0
         assert "sim-kraken:BTC-USD" in capsys.readouterr().out
+        wait_until(lambda: {"sim:BTC-USDT", "sim-kraken:BTC-USD"} <= traded(tmp_path))
         assert program.stop()[0] == 130
     assert {e.instrument.partition(":")[0] for e in replay(tmp_path / "data")} == {"", "sim", "sim-kraken"}
 

@@ -13,7 +13,7 @@ from tapeline.venues.binance import Binance
 from tapeline.venues.binance_usdm import BinanceUsdm
 from tests.live.rig import BTC, PERP, SIM_BTC, SIM_PERP, contiguous, running
 
-BUSY = 25.0  # far more than 50 trades and 50 quotes while both connections are up
+BUSY = 10.0  # far more than 50 trades and 50 quotes while both connections are up
 
 
 def untouched(run, instrument):
@@ -47,7 +47,7 @@ async def test_a_shutdown_that_is_announced_loses_and_doubles_nothing(tmp_path):
         await run.synced(*names)
         old = [s.id for s in (v.state for v in run.collector.supervisors)]
         sim.fault(f.Shutdown(grace=30.0))  # we are gone long before, but on a busy machine
-        await run.until(lambda: len(run.statuses("disconnected")) == len(old), 30)
+        await run.until(lambda: len(run.statuses("disconnected")) >= len(old))
         assert [s.reason for s in run.statuses("disconnected") if "planned" not in s.reason] == []
         await asyncio.sleep(0.3)
         await run.quiet(*names)
@@ -69,11 +69,11 @@ def short_lived(monkeypatch):
 
 
 async def test_a_connection_is_replaced_before_the_venue_closes_it_for_its_age(tmp_path, short_lived):
-    async with SimServer(seed=8, rate=BUSY / 4, max_age=30.0) as sim, running(sim, tmp_path, instruments=(BTC, PERP)) as run:
+    async with SimServer(seed=8, rate=6.0, max_age=30.0) as sim, running(sim, tmp_path, instruments=(BTC, PERP)) as run:
         names = (SIM_BTC, SIM_PERP)
-        await run.until(lambda: len(run.statuses("disconnected")) >= 4, 40)
+        await run.until(lambda: len(run.statuses("disconnected")) >= 4, 60)
         assert [s.reason for s in run.statuses("disconnected") if "planned" not in s.reason] == []
-        await run.quiet(*names, seconds=45)
+        await run.quiet(*names)
         run.assert_books_equal(*names)
         for name in names:
             untouched(run, name)

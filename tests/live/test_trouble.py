@@ -2,7 +2,6 @@
 it was too much (here: where nothing may be held), live and replay begin anew together.
 """
 
-import asyncio
 import errno
 
 import pytest
@@ -15,6 +14,7 @@ from tapeline.sim import SimServer
 from tapeline.tape import reader
 from tapeline.tape.segment import Segment
 from tests.live.rig import SIM_BTC, assert_trades_accounted, running
+from tests.waiting import becomes
 
 UNHELD = TapeSettings(flush_ms=20, sync_ms=200, hold_mb=0)
 
@@ -103,10 +103,8 @@ async def test_a_disk_that_was_full_from_the_start(tmp_path, disk):
         assert run.collector.status()["tape"]["state"] == "failing"
         disk.full = False
         await run.until(lambda: run.collector.status()["tape"]["state"] == "recording")
-        await asyncio.sleep(0.2)
+        await becomes(lambda: {i.id: i.tick for i in run.collector.instruments()}.get(SIM_BTC), 0.01)
         await run.synced()
-        known = {i.id: i.tick for i in run.collector.instruments()}
-        assert known[SIM_BTC] == 0.01
         before = len(run.trades(SIM_BTC))
         await run.until(lambda: len(run.trades(SIM_BTC)) > before + 10)
     live = after_the_hole(run.events)
