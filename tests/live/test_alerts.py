@@ -5,6 +5,7 @@ import email
 import email.policy
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -39,8 +40,10 @@ class Mail:
     def __init__(self) -> None:
         self.messages: list[Any] = []
         self.refusals = 0
-        self.port = 0
         self._server: asyncio.Server | None = None
+        self._place = socket.socket()  # bound and not listened to: whoever connects is refused
+        self._place.bind(("127.0.0.1", 0))
+        self.port = self._place.getsockname()[1]
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
         self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
@@ -53,19 +56,19 @@ class Mail:
         self.refusals += not good
         return AuthResult(success=good)
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self) -> None:
         from aiosmtpd.smtp import SMTP
 
         def protocol() -> Any:
             return SMTP(self, auth_required=True, auth_require_tls=False, authenticator=self.authenticate)
 
-        self._server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.get_running_loop().create_server(protocol, sock=self._place)
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        self._place.close()
 
 
 class Hook:
@@ -208,14 +211,12 @@ async def test_a_mail_server_that_is_down_at_first_gets_it_once_it_is_up(tmp_pat
     monkeypatch.setattr(masking, "_hidden", {})
     monkeypatch.setenv("TAPELINE_ALERTS_MAIL_SECRET", PASSWORD)
     mail = Mail()
-    await mail.start()
-    await mail.stop()
     async with session(settings(tmp_path, hook, mail)) as live:
         await until(lambda: hook.bodies)
         post = live.alerts.posts["mail"]
         await until(lambda: post.failures > 1)
         assert "refused" in post.error.lower()
-        await mail.start(mail.port)
+        await mail.start()
         await until(lambda: mail.messages)
         await until(lambda: not post.error)
     await mail.stop()
@@ -302,6 +303,7 @@ def _toml(chosen: Settings) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_a_kill_after_it_was_sent_raises_and_sends_nothing_again(tmp_path, hook):
     data = tmp_path / "data"
     chosen = settings(data, hook)
@@ -328,6 +330,7 @@ def _events(data: Path) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_a_kill_while_it_is_sent_sends_it_again_under_the_same_id_and_says_so(tmp_path, hook):
     data = tmp_path / "data"
     chosen = settings(data, hook)
