@@ -1,5 +1,6 @@
 """Runs a command on a machine that stutters: each process below it is stopped for a moment now and then, as a busy computer does it.
 A test that counts on two things happening in one go fails there, and a program that loses what a stop cuts through is found.
+What is stopped already is left so: tests stop servers themselves. (One that a test stops while it is stopped here goes on too soon.)
 
     python tools/stutter.py -- python -m pytest tests/live
 """
@@ -33,6 +34,14 @@ def below(root: int) -> list[int]:
     return found
 
 
+def stands(pid: int) -> bool:
+    """Stopped, by whomever."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
 class Stutter:
     """`every`, `mean`, `most`: seconds between two stops of a process on average, their mean length, and the longest."""
 
@@ -50,7 +59,7 @@ class Stutter:
         if now - self._listed >= LIST:
             self._processes, self._listed = below(root), now
         for pid in self._processes:
-            if pid not in self._stopped and self._dice.random() < LOOK / self._every:
+            if pid not in self._stopped and self._dice.random() < LOOK / self._every and not stands(pid):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGSTOP)
                     self._stopped[pid] = now + min(self._most, self._dice.expovariate(1 / self._mean))
