@@ -21,7 +21,7 @@ BOOK, CUT, TRADES = "book.10:BTC-USD", "cut.5:BTC-USD", "trades:BTC-USD"
 
 @pytest.fixture
 async def toys():
-    async with SimServer(venues=[Toy, "binance"], seed=5, live=False) as sim:
+    async with SimServer(venues=[Toy, "binance"], seed=5, live=False, patience=10.0) as sim:
         yield sim
 
 
