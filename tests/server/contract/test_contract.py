@@ -62,7 +62,7 @@ async def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> Non
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     arguments = [
         "run", f"{server.address}/api/v1/openapi.json", "-H", f"Authorization: Bearer {TOKEN}", "--phases", "coverage,fuzzing",
-        "-n", str(CASES), "--seed", str(SEED), "--exclude-path", "/api/v1/stream", "--request-timeout", "20", "--no-color",
+        "-n", str(CASES), "--seed", str(SEED), "--exclude-path", "/api/v1/stream", "--request-timeout", "60", "--no-color",
     ]  # fmt: skip
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", *arguments,
