@@ -91,7 +91,11 @@ async def test_borders_move_by_mouse_and_by_arrow_keys_and_stop_in_time(screen):
     value = await number(border, "aria-valuenow")
     await page.keyboard.press("ArrowRight")
     await becomes(lambda: box(ladder), {**before, "width": before["width"] + 44, "x": before["x"] - 44})
-    assert await number(border, "aria-valuenow") > value
+
+    async def more() -> bool:
+        return await number(border, "aria-valuenow") > value
+
+    await until(more)
     await page.keyboard.press("End")
     await expect(border).to_have_attribute("aria-valuenow", str(await border.get_attribute("aria-valuemax")))
     width = await box(ladder)
