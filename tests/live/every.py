@@ -47,6 +47,10 @@ TRADES: dict[str, str] = {
 }
 SUMS = ("okx",)
 """Where a trade may stand for several and bears the last of their ids."""
+UNPROVEN = ("coinbase", "kraken")
+"""Where nothing proves a book, or a checksum of its best levels alone: of a lost update deep in it nothing tells until that level
+changes again.
+"""
 NO_BOOK = "it has no book"
 NO_CHECKSUM = "its messages bear no checksum"
 NOT_NUMBERED = "nothing numbers its updates: one that is lost, doubled or late is impossible to see"

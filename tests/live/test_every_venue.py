@@ -13,7 +13,7 @@ from tapeline.engine import connections
 from tapeline.sim import faults as f
 from tapeline.sim.faultbox import Armed
 from tapeline.venues.registry import venue_class
-from tests.live.every import SENSELESS, TRADES, UNTOLD, VENUES, Everywhere, everywhere, senseless, tag
+from tests.live.every import SENSELESS, TRADES, UNPROVEN, UNTOLD, VENUES, Everywhere, everywhere, senseless, tag
 
 LOST = ("gap", "crossed", "rejected", "resyncing")
 SAID = ("rejected", "gap")
@@ -109,6 +109,8 @@ async def test_a_fault_while_running(tmp_path, fault, wanted):
             lambda: [f"{v}: nothing told" for v in venues if needed(fault, wanted, v) and not run.told(v, wanted)]
         )
         await run.goes_on()
+        if tag(fault) in {"drop", "reorder", "malformed"}:
+            run.arm(f.Resnapshot(), UNPROVEN)  # one of their levels may be wrong for minutes
         await all_right(run)
     assert run.replayed() == run.published()
 
