@@ -4,13 +4,14 @@ import csv as csv_module  # noqa: F401 - as below; whoever has become nobody may
 import json
 import os
 import resource
-import signal
 import sys
+import time
 from pathlib import Path
 
 import duckdb  # noqa: F401 - imported before forking, as all that is heavy
 import pyarrow.parquet  # noqa: F401
 
+from tapeline.events import Event
 from tapeline.sinks import csv, jsonl, lake, postgres, questdb, sqlite  # noqa: F401
 from tapeline.sinks.base import Sink
 from tests.lake import upkeep_helpers
@@ -39,10 +40,24 @@ def write(name: str, data: str, session: str, count: str, step: str, quiet: str,
     first = sink.position(session) + 1
     for n, i in enumerate(range(first, min(first + int(most), len(made)), int(step)), 1):
         part = made[i : i + int(step)]
-        sink.commit(session, i + len(part) - 1, [e for events in part for e in events])
+        persist(sink, session, i + len(part) - 1, [e for events in part for e in events])
         if n == int(quiet):
             say("working", os.getpid())
-    signal.pause()
+    time.sleep(60)
+
+
+def persist(sink: Sink, session: str, seq: int, events: list[Event]) -> None:
+    """As the runner does: again where it fails, unless it went through all the same."""
+    failed = False
+    while True:
+        try:
+            if not (failed and sink.position(session) >= seq):
+                sink.commit(session, seq, events)
+        except OSError:
+            failed = True
+            time.sleep(0.05)
+        else:
+            return
 
 
 def forbidden(name: str, data: str) -> None:

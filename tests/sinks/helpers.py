@@ -208,7 +208,9 @@ class Nursery:
         """The child's process id, once it says that it is at work."""
         assert self._process.stdin is not None
         print(command, *arguments, sep="\t", file=self._process.stdin, flush=True)
-        said, _, pid = self.hear().partition(" ")
+        while (line := self.hear()).startswith("end "):  # of one that a test which failed did not wait for
+            pass
+        said, _, pid = line.partition(" ")
         assert said == "working", f"{said} {pid}"
         return int(pid)
 
