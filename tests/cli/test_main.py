@@ -122,6 +122,15 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path):
     assert process.wait() == 0
 
 
+def test_with_nothing_between_us_and_the_system_the_streams_have_both_their_names():
+    """Terminal pictures are drawn on `sys.__stderr__`."""
+    code = "import sys; from tapeline.cli import streams; streams.write_whole()\n"
+    code += "for name in ('stdout', '__stdout__', 'stderr', '__stderr__'): print(name, file=getattr(sys, name))"
+    env = {**os.environ, "PYTHONPATH": str(SRC), "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert (done.stdout, done.stderr) == ("stdout\n__stdout__\n", "stderr\n__stderr__\n")
+
+
 def test_a_coroutine_runs_under_uvloop_and_its_number_is_the_exit_code(monkeypatch):
     seen = []
 

@@ -30,7 +30,9 @@ def write_whole() -> None:
         stream = getattr(sys, name)
         if stream is not None and isinstance(stream.buffer, io.RawIOBase):
             kept = {"encoding": stream.encoding, "errors": stream.errors}
-            setattr(sys, name, io.TextIOWrapper(_Whole(stream.detach()), write_through=True, **kept))
+            whole = io.TextIOWrapper(_Whole(stream.detach()), write_through=True, **kept)
+            setattr(sys, name, whole)
+            setattr(sys, f"__{name}__", whole)  # the same stream by its other name: Textual draws on `sys.__stderr__`
 
 
 def stop_writing() -> None:
