@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Timeline } from "../src/api/replay.ts";
-import { gapsNear, gapText, instantAt, keyTarget, placeOf, stretches } from "../src/state/replay.ts";
+import type { ReplayState, Timeline } from "../src/api/replay.ts";
+import { gapsNear, gapText, instantAt, keyTarget, placeOf, Replay, stretches } from "../src/state/replay.ts";
+import type { Session } from "../src/state/session.ts";
 
 const S = 1_000_000;
 
@@ -31,4 +32,24 @@ test("the twin's stretches hold all that the line holds; an unknown volume stays
   assert.deepEqual(told.map((s) => s.frames), [6, 15, 24, 10]);
   assert.deepEqual(told.map((s) => s.volume), [null, 3, 0, 5]);
   assert.deepEqual([told[0]?.from, told[3]?.to], [0, 10 * S]);
+});
+
+test("a short way is sought, too, where the server tells meanwhile that it stands near", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked: unknown[] = [];
+  const standing = { session: "s", first: 0, last: 10 * S, now: 10 * S, speed: 1, playing: false, finished: true, seeking: false, epoch: 1 } as ReplayState;
+  globalThis.fetch = (_, options) => {
+    if (options?.method !== "POST") return Promise.resolve(Response.json({ error: { message: "no timeline here" } }));
+    asked.push(JSON.parse(String(options.body)));
+    return Promise.resolve(Response.json(standing));
+  };
+  Object.assign(globalThis, { window: globalThis });
+  const session = { status: { replay: standing }, scheduler: { touch: () => undefined }, health: { dead: false } };
+  const replay = new Replay(session as unknown as Session);
+  assert.equal(replay.now, 10 * S);
+  replay.seek(9.5 * S);
+  session.status = { replay: { ...standing } }; // the word of the second, from before it is told
+  assert.deepEqual([replay.state?.now, replay.now], [10 * S, 9.5 * S]);
+  t.mock.timers.tick(1000);
+  assert.deepEqual(asked, [{ at: 9.5 * S }]);
 });

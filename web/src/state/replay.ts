@@ -72,7 +72,7 @@ export class Replay {
   private lineOf = "";
   private lineAt = 0;
   private lineTries = 0;
-  private sending: number | undefined;
+  private sending: number | undefined; // while what is wanted has not been sent
 
   constructor(session: Session) {
     this.session = session;
@@ -127,6 +127,7 @@ export class Replay {
   }
 
   private async send(): Promise<void> {
+    this.sending = undefined;
     const at = this.wanted;
     if (at !== null) await this.ask({ at });
     if (at === this.wanted && !this.told?.state.seeking) this.wanted = null;
@@ -143,7 +144,7 @@ export class Replay {
 
   private hear(state: ReplayState): void {
     this.told = { state, at: performance.now() };
-    if (!state.seeking && this.wanted !== null && Math.abs(state.now - this.wanted) < SECOND) this.wanted = null;
+    if (this.sending === undefined && !state.seeking && this.wanted !== null && Math.abs(state.now - this.wanted) < SECOND) this.wanted = null;
     this.load(state);
   }
 
