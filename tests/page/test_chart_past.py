@@ -14,7 +14,7 @@ from tests.page.conftest import Stage, painted
 from tests.page.test_alerts import opened
 from tests.page.test_chart import on
 from tests.page.test_page import BTC, ETH, js
-from tests.waiting import becomes, until
+from tests.waiting import PATIENCE, becomes, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
 SECOND = 1_000_000
@@ -84,11 +84,13 @@ async def to_the_oldest(page: Page) -> None:
     words = page.get_by_test_id("chart-words")
 
     async def there() -> bool:
+        await page.get_by_test_id("chart").press("+")  # so that the view moves, wherever it stood
         await page.get_by_role("button", name="Fit").click()
         await painted(page)
+        await expect(words).not_to_contain_text("loading")
         return await words.inner_text() == "the oldest bar there is"
 
-    await until(there)
+    await until(there, 3 * PATIENCE)  # a dozen pages, one after the other
 
 
 async def test_history_goes_back_to_its_end_and_on_to_the_newest_again(screen):
@@ -169,6 +171,7 @@ async def test_rules_are_lines_alerts_marks_and_a_price_begins_a_rule(browser, t
         added = next(rule for rule in answer["rules"] if rule["origin"] == "added")
         assert added["lines"] == [{"instrument": BTC, "field": "mid", "value": 1.0}]
         await expect(page.get_by_test_id("chart-lines")).to_contain_text(f"{added['name']} mid 1.00")
+        await page.get_by_role("button", name="1d", exact=True).click()  # told of the newest bar: a minute might end meanwhile
         await expect(page.get_by_test_id("chart-alerts")).to_contain_text(f"▲ {added['name']}")
         assert errors == []
 

@@ -285,6 +285,7 @@ export class Chart implements Shown {
   }
 
   private listLines(back: HTMLElement): void {
+    this.renderLines(false); // another instrument may be chosen and not painted yet: its lines would be overwritten with those of the last
     const { view, market } = this.session;
     const row = market.rows.get(view.id);
     const actions = { prices: () => this.prices, put: (prices: number[]) => this.keep(prices), decimals: row?.priceDecimals ?? 2, newest: view.newest?.close ?? null };
