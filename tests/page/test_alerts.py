@@ -18,7 +18,7 @@ from tests.page.conftest import gone_live
 from tests.page.test_page import BTC
 from tests.waiting import becomes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 SEVERE = RuleSettings(rule="binance:BTC-USDT mid < 0", severity="critical")
 
 

@@ -13,7 +13,7 @@ from tests.page.test_flow import KRAKEN, also
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import becomes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 
 async def bars_of(screen, interval="1s", instrument=BTC, limit=1000):

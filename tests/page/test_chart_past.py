@@ -16,7 +16,7 @@ from tests.page.test_chart import on
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import PATIENCE, becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 SECOND = 1_000_000
 DEEP = 12_000  # seconds of made-up past
 

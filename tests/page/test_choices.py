@@ -15,7 +15,7 @@ from tests.page.test_axe import findings
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 KOLKATA = "Asia/Kolkata"
 
 

@@ -11,9 +11,7 @@ from playwright.async_api import Page, Request, expect
 from tests.page.conftest import gone_live, painted
 from tests.waiting import becomes, until
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90),
-]  # fmt: skip
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 BTC = "sim:BTC-USDT"
 
 

@@ -20,7 +20,7 @@ from tests.page.conftest import Stage
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 TOKEN = "correct-horse-battery-staple"
 Opened = Callable[[str], Awaitable[FrameLocator]]
 

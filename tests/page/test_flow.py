@@ -12,7 +12,7 @@ from tests.page.market import FakeInstrument
 from tests.page.test_page import BTC, js, shown
 from tests.waiting import becomes
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 KRAKEN, OKX = "sim-kraken:BTC-USD", "sim-okx:BTC-USDT"
 
 

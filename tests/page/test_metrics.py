@@ -10,7 +10,7 @@ from tapeline.events import Flag, Metrics
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 
 async def test_metrics_appear_move_and_are_the_apis(screen):

@@ -7,9 +7,7 @@ from playwright.async_api import Locator, expect
 
 from tests.waiting import becomes
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90),
-]  # fmt: skip
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 BTC, ETH = "sim:BTC-USDT", "sim:ETH-USDT"
 
 

@@ -16,7 +16,7 @@ from tests.page.conftest import Stage
 from tests.page.market import FakeSource
 from tests.page.pictures import KEPT, looks
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 T = 1_795_255_200_000_000_000  # 2026-11-21T10:00:00Z
 SECOND = 1_000_000_000
 WIDE, PHONE = (1440, 900), (390, 844)

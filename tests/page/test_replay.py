@@ -20,7 +20,7 @@ from tests.page.conftest import Stage
 from tests.page.market import FakeSource
 from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

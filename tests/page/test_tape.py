@@ -10,7 +10,7 @@ from tapeline.events import Flag, Trade
 from tests.page.test_page import BTC, first, js, shown, values
 from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 
 def prints(screen, *trades, at=None):

@@ -15,7 +15,7 @@ from tests.page.market import FakeInstrument
 from tests.page.test_page import BTC, ETH, js
 from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 SOL, DOGE = "sim:SOL-USDT", "sim:DOGE-USDT"
 FIGURES = ("mid", "change", "spread")
 

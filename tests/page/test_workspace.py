@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.page.test_page import BTC, js
 from tests.waiting import becomes, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 Box = Mapping[str, float]
 
 
