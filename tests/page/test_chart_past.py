@@ -84,7 +84,6 @@ async def to_the_oldest(page: Page) -> None:
     words = page.get_by_test_id("chart-words")
 
     async def there() -> bool:
-        await page.get_by_test_id("chart").press("+")  # so that the view moves, wherever it stood
         await page.get_by_role("button", name="Fit").click()
         await painted(page)
         await expect(words).not_to_contain_text("loading")

@@ -93,7 +93,10 @@ export class Chart implements Shown {
     if (dirty.has("theme") || dirty.has("zone")) canvas.paintTheme();
     if (dirty.has("metrics")) canvas.samplesMoved();
     const again = canvas.draw(this.settings);
-    if (again) this.hovered = this.cursor.at = null;
+    if (again) {
+      this.hovered = this.cursor.at = null;
+      this.scrolled(); // what is in view may be at the edge already, and then nothing moves that would tell
+    }
     this.follow();
     const row = session.market.rows.get(view.id);
     canvas.mid(this.settings.mid && !session.health.dead && row?.info?.state === "live" ? row.mid : null);
