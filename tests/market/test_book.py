@@ -219,6 +219,23 @@ def test_a_snapshot_of_more_levels_than_are_kept(order: int) -> None:
         assert one.touch() == plain.touch()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_updates_of_few_levels_and_of_thousands(seed: int) -> None:
+    """One that brings thousands of new levels is put in order in one go."""
+    random = Random(seed)
+    book, sides = Book(100_000), ({}, {})
+    book.replace([], [])
+    for _ in range(40):
+        many = random.choice([3, 299, 301, 5000])
+        changed = [
+            [(50_000 - sign * random.randint(1, 10**6) / 100, random.choice(SOME)) for _ in range(many)] for sign in (1, -1)
+        ]
+        book.apply(*changed)
+        for side, change in zip(sides, changed, strict=True):
+            applied(side, change)
+        assert book.depth(10**6) == (best(sides[0], bids=True), best(sides[1], bids=False))
+
+
 def test_dead_levels_of_a_huge_snapshot_are_no_levels() -> None:
     book = Book(100)
     book.replace([(5000.0 - i, float(i % 2)) for i in range(4000)], [(6000.0, 1.0)])

@@ -28,6 +28,7 @@ from typing import Literal
 from tapeline.events import Level
 
 WINDOW = 500  # best levels of a side that are kept sorted, at least
+MANY = 300  # new levels in one update: so many, put in one by one, would each move what is there
 SLACK = 1000  # dead levels, or levels too many, before a side is swept
 NOWHERE = float("-inf")
 _price = itemgetter(0)
@@ -60,11 +61,15 @@ class _Side:
         before = len(sizes)
         sizes.update(levels)
         if grown := len(sizes) - before:
-            edge = self.edge
-            for price in islice(reversed(sizes), grown):  # a dict keeps the order of insertion: the new ones are its last
-                key = price * sign
-                if key >= edge:
-                    insort(keys, key)
+            edge, new = self.edge, islice(reversed(sizes), grown)  # a dict keeps the order of insertion: the new ones are its last
+            if grown > MANY:
+                keys += [key for price in new if (key := price * sign) >= edge]
+                keys.sort()
+            else:
+                for price in new:
+                    key = price * sign
+                    if key >= edge:
+                        insort(keys, key)
         if not keys or not sizes[keys[-1] * sign]:
             self._uncover()
         if len(sizes) > self.sweep_at:
