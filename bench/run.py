@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ class Row(NamedTuple):
 
 def results(script: str, *, short: bool) -> dict[str, Any]:
     """What one script measured: its JSON lines, under its name."""
+    print(f"bench/{script}.py …", file=sys.stderr, flush=True)
     command = [sys.executable, str(HERE / f"{script}.py"), "--json", *(["--short"] if short else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -214,10 +216,9 @@ def main() -> None:
     arguments.add_argument("--markdown", action="store_true", help="the table as docs/benchmarks.md has it")
     given = arguments.parse_args()
     print(machine(), flush=True)
-    rows: list[Row] = []
-    for script in SCRIPTS:
-        print(f"bench/{script}.py …", file=sys.stderr, flush=True)
-        rows += ROWS[script](results(script, short=given.short))
+    with ThreadPoolExecutor(2 if given.short else 1) as pool:  # whose figures mean something has the machine for itself
+        found = pool.map(lambda script: ROWS[script](results(script, short=given.short)), SCRIPTS)
+        rows = [row for of_one in found for row in of_one]
     print(markdown(rows) if given.markdown else table(rows))
 
 

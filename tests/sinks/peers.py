@@ -46,7 +46,7 @@ class Peer(ABC):
     """`patience`: seconds after which the sink under test gives up; enough for a server that answers."""
 
     name: str
-    patience = 2.0
+    patience = 1.0
 
     def __init__(self) -> None:
         self.server = self.make_server()
@@ -131,7 +131,7 @@ def read_nats(settings: NatsSettings, *, settled: bool = True) -> Bodies:
 
 class KafkaPeer(Peer):
     name = "kafka"
-    patience = 3.0  # librdkafka looks for its coordinator every half second
+    patience = 2.0  # librdkafka looks for its coordinator every half second
 
     def make_server(self) -> Server:
         return KafkaServer().start()
