@@ -61,7 +61,8 @@ class _Side:
         before = len(sizes)
         sizes.update(levels)
         if grown := len(sizes) - before:
-            edge, new = self.edge, islice(reversed(sizes), grown)  # a dict keeps the order of insertion: the new ones are its last
+            edge = self.edge
+            new = islice(reversed(sizes), grown)  # a dict keeps the order of insertion: the new ones are its last
             if grown > MANY:
                 keys += [key for price in new if (key := price * sign) >= edge]
                 keys.sort()
