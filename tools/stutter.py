@@ -1,4 +1,4 @@
-"""Runs a command on a machine that stutters: each process below it is stopped for a moment now and then, as a busy computer does it.
+"""Runs a command on a machine that stutters: it and each process below it stand still for a moment now and then, as on a busy one.
 A test that counts on two things happening in one go fails there, and a program that loses what a stop cuts through is found.
 What is stopped already is left so: tests stop servers themselves. (One that a test stops while it is stopped here goes on too soon.)
 
@@ -57,7 +57,7 @@ class Stutter:
         for pid in [pid for pid, until in self._stopped.items() if now >= until]:
             self._go_on(pid)
         if now - self._listed >= LIST:
-            self._processes, self._listed = below(root), now
+            self._processes, self._listed = [root, *below(root)], now
         for pid in self._processes:
             if pid not in self._stopped and self._dice.random() < LOOK / self._every and not stands(pid):
                 with contextlib.suppress(OSError):
